@@ -1,0 +1,9 @@
+//! The plugs of Plenum as traits: what each side promises, their errors, and the suite that every
+//! implementation must pass. Plain data in, plain data or a stream out, so that each contract can be served
+//! in process or over a wire and a caller cannot tell which. Nothing here acts.
+#![deny(missing_docs)]
+
+pub mod error;
+pub mod ledger_log;
+pub mod state_store;
+pub mod suite;
