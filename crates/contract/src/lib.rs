@@ -3,7 +3,13 @@
 //! in process or over a wire and a caller cannot tell which. Nothing here acts.
 #![deny(missing_docs)]
 
+pub mod broker;
+pub mod dispatcher;
 pub mod error;
 pub mod ledger_log;
+pub mod pool;
+pub mod runtime;
+pub mod scheduler;
 pub mod state_store;
+pub mod streams;
 pub mod suite;

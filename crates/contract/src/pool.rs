@@ -1,0 +1,172 @@
+//! `Pool`: what people and doors ask of the broker, and the few things they may tell it. Reads come from a
+//! view fed by durable facts, so nothing is shown that a crash could take back.
+
+use crate::error::{Class, Classified};
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use plenum_model::event::Event;
+use plenum_model::ids::{Cursor, NodeId, SchedulerId, TaskId, TenantPath};
+use plenum_model::node::{Node, Scheduling};
+use plenum_model::task::Task;
+use plenum_model::tenant::{Tenant, TenantUsage};
+use plenum_model::why::{NodeVerdict, Why};
+use std::sync::Arc;
+
+/// Query and administration of the pool.
+#[async_trait]
+pub trait Pool: Send + Sync {
+    /// All nodes, by name.
+    ///
+    /// # Errors
+    /// See [`PoolError`], here and below.
+    async fn nodes(&self) -> Result<Vec<Arc<Node>>, PoolError>;
+
+    /// Tasks that pass the filter, in the order of their ids.
+    async fn tasks(&self, filter: TaskFilter) -> Result<TaskPage, PoolError>;
+
+    /// One task.
+    async fn task(&self, id: TaskId) -> Result<Arc<Task>, PoolError>;
+
+    /// Every scheduler that ever opened a session, by name.
+    async fn schedulers(&self) -> Result<Vec<SchedulerView>, PoolError>;
+
+    /// All tenants, by path.
+    async fn tenants(&self) -> Result<Vec<TenantUsage>, PoolError>;
+
+    /// Creates or replaces a tenant.
+    async fn set_tenant(&self, tenant: Tenant, actor: &str) -> Result<(), PoolError>;
+
+    /// Opens or closes a node for new tasks.
+    async fn set_scheduling(&self, node: &NodeId, to: Scheduling, actor: &str) -> Result<(), PoolError>;
+
+    /// Removes a node that is gone for good; what was there is lost.
+    async fn remove_node(&self, node: &NodeId, actor: &str) -> Result<(), PoolError>;
+
+    /// Stops one task with a grace in milliseconds (none: the spec's). Its scheduler sees it end, and decides.
+    async fn stop_task(&self, id: TaskId, grace_ms: Option<u64>, actor: &str) -> Result<(), PoolError>;
+
+    /// Why a task waits, node by node.
+    async fn why(&self, id: TaskId) -> Result<Explanation, PoolError>;
+
+    /// The timeline after `from` (none: from now on). `Compacted` when that is no longer kept.
+    async fn events(
+        &self,
+        from: Option<Cursor>,
+    ) -> Result<BoxStream<'static, Result<Vec<Event>, PoolError>>, PoolError>;
+}
+
+/// Which tasks. Everything that is set must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TaskFilter {
+    /// Of this scheduler.
+    pub scheduler: Option<SchedulerId>,
+    /// Of the workload with this name.
+    pub workload: Option<String>,
+    /// On this node.
+    pub node: Option<NodeId>,
+    /// Charged to this tenant.
+    pub tenant: Option<TenantPath>,
+    /// Those that ended, too.
+    pub ended: bool,
+    /// Those after this id.
+    pub after: Option<TaskId>,
+    /// At most so many; 0: all.
+    pub limit: usize,
+}
+
+/// A page of tasks.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TaskPage {
+    /// The tasks.
+    pub tasks: Vec<Arc<Task>>,
+    /// Whether more follow; ask again with `after` = the last id.
+    pub more: bool,
+}
+
+/// A scheduler as the broker knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchedulerView {
+    /// Its name.
+    pub id: SchedulerId,
+    /// The orchestrator it speaks.
+    pub kind: String,
+    /// Whether a session of it lives.
+    pub connected: bool,
+    /// Its tasks that have not ended.
+    pub tasks: u32,
+    /// Of these, those that wait.
+    pub pending: u32,
+    /// What it holds.
+    pub held: plenum_model::amounts::Amounts,
+    /// What its tasks ask, the waiting ones included.
+    pub asked: plenum_model::amounts::Amounts,
+}
+
+/// Why a task waits, in full.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explanation {
+    /// The task.
+    pub task: Arc<Task>,
+    /// The funnel; none: it does not wait.
+    pub why: Option<Why>,
+    /// Node by node.
+    pub nodes: Vec<NodeVerdict>,
+    /// Waiting tasks that would be placed before it.
+    pub ahead: u32,
+    /// Who holds what the task lacks, by scheduler.
+    pub holders: Vec<(SchedulerId, plenum_model::amounts::Amounts)>,
+    /// One change that would help, if one is known.
+    pub fix: Option<String>,
+}
+
+/// Why the pool refused.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum PoolError {
+    /// There is no such thing.
+    #[error("there is no {kind} `{name}`")]
+    NotFound {
+        /// What kind of thing.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// The request makes no sense.
+    #[error("refused at {field}: {why}")]
+    Refused {
+        /// Which part of it.
+        field: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The events asked for are no longer kept.
+    #[error("events up to {oldest} are no longer kept")]
+    Compacted {
+        /// The oldest that can be had.
+        oldest: Cursor,
+    },
+    /// The state does not allow it.
+    #[error("{why}")]
+    Conflict {
+        /// What stands in the way.
+        why: String,
+    },
+    /// The ledger's disk has no room.
+    #[error("the ledger's disk is full")]
+    Full,
+    /// The broker cannot be reached, or is starting or stopping.
+    #[error("broker unavailable: {why}")]
+    Unavailable {
+        /// What was observed.
+        why: String,
+    },
+}
+
+impl Classified for PoolError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Full | Self::Unavailable { .. } => Class::Retry,
+            Self::Compacted { .. } | Self::Conflict { .. } => Class::Conflict,
+            Self::NotFound { .. } | Self::Refused { .. } => Class::Fatal,
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! A task as the broker knows it: what was claimed, what the broker decided, what the agent saw. Each of the
+//! three has one writer.
+
+use crate::claim::{Desired, Seat, Terms};
+use crate::ids::{Generation, Incarnation, NodeId, SchedulerId, Seq, TaskId};
+use crate::phase::{Phase, Progress};
+use crate::why::Why;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// How a task ended, or could not start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// The main process's exit code, if it exited.
+    pub code: Option<i32>,
+    /// The signal that ended it, if one did.
+    pub signal: Option<i32>,
+    /// The stable cause.
+    pub reason: ExitReason,
+    /// The cause in words; for errors what the runtime said.
+    pub message: String,
+}
+
+/// Stable causes of an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitReason {
+    /// The main process ended by itself.
+    Exited,
+    /// It was asked to stop.
+    Asked,
+    /// It went beyond its memory limit.
+    OutOfMemory,
+    /// The image cannot be had.
+    Image,
+    /// The command cannot be started.
+    Command,
+    /// A port it was given is taken by something outside the pool.
+    Port,
+    /// A mount, a user or another part of the spec cannot be satisfied on the node.
+    Setup,
+    /// The runtime failed.
+    Runtime,
+    /// A probe failed.
+    Unhealthy,
+    /// The machine was restarted, or the container vanished.
+    Gone,
+    /// Its node was silent longer than allowed.
+    NodeLost,
+    /// Its deadline as a held task passed.
+    HeldTooLong,
+}
+
+/// What an agent saw of one task. `(task, incarnation, seq)` identifies it; the newest wins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observation {
+    /// Which task.
+    pub task: TaskId,
+    /// Numbered by the agent.
+    pub seq: Seq,
+    /// Incarnation and phase.
+    pub progress: Progress,
+    /// Whether its readiness checks pass; none: it has none.
+    pub ready: Option<bool>,
+    /// Its own address, where it has one.
+    pub address: Option<String>,
+    /// How it ended; with every terminal phase.
+    pub exit: Option<Exit>,
+    /// What goes on, in words (`pulling nginx`).
+    pub message: String,
+    /// When, in Unix milliseconds by the node's clock.
+    pub at: u64,
+}
+
+/// Where a task stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Incarnation and phase.
+    pub progress: Progress,
+    /// The newest observation it comes from.
+    pub seq: Seq,
+    /// Where it is placed.
+    pub node: Option<NodeId>,
+    /// The host port given to each port asked for.
+    pub ports: Vec<u16>,
+    /// Whether its readiness checks pass; none: it has none.
+    pub ready: Option<bool>,
+    /// Its own address, where it has one.
+    pub address: Option<String>,
+    /// Whether its node is silent.
+    pub unreachable: bool,
+    /// Why it waits.
+    pub why: Option<Why>,
+    /// How it ended.
+    pub exit: Option<Exit>,
+    /// What goes on, in words.
+    pub message: String,
+    /// Unix milliseconds of the claim.
+    pub claimed_at: u64,
+    /// Unix milliseconds of the placement.
+    pub placed_at: Option<u64>,
+    /// Unix milliseconds of the newest start.
+    pub started_at: Option<u64>,
+    /// Unix milliseconds of the end.
+    pub ended_at: Option<u64>,
+}
+
+impl Status {
+    /// A task just claimed.
+    #[must_use]
+    pub fn pending(claimed_at: u64) -> Self {
+        Self {
+            progress: Progress::START,
+            seq: Seq(0),
+            node: None,
+            ports: Vec::new(),
+            ready: None,
+            address: None,
+            unreachable: false,
+            why: None,
+            exit: None,
+            message: String::new(),
+            claimed_at,
+            placed_at: None,
+            started_at: None,
+            ended_at: None,
+        }
+    }
+
+    /// How far it has come.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.progress.phase
+    }
+
+    /// Takes over what an agent saw, if it is news. Phase and incarnation only move forward; readiness,
+    /// address and message follow the highest `seq`. Says whether anything changed.
+    pub fn observe(&mut self, seen: &Observation) -> bool {
+        if self.progress.phase.is_final() || seen.progress.incarnation < self.progress.incarnation {
+            return false;
+        }
+        let moved = self.progress.next(seen.progress);
+        if moved.is_none() && seen.seq <= self.seq {
+            return false;
+        }
+        let ended = self.progress.phase.is_terminal() && moved.is_none();
+        if ended {
+            return false;
+        }
+        self.seq = self.seq.max(seen.seq);
+        if let Some(progress) = moved {
+            self.advance(progress, seen);
+        }
+        self.ready = seen.ready;
+        self.address.clone_from(&seen.address);
+        self.message.clone_from(&seen.message);
+        true
+    }
+
+    fn advance(&mut self, progress: Progress, seen: &Observation) {
+        self.progress = progress;
+        self.exit.clone_from(&seen.exit);
+        if progress.phase == Phase::Running {
+            self.started_at = Some(seen.at);
+        }
+        self.ended_at = progress.phase.is_terminal().then_some(seen.at);
+    }
+}
+
+/// A task as the broker knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// Whose task.
+    pub scheduler: SchedulerId,
+    /// What is its own.
+    pub seat: Seat,
+    /// What it shares with others of its version.
+    pub terms: Arc<Terms>,
+    /// Raised by claim, amend and release.
+    pub generation: Generation,
+    /// What shall be true of it; starts as `terms.desired`.
+    pub desired: Desired,
+    /// Whether its scheduler has released it.
+    pub released: bool,
+    /// Where it stands.
+    pub status: Status,
+}
+
+impl Task {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> TaskId {
+        self.seat.id
+    }
+
+    /// Restarts in place so far.
+    #[must_use]
+    pub fn restarts(&self) -> u32 {
+        let Incarnation(n) = self.status.progress.incarnation;
+        n
+    }
+}
