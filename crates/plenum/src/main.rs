@@ -1,0 +1,2 @@
+//! plenum
+fn main() {}

@@ -1,0 +1,2 @@
+//! plenum-bench
+fn main() {}
