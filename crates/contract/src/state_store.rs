@@ -77,7 +77,7 @@ pub trait StateStore: Send + Sync {
     /// `after` only, as they were at revision `at` (none: now).
     ///
     /// # Errors
-    /// `Compacted` when `at` is no longer kept.
+    /// `Compacted` when `at` is no longer kept; `Invalid` when it does not exist yet.
     async fn list(
         &self,
         prefix: &str,
@@ -86,17 +86,20 @@ pub trait StateStore: Send + Sync {
         limit: usize,
     ) -> Result<Page, StateError>;
 
-    /// Applies all writes at one new revision if every compare holds; durable when it returns.
+    /// Applies all writes at one new revision if every compare holds; durable when it returns. Writes that
+    /// change nothing (none at all, or deletes of keys that are not there) make no revision: the newest is
+    /// returned.
     ///
     /// # Errors
-    /// `Conflict` names the first compare that did not hold; nothing was written then.
+    /// `Conflict` names the first compare that did not hold; nothing was written then. `Invalid` for what
+    /// [`validate`] refuses.
     async fn txn(&self, compares: Vec<Compare>, writes: Vec<Write>) -> Result<Revision, StateError>;
 
     /// Changes to keys under `prefix` with a revision above `from`, in order, each batch whole revisions.
     /// The stream lives until it is dropped; a reader too slow is told `Compacted` and must list again.
     ///
     /// # Errors
-    /// `Compacted` when `from` is no longer kept.
+    /// `Compacted` when `from` is no longer kept; `Invalid` when it does not exist yet.
     async fn watch(
         &self,
         prefix: &str,
@@ -108,6 +111,57 @@ pub trait StateStore: Send + Sync {
 pub const MAX_KEY: usize = 1024;
 /// Longest value, in bytes: as in etcd, whose default limit of a request is 1.5 MiB.
 pub const MAX_VALUE: usize = 1024 * 1024;
+
+/// Most bytes of keys and values in one transaction.
+pub const MAX_TXN: usize = 8 * 1024 * 1024;
+
+/// Checks what every implementation must refuse before it looks at its data: an empty or too long key, a
+/// value too long, a key written twice, a transaction too large.
+///
+/// # Errors
+/// `Invalid` with the first key that breaks a rule.
+pub fn validate(compares: &[Compare], writes: &[Write]) -> Result<(), StateError> {
+    let invalid = |key: &str, why: String| {
+        // A key that is refused for its length must not make the message that long.
+        let key = key.chars().take(80).collect();
+        Err(StateError::Invalid { key, why })
+    };
+    let mut bytes = 0;
+    let mut written = std::collections::BTreeSet::new();
+    let compared = compares.iter().map(|compare| match compare {
+        Compare::Absent(key) | Compare::ModifiedAt(key, _) => (key, None, false),
+    });
+    let writes = writes.iter().map(|write| match write {
+        Write::Put(key, value) => (key, Some(value.len()), true),
+        Write::Delete(key) => (key, None, true),
+    });
+    for (key, value, is_write) in compared.chain(writes) {
+        if key.is_empty() {
+            return invalid(key, "a key must not be empty".to_owned());
+        }
+        if key.len() > MAX_KEY {
+            return invalid(
+                key,
+                format!("the key has {} bytes, at most {MAX_KEY} are kept", key.len()),
+            );
+        }
+        let value = value.unwrap_or(0);
+        if value > MAX_VALUE {
+            return invalid(
+                key,
+                format!("the value has {value} bytes, at most {MAX_VALUE} are kept"),
+            );
+        }
+        if is_write && !written.insert(key) {
+            return invalid(key, "one transaction writes it twice".to_owned());
+        }
+        bytes += key.len() + value;
+        if bytes > MAX_TXN {
+            return invalid(key, format!("the transaction has more than {MAX_TXN} bytes"));
+        }
+    }
+    Ok(())
+}
 
 /// Why a state store refused.
 #[derive(Debug, Clone, thiserror::Error)]
