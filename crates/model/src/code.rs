@@ -64,6 +64,9 @@ codes! {
         "A part that is needed cannot be reached, or is starting or stopping. Repeat later.";
     FENCED = 2009, "another session has taken over",
         "A newer session of the same scheduler, or a newer leader, is active. This one may do nothing more.";
+    COMPACTED = 2010, "no longer kept",
+        "What was asked for is older than what is kept. The message names the oldest that can be had; start from \
+         there, or leave the start out.";
     NO_ROOM = 3001, "no node can hold the task now",
         "The task is accepted and waits. `plenum why TASK` names the cause per node and what would help; it is \
          placed without being asked again as soon as there is room.";
