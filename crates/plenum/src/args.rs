@@ -1,0 +1,157 @@
+//! The command tree: what operates Plenum stands here, what uses it comes from the CLI crate.
+
+use clap::{Args, Parser, Subcommand};
+use plenum_cli::{GlobalArgs, UserCommand};
+use std::path::PathBuf;
+
+/// One machine pool, every orchestrator.
+#[derive(Debug, Parser)]
+#[command(name = "plenum", version, about, subcommand_required = true, arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    #[command(flatten)]
+    Operate(OperateCommand),
+    #[command(flatten)]
+    Use(UserCommand),
+}
+
+/// Commands that run a part of Plenum.
+#[derive(Debug, Subcommand)]
+pub enum OperateCommand {
+    /// Bring up broker, agents and doors on this machine
+    Up(UpArgs),
+    /// Stop what `plenum up` runs, and every task it left running
+    Down(DownArgs),
+    /// Run the broker with the API as a process of its own
+    Broker(BrokerArgs),
+    /// Run the agent of this node as a process of its own
+    Agent(AgentArgs),
+    /// Run a scheduler as a process of its own
+    Scheduler(SchedulerArgs),
+    /// Look at the configuration without starting anything
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Look after stored data
+    #[command(subcommand)]
+    Store(StoreCommand),
+}
+
+/// What all parts take.
+#[derive(Debug, Clone, Args)]
+pub struct PartArgs {
+    /// Directory of all data [default: /var/lib/plenum as root, else ~/.plenum]
+    #[arg(long, env = "PLENUM_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Configuration file [default: config.toml in the data directory, if there is one]
+    #[arg(long, env = "PLENUM_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set one key of the configuration (may be repeated)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// `plenum up`
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    #[command(flatten)]
+    pub part: PartArgs,
+    /// Agents on this machine, each with an equal share of it [default: one per core, at most 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=254))]
+    pub nodes: Option<u32>,
+    /// Let every door listen on any free port
+    #[arg(long)]
+    pub free_ports: bool,
+}
+
+/// `plenum down`
+#[derive(Debug, Args)]
+pub struct DownArgs {
+    #[command(flatten)]
+    pub part: PartArgs,
+}
+
+/// `plenum broker`
+#[derive(Debug, Args)]
+pub struct BrokerArgs {
+    #[command(flatten)]
+    pub part: PartArgs,
+    /// Where the API listens; loopback only
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// The same on any address: anybody who reaches it can start processes on every node
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "listen")]
+    pub insecure_listen: Option<String>,
+}
+
+/// `plenum agent`
+#[derive(Debug, Args)]
+pub struct AgentArgs {
+    #[command(flatten)]
+    pub part: PartArgs,
+    /// Where the broker is (http://10.0.0.1:7717)
+    #[arg(long, value_name = "URL")]
+    pub broker: Option<String>,
+    /// The node's name [default: the host name]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The address on which ports of tasks are published [default: that of the route to the broker]
+    #[arg(long)]
+    pub address: Option<String>,
+    /// Attributes for placement rules (may be repeated)
+    #[arg(long = "attribute", value_name = "KEY=VALUE")]
+    pub attributes: Vec<String>,
+}
+
+/// `plenum scheduler`
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct SchedulerArgs {
+    #[command(subcommand)]
+    pub command: SchedulerCommand,
+}
+
+/// Schedulers as processes, and the list of those that run.
+#[derive(Debug, Subcommand)]
+pub enum SchedulerCommand {
+    #[command(flatten)]
+    Use(plenum_cli::SchedulerCommand),
+    /// Run the Marathon scheduler with its door
+    Marathon(SchedulerRunArgs),
+}
+
+/// `plenum scheduler KIND`
+#[derive(Debug, Args)]
+pub struct SchedulerRunArgs {
+    #[command(flatten)]
+    pub part: PartArgs,
+    /// Where the broker is (http://10.0.0.1:7717)
+    #[arg(long, value_name = "URL")]
+    pub broker: String,
+    /// Where its door listens; loopback only
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+}
+
+/// `plenum config`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Check the configuration and say what is wrong with it
+    Check(PartArgs),
+    /// Print the configuration with every key, as it would be used
+    Show(PartArgs),
+}
+
+/// `plenum store`
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Read all stored data and say what is damaged; nothing is changed
+    Check(PartArgs),
+}

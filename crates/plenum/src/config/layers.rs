@@ -1,0 +1,298 @@
+//! How the layers are laid over each other. The defaults are a tree of TOML values: its keys are the only
+//! ones there are, and its values say of which type each is.
+
+use super::Config;
+use std::path::{Path, PathBuf};
+use toml::{Table, Value};
+
+/// Variables of this prefix are configuration, but for those of the CLI.
+const PREFIX: &str = "PLENUM_";
+const OF_THE_CLI: [&str; 4] = ["PLENUM_CONTEXT", "PLENUM_DATA", "PLENUM_CONFIG", "PLENUM_LOG"];
+
+/// A configuration that is not acceptable.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read configuration `{path}`")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("configuration `{path}` is not TOML: {source}")]
+    Parse {
+        /// Which file.
+        path: PathBuf,
+        /// Where and what.
+        source: toml::de::Error,
+    },
+    /// There is no such key.
+    #[error("{origin}: there is no key `{key}`{}", nearest.as_ref().map(|n| format!(", did you mean `{n}`?")).unwrap_or_default())]
+    Unknown {
+        /// File, variable or flag.
+        origin: String,
+        /// The key as given.
+        key: String,
+        /// The nearest one there is.
+        nearest: Option<String>,
+    },
+    /// The value is not of the key's type.
+    #[error("{origin}: `{key}` takes {expected}, not `{given}`")]
+    Type {
+        /// File, variable or flag.
+        origin: String,
+        /// The key.
+        key: String,
+        /// What it takes.
+        expected: &'static str,
+        /// What was given.
+        given: String,
+    },
+    /// The value is of the right type and still makes no sense.
+    #[error("`{key}`: {why}")]
+    Value {
+        /// The key.
+        key: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// A configuration while it is put together.
+#[derive(Debug, Clone)]
+pub struct Layers {
+    tree: Table,
+}
+
+impl Layers {
+    /// The defaults: Plenum's own and those of the schedulers, each a section of its own name.
+    #[must_use]
+    pub fn defaults(schedulers: impl IntoIterator<Item = (String, serde_json::Value)>) -> Self {
+        let mut tree = Table::try_from(Config::default()).expect("the defaults are plain tables and values");
+        for (name, defaults) in schedulers {
+            let section = Table::try_from(defaults).unwrap_or_default();
+            tree.insert(name, Value::Table(section));
+        }
+        Self { tree }
+    }
+
+    /// Lays a file over it. A file that was not asked for by name may be missing.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn file(&mut self, path: &Path, required: bool) -> Result<(), ConfigError> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && !required => return Ok(()),
+            Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
+        };
+        let given: Table =
+            text.parse().map_err(|source| ConfigError::Parse { path: path.to_owned(), source })?;
+        let known = leaves(&self.tree);
+        overlay(&mut self.tree, given, "", &path.display().to_string(), &known)
+    }
+
+    /// Lays environment variables over it: `PLENUM_BROKER_LISTEN` is `broker.listen`.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn environment(&mut self, vars: impl IntoIterator<Item = (String, String)>) -> Result<(), ConfigError> {
+        let known = leaves(&self.tree);
+        for (name, value) in vars {
+            if !name.starts_with(PREFIX) || OF_THE_CLI.contains(&name.as_str()) {
+                continue;
+            }
+            let variable = |key: &String| format!("{PREFIX}{}", key.replace('.', "_").to_uppercase());
+            match known.iter().find(|key| variable(key) == name) {
+                Some(key) => self.set(key, &value, &format!("variable {name}"))?,
+                None => {
+                    let names: Vec<String> = known.iter().map(variable).collect();
+                    let nearest = nearest(&name, &names);
+                    return Err(ConfigError::Unknown { origin: "environment".to_owned(), key: name, nearest });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets one key from text, as a flag does.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn set(&mut self, key: &str, text: &str, origin: &str) -> Result<(), ConfigError> {
+        let known = leaves(&self.tree);
+        let unknown = || ConfigError::Unknown {
+            origin: origin.to_owned(),
+            key: key.to_owned(),
+            nearest: nearest(key, &known),
+        };
+        let slot = key
+            .split('.')
+            .try_fold(None::<&mut Value>, |at, part| match at {
+                None => self.tree.get_mut(part).map(Some),
+                Some(value) => value.as_table_mut().and_then(|t| t.get_mut(part)).map(Some),
+            })
+            .flatten()
+            .ok_or_else(unknown)?;
+        *slot = parse(slot, text).ok_or_else(|| ConfigError::Type {
+            origin: origin.to_owned(),
+            key: key.to_owned(),
+            expected: kind(slot),
+            given: text.to_owned(),
+        })?;
+        Ok(())
+    }
+
+    /// The typed configuration.
+    ///
+    /// # Errors
+    /// `Value` when something is out of its range.
+    pub fn config(&self) -> Result<Config, ConfigError> {
+        let own = ["broker", "agent", "up", "telemetry"];
+        let table: Table = self.tree.clone().into_iter().filter(|(k, _)| own.contains(&k.as_str())).collect();
+        table.try_into().map_err(|e: toml::de::Error| ConfigError::Value {
+            key: "configuration".to_owned(),
+            why: e.message().to_owned(),
+        })
+    }
+
+    /// The section of a scheduler.
+    #[must_use]
+    pub fn section(&self, name: &str) -> serde_json::Value {
+        self.tree.get(name).and_then(|v| serde_json::to_value(v).ok()).unwrap_or_default()
+    }
+
+    /// The whole as TOML text.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        toml::to_string_pretty(&self.tree).expect("a table of plain values is TOML")
+    }
+}
+
+/// Empty tables among the defaults take any key: their names are the user's own.
+fn overlay(
+    base: &mut Table,
+    given: Table,
+    prefix: &str,
+    origin: &str,
+    known: &[String],
+) -> Result<(), ConfigError> {
+    for (name, value) in given {
+        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        match (base.get_mut(&name), value) {
+            (None, _) => {
+                let nearest = nearest(&key, known);
+                return Err(ConfigError::Unknown { origin: origin.to_owned(), key, nearest });
+            }
+            (Some(Value::Table(free)), Value::Table(given)) if free.is_empty() => *free = given,
+            (Some(Value::Table(inner)), Value::Table(given)) => overlay(inner, given, &key, origin, known)?,
+            (Some(slot), value) if slot.same_type(&value) => *slot = value,
+            (Some(slot), value) => {
+                let (expected, given) = (kind(slot), value.to_string());
+                return Err(ConfigError::Type { origin: origin.to_owned(), key, expected, given });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn leaves(table: &Table) -> Vec<String> {
+    let mut out = Vec::new();
+    for (name, value) in table {
+        match value {
+            Value::Table(inner) if !inner.is_empty() => {
+                out.extend(leaves(inner).into_iter().map(|leaf| format!("{name}.{leaf}")));
+            }
+            _ => out.push(name.clone()),
+        }
+    }
+    out
+}
+
+fn nearest(key: &str, known: &[String]) -> Option<String> {
+    known
+        .iter()
+        .map(|k| (strsim::jaro_winkler(key, k), k))
+        .filter(|(score, _)| *score > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, k)| k.clone())
+}
+
+fn parse(like: &Value, text: &str) -> Option<Value> {
+    match like {
+        Value::String(_) => Some(Value::String(text.to_owned())),
+        Value::Integer(_) => text.parse().ok().map(Value::Integer),
+        Value::Float(_) => text.parse().ok().map(Value::Float),
+        Value::Boolean(_) => text.parse().ok().map(Value::Boolean),
+        Value::Array(_) => {
+            let items = text.split(',').map(str::trim).filter(|s| !s.is_empty());
+            Some(Value::Array(items.map(|s| Value::String(s.to_owned())).collect()))
+        }
+        Value::Table(_) => {
+            let pairs = text.split(',').filter(|s| !s.is_empty()).map(|s| s.split_once('='));
+            let table: Option<Table> =
+                pairs.map(|p| p.map(|(k, v)| (k.trim().to_owned(), Value::String(v.to_owned())))).collect();
+            table.map(Value::Table)
+        }
+        Value::Datetime(_) => None,
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::String(_) => "text",
+        Value::Integer(_) => "a whole number",
+        Value::Float(_) => "a number",
+        Value::Boolean(_) => "true or false",
+        Value::Array(_) => "a list",
+        Value::Table(_) => "a table (key=value, ...)",
+        Value::Datetime(_) => "a date",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layers() -> Layers {
+        Layers::defaults([("marathon".to_owned(), serde_json::json!({"listen": "127.0.0.1:8080"}))])
+    }
+
+    #[test]
+    fn a_later_layer_wins() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.toml");
+        std::fs::write(&path, "[broker]\nlisten = '127.0.0.1:1'\nlease_ms = 5\n[agent.attributes]\nrack = 'a'\n")
+            .unwrap();
+        let mut l = layers();
+        l.file(&path, true).unwrap();
+        l.environment([("PLENUM_BROKER_LISTEN".to_owned(), "127.0.0.1:2".to_owned())]).unwrap();
+        l.set("marathon.listen", "127.0.0.1:3", "flag").unwrap();
+        let c = l.config().unwrap();
+        assert_eq!((c.broker.listen.as_str(), c.broker.lease_ms), ("127.0.0.1:2", 5));
+        assert_eq!(c.agent.attributes["rack"], "a");
+        assert_eq!(l.section("marathon")["listen"], "127.0.0.1:3");
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_the_nearest_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.toml");
+        std::fs::write(&path, "[broker]\nlisen = 'x'\n").unwrap();
+        let text = layers().file(&path, true).unwrap_err().to_string();
+        assert!(text.contains("`broker.lisen`") && text.contains("`broker.listen`"), "{text}");
+        let vars = [("PLENUM_MARATHON_LISTN".to_owned(), "x".to_owned())];
+        let text = layers().environment(vars).unwrap_err().to_string();
+        assert!(text.contains("PLENUM_MARATHON_LISTEN"), "{text}");
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_refused() {
+        let mut l = layers();
+        assert!(matches!(l.set("broker.lease_ms", "soon", "flag"), Err(ConfigError::Type { .. })));
+        assert!(matches!(l.set("broker.lease_ms", "-1", "flag"), Ok(())));
+        assert!(l.config().is_err(), "a negative lease is no lease");
+    }
+}

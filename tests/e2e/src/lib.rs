@@ -1,0 +1,1 @@
+//! End-to-end tests of Plenum; all of it is in `tests/`.

@@ -1,0 +1,14 @@
+//! End to end: the real binary, real containers, real clients. Each test has data, ports and names of its own,
+//! and takes down what it brought up.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod arrows;
+mod bad_input;
+mod examples;
+mod marathon_client;
+mod no_room;
+mod partition;
+mod restarts;
+mod ring;
+mod support;
