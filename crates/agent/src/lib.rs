@@ -1,1 +1,8 @@
-//! plenum-agent
+//! The agent: the one process per node that starts, watches and stops containers, whoever asked. It makes the
+//! node match its assignments and never loses a status.
+//!
+//! `supervisor` decides, pure; `journal` keeps what must survive; `runner` acts: it talks to the broker, runs
+//! the verbs of the runtimes and carries streams; `facts` describes the node. Start at [`start`].
+#![deny(missing_docs)]
+
+pub mod supervisor;

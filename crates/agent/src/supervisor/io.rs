@@ -1,0 +1,159 @@
+//! What goes into the supervisor and what comes out. Whoever drives it performs the effects in their order:
+//! nothing behind a `Persist` may be done before that record is durable.
+
+use super::memory::Record;
+use plenum_contract::dispatcher::Assignments;
+use plenum_contract::runtime::{ContainerKey, ContainerPlan, Found, PublishedPort, RuntimeError};
+use plenum_model::ids::{LeaderEpoch, Seq, TaskId};
+use plenum_model::task::Exit;
+use std::path::PathBuf;
+
+/// The time, as the driver of the supervisor knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Milliseconds of a clock that never goes back and never jumps: deadlines are counted in these.
+    pub tick: u64,
+    /// Unix milliseconds, for what people read.
+    pub unix: u64,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input {
+    /// A broker welcomed this agent: everything unacknowledged, and the newest of each task, is to be sent.
+    Attached(LeaderEpoch),
+    /// That broker is gone.
+    Detached,
+    /// What shall be on this node.
+    Assignments(Assignments),
+    /// The broker keeps everything up to here.
+    Acked(Seq),
+    /// What a runtime has, asked once after the start of the agent.
+    Recovered {
+        /// Which runtime.
+        runtime: String,
+        /// Every container of this agent that it has.
+        found: Vec<Found>,
+    },
+    /// A piece of work is done.
+    Done(Done),
+    /// The time of [`super::Supervisor::next_wake`] has come.
+    Wake,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Write down.
+    Persist(Record),
+    /// Do, and answer with [`Input::Done`]. Several may be under way.
+    Do(Work),
+    /// Give up the `Prepare` of this task; answer with [`WorkError::Cancelled`] when it is given up, or with
+    /// its result if it was done.
+    Cancel(TaskId),
+    /// The broker was refused; say so in the log.
+    Refused(String),
+    /// The broker's view is not usable: detach and attach again, which brings the full set.
+    Reattach(String),
+}
+
+/// A piece of work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Work {
+    /// For which container. Work for a whole task carries the key of its first container.
+    pub key: ContainerKey,
+    /// Which runtime does it.
+    pub runtime: String,
+    /// What.
+    pub verb: Verb,
+}
+
+/// What is to be done with a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verb {
+    /// Make the task's own directory; there already: no error.
+    MakeSandbox(PathBuf),
+    /// [`plenum_contract::runtime::Runtime::prepare`].
+    Prepare(Box<ContainerPlan>),
+    /// Make sure that nothing holds these ports; `Refused` with reason `Port` names the first that is held.
+    CheckPorts(Vec<PublishedPort>),
+    /// [`plenum_contract::runtime::Runtime::start`].
+    Start,
+    /// [`plenum_contract::runtime::Runtime::wait`].
+    Wait,
+    /// Ask it to stop; none: by the signal its image names, or `SIGTERM`.
+    Stop(Option<String>),
+    /// `SIGKILL`.
+    Kill,
+    /// `SIGKILL` if `kill`, then [`plenum_contract::runtime::Runtime::remove`].
+    Remove {
+        /// Whether it may be running.
+        kill: bool,
+    },
+    /// Remove the task's own directory; not there: no error.
+    RemoveSandbox(PathBuf),
+}
+
+impl Verb {
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> VerbKind {
+        match self {
+            Self::MakeSandbox(_) => VerbKind::MakeSandbox,
+            Self::Prepare(_) => VerbKind::Prepare,
+            Self::CheckPorts(_) => VerbKind::CheckPorts,
+            Self::Start => VerbKind::Start,
+            Self::Wait => VerbKind::Wait,
+            Self::Stop(_) => VerbKind::Stop,
+            Self::Kill => VerbKind::Kill,
+            Self::Remove { .. } => VerbKind::Remove,
+            Self::RemoveSandbox(_) => VerbKind::RemoveSandbox,
+        }
+    }
+}
+
+/// [`Verb`] without what it carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum VerbKind {
+    MakeSandbox,
+    Prepare,
+    CheckPorts,
+    Start,
+    Wait,
+    Stop,
+    Kill,
+    Remove,
+    RemoveSandbox,
+}
+
+/// A piece of work that is done.
+#[derive(Debug, Clone)]
+pub struct Done {
+    /// The key of the work.
+    pub key: ContainerKey,
+    /// Its verb.
+    pub verb: VerbKind,
+    /// How it went.
+    pub result: Result<Answer, WorkError>,
+}
+
+/// What a piece of work answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It is done.
+    Done,
+    /// The answer to `Wait`.
+    Exit(Exit),
+}
+
+/// Why a piece of work was not done.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum WorkError {
+    /// The runtime says why.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// It was given up because the supervisor asked for that.
+    #[error("given up")]
+    Cancelled,
+}

@@ -1,0 +1,430 @@
+//! The supervisor: makes this node match its assignments and never loses a status. Pure: inputs go in, effects
+//! come out; no clock, no I/O. The agent's runner drives one, and so does the testkit.
+//!
+//! What must survive the process is its [`Memory`], changed only together with an [`Effect::Persist`]; the rest
+//! is built again from what the runtimes have. What the driver owes: perform effects in order, nothing behind a
+//! `Persist` before it is durable; answer every [`Effect::Do`]; after a start report [`Input::Recovered`] for
+//! every runtime; feed [`Input::Wake`] at [`Supervisor::next_wake`]; send what [`Supervisor::outbox`] gives only
+//! after the effects of the steps before were performed.
+//!
+//! Start at [`Supervisor::step`]; the machine of one task is in `advance`.
+
+mod advance;
+mod backoff;
+mod io;
+mod live;
+mod memory;
+mod orphans;
+mod outbox;
+mod plan;
+mod recovery;
+mod results;
+#[cfg(test)]
+mod tests;
+mod turn;
+
+pub use io::{Answer, Done, Effect, Input, Now, Verb, VerbKind, Work, WorkError};
+pub use memory::{Assigned, Begun, Memory, Record, Remembered};
+
+use live::{Live, Stage};
+use orphans::Orphan;
+use outbox::Outbox;
+use plenum_contract::dispatcher::{Assignment, Assignments};
+use plenum_contract::runtime::{ContainerKey, Found, FoundState};
+use plenum_model::claim::Protocol;
+use plenum_model::ids::{Incarnation, LeaderEpoch, NodeId, SpecId, TaskId};
+use plenum_model::phase::Phase;
+use plenum_model::spec::TaskSpec;
+use plenum_model::task::{ExitReason, Observation};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use turn::Turn;
+
+/// What the supervisor knows of its node. Fixed while it lives.
+#[derive(Debug, Clone)]
+pub struct NodeView {
+    /// Its name.
+    pub id: NodeId,
+    /// The machine's host name.
+    pub hostname: String,
+    /// The address on which ports are published.
+    pub address: String,
+    /// Where tasks get their own directories.
+    pub sandboxes: PathBuf,
+    /// Runtimes that the agent drives, whether they answer at the moment or not.
+    pub runtimes: BTreeSet<String>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Supervisor {
+    node: NodeView,
+    memory: Memory,
+    lives: BTreeMap<TaskId, Live>,
+    /// Ticks at which tasks are to be looked at again.
+    wakes: BTreeSet<(u64, TaskId)>,
+    outbox: Outbox,
+    /// Specs of this attachment, whether a task refers to them or not.
+    specs: BTreeMap<SpecId, Arc<TaskSpec>>,
+    /// Runtimes that have not yet said what they have.
+    unasked: BTreeSet<String>,
+    /// What they had, for tasks that wait for another runtime.
+    found: BTreeMap<ContainerKey, FoundState>,
+    orphans: BTreeMap<ContainerKey, Orphan>,
+}
+
+/// Where a container of a task is, for streams.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// Which container; of the current incarnation, or the one before while nothing of this one is made.
+    pub key: ContainerKey,
+    /// Its runtime.
+    pub runtime: String,
+    /// (port inside, port of the node) of the TCP ports of the task.
+    pub ports: Vec<(u16, u16)>,
+}
+
+impl Supervisor {
+    /// A supervisor with what the journal remembers (nothing, the first time).
+    #[must_use]
+    pub fn new(node: NodeView, memory: Memory) -> Self {
+        let lives = memory.tasks.iter().filter_map(|(id, task)| {
+            let spec = memory.specs.get(&task.assigned.terms.spec)?;
+            Some((*id, recovery::before(task, spec)))
+        });
+        Self {
+            lives: lives.collect(),
+            wakes: BTreeSet::new(),
+            outbox: Outbox::default(),
+            specs: BTreeMap::new(),
+            unasked: node.runtimes.clone(),
+            found: BTreeMap::new(),
+            orphans: BTreeMap::new(),
+            node,
+            memory,
+        }
+    }
+
+    /// All that must survive.
+    #[must_use]
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// The highest leader epoch obeyed.
+    #[must_use]
+    pub fn epoch(&self) -> LeaderEpoch {
+        self.memory.epoch
+    }
+
+    /// Takes in what happened and says what is to be done, in order.
+    pub fn step(&mut self, now: Now, input: Input) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match input {
+            Input::Attached(epoch) => self.attached(now, epoch, &mut effects),
+            Input::Detached => self.outbox.detach(),
+            Input::Assignments(batch) => self.assignments(now, batch, &mut effects),
+            Input::Acked(seq) => {
+                self.outbox.acked(seq);
+                if seq > self.memory.acked {
+                    self.remember(Record::Acked(seq), &mut effects);
+                }
+            }
+            Input::Recovered { runtime, found } => self.recovered(now, &runtime, found, &mut effects),
+            Input::Done(done) => self.done(now, done, &mut effects),
+            Input::Wake => self.wake(now, &mut effects),
+        }
+        effects
+    }
+
+    /// The tick at which [`Input::Wake`] is wanted.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<u64> {
+        let tasks = self.wakes.first().map(|(tick, _)| *tick);
+        tasks.into_iter().chain(orphans::wake(&self.orphans)).min()
+    }
+
+    /// Takes out the next observations to send, at most `limit`. Nothing while no broker is attached.
+    pub fn outbox(&mut self, limit: usize) -> Vec<Observation> {
+        self.outbox.take(limit)
+    }
+
+    /// Whether [`Supervisor::outbox`] would give nothing.
+    #[must_use]
+    pub fn outbox_is_empty(&self) -> bool {
+        self.outbox.is_empty()
+    }
+
+    /// Where a container of a task is; no name: its first one.
+    #[must_use]
+    pub fn locate(&self, id: TaskId, container: Option<&str>) -> Option<Location> {
+        let task = self.memory.tasks.get(&id)?;
+        let spec = self.memory.specs.get(&task.assigned.terms.spec)?;
+        let found = match container {
+            Some(name) => spec.containers.iter().find(|c| c.name == name)?,
+            None => spec.containers.first()?,
+        };
+        let Incarnation(n) = task.incarnation;
+        let made = !matches!(
+            self.lives.get(&id)?.stage,
+            Stage::Delayed { .. } | Stage::Preparing(_) | Stage::Recovering
+        );
+        let incarnation = if made { n } else { n.saturating_sub(1) };
+        let key = ContainerKey {
+            task: id,
+            container: found.name.clone(),
+            incarnation: Incarnation(incarnation),
+        };
+        let asks = task
+            .assigned
+            .terms
+            .ports
+            .iter()
+            .zip(plan::ports(&self.node, task));
+        let tcp = asks.filter(|(ask, _)| ask.protocol != Protocol::Udp);
+        let ports = tcp.map(|(_, port)| (port.container, port.host)).collect();
+        Some(Location {
+            key,
+            runtime: found.runtime.clone(),
+            ports,
+        })
+    }
+
+    fn remember(&mut self, record: Record, effects: &mut Vec<Effect>) {
+        self.memory.apply(&record);
+        effects.push(Effect::Persist(record));
+    }
+
+    fn attached(&mut self, now: Now, epoch: LeaderEpoch, effects: &mut Vec<Effect>) {
+        if epoch < self.memory.epoch {
+            effects.push(stale(epoch, self.memory.epoch));
+            return;
+        }
+        if epoch > self.memory.epoch {
+            self.remember(Record::Epoch(epoch), effects);
+        }
+        self.specs.clear();
+        self.memory.forget_unused_specs();
+        self.outbox.attach(&self.memory);
+        orphans::press_on(&mut self.orphans, now, effects);
+    }
+
+    fn assignments(&mut self, now: Now, batch: Assignments, effects: &mut Vec<Effect>) {
+        if batch.epoch < self.memory.epoch {
+            effects.push(stale(batch.epoch, self.memory.epoch));
+            return;
+        }
+        if batch.epoch > self.memory.epoch {
+            self.remember(Record::Epoch(batch.epoch), effects);
+        }
+        for spec in batch.specs {
+            self.specs.insert(spec.id(), spec);
+        }
+        let mut gone = batch.remove;
+        if batch.full {
+            let kept: BTreeSet<TaskId> = batch.assign.iter().map(|a| a.seat.id).collect();
+            gone.extend(self.memory.tasks.keys().filter(|id| !kept.contains(id)));
+        }
+        for assignment in batch.assign {
+            self.assign(now, assignment, effects);
+        }
+        for id in gone {
+            self.remove(now, id, effects);
+        }
+    }
+
+    fn assign(&mut self, now: Now, new: Assignment, effects: &mut Vec<Effect>) {
+        let id = new.seat.id;
+        let Some(task) = self.memory.tasks.get(&id) else {
+            return self.assign_new(now, new, effects);
+        };
+        let have = &task.assigned;
+        let refused = if task.removing {
+            Some("it is being removed".to_owned())
+        } else if new.generation < have.generation {
+            Some(format!(
+                "generation {} is older than {}",
+                new.generation, have.generation
+            ))
+        } else if new.terms.spec != have.terms.spec {
+            Some("its spec cannot change while it lives".to_owned())
+        } else {
+            None
+        };
+        if let Some(why) = refused {
+            effects.push(Effect::Refused(format!("assignment of task {id}: {why}")));
+            return;
+        }
+        let new = Assigned::from(new);
+        if new == *have {
+            return;
+        }
+        self.remember(Record::Assigned(Box::new(new)), effects);
+        self.with_live(id, now, effects, |live, turn| shorten(live, turn, id));
+        self.advance(id, now, effects);
+    }
+
+    fn assign_new(&mut self, now: Now, new: Assignment, effects: &mut Vec<Effect>) {
+        let (id, spec_id) = (new.seat.id, new.terms.spec);
+        let known = self
+            .specs
+            .get(&spec_id)
+            .or_else(|| self.memory.specs.get(&spec_id))
+            .cloned();
+        let Some(spec) = known else {
+            let why = format!("task {id} refers to spec {spec_id}, which was not sent");
+            effects.push(Effect::Reattach(why));
+            return;
+        };
+        let containers = spec.containers.len();
+        if !self.memory.specs.contains_key(&spec_id) {
+            self.remember(Record::Spec(Arc::clone(&spec)), effects);
+        }
+        self.remember(Record::Assigned(Box::new(Assigned::from(new))), effects);
+        self.lives
+            .insert(id, Live::new(Stage::Preparing(live::Step::Task), containers));
+        self.with_live(id, now, effects, |live, turn| {
+            let objection = turn
+                .task(id)
+                .and_then(|(task, spec)| plan::objection(turn.node, task, &spec));
+            match objection {
+                Some(why) => {
+                    let exit = advance::exit(ExitReason::Setup, why.clone());
+                    turn.observe(id, Phase::Rejected, Some(exit), why);
+                    live.go(Stage::Ended);
+                }
+                None => turn.observe(id, Phase::Preparing, None, String::new()),
+            }
+        });
+        self.advance(id, now, effects);
+    }
+
+    fn remove(&mut self, now: Now, id: TaskId, effects: &mut Vec<Effect>) {
+        if self.memory.tasks.get(&id).is_none_or(|t| t.removing) {
+            return;
+        }
+        self.remember(Record::Removing(id), effects);
+        self.advance(id, now, effects);
+    }
+
+    fn recovered(&mut self, now: Now, runtime: &str, found: Vec<Found>, effects: &mut Vec<Effect>) {
+        if !self.unasked.remove(runtime) {
+            return;
+        }
+        for f in found {
+            let task = self.memory.tasks.get(&f.key.task);
+            if !recovery::belongs(task, &f) {
+                self.orphans.insert(f.key, Orphan::new(runtime.to_owned()));
+            } else if task.is_some_and(|t| t.incarnation == f.key.incarnation) {
+                self.found.insert(f.key, f.state);
+            }
+        }
+        orphans::press_on(&mut self.orphans, now, effects);
+        for id in self.lives.keys().copied().collect::<Vec<_>>() {
+            if self.lives.get(&id).is_some_and(|l| l.stage == Stage::Recovering) && self.is_asked(id) {
+                let found = std::mem::take(&mut self.found);
+                self.with_live(id, now, effects, |live, turn| {
+                    recovery::resume(live, turn, id, &found)
+                });
+                self.found = found;
+            }
+            self.advance(id, now, effects);
+        }
+        if self.unasked.is_empty() {
+            self.found.clear();
+        }
+    }
+
+    /// Whether every runtime of the task has said what it has.
+    fn is_asked(&self, id: TaskId) -> bool {
+        let spec = self
+            .memory
+            .tasks
+            .get(&id)
+            .and_then(|t| self.memory.specs.get(&t.assigned.terms.spec));
+        spec.is_some_and(|s| {
+            let mut runtimes = s.containers.iter().map(|c| &c.runtime);
+            runtimes.all(|r| self.node.runtimes.contains(r) && !self.unasked.contains(r))
+        })
+    }
+
+    fn done(&mut self, now: Now, done: Done, effects: &mut Vec<Effect>) {
+        let id = done.key.task;
+        if done.verb == VerbKind::Remove && self.orphans.contains_key(&done.key) {
+            let ok = done.result.is_ok();
+            if orphans::done(&mut self.orphans, &done.key, ok, now) {
+                self.advance(id, now, effects);
+            }
+            return;
+        }
+        let current = self
+            .memory
+            .tasks
+            .get(&id)
+            .is_some_and(|t| t.incarnation == done.key.incarnation);
+        if current {
+            self.with_live(id, now, effects, |live, turn| results::take(live, turn, id, done));
+            self.advance(id, now, effects);
+        }
+    }
+
+    fn wake(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        orphans::press_on(&mut self.orphans, now, effects);
+        while let Some((tick, id)) = self.wakes.first().copied() {
+            if tick > now.tick {
+                return;
+            }
+            self.wakes.remove(&(tick, id));
+            self.advance(id, now, effects);
+        }
+    }
+
+    fn advance(&mut self, id: TaskId, now: Now, effects: &mut Vec<Effect>) {
+        let old = self.lives.get(&id).and_then(|l| l.wake);
+        let stays = self.with_live(id, now, effects, |live, turn| advance::advance(live, turn, id));
+        if let Some(tick) = old {
+            self.wakes.remove(&(tick, id));
+        }
+        match stays {
+            Some(true) => {
+                let wake = self.lives.get(&id).and_then(|l| l.wake);
+                self.wakes.extend(wake.map(|tick| (tick, id)));
+            }
+            Some(false) => {
+                self.lives.remove(&id);
+            }
+            None => {}
+        }
+    }
+
+    fn with_live<T>(
+        &mut self,
+        id: TaskId,
+        now: Now,
+        effects: &mut Vec<Effect>,
+        f: impl FnOnce(&mut Live, &mut Turn<'_>) -> T,
+    ) -> Option<T> {
+        let live = self.lives.get_mut(&id)?;
+        let mut turn = Turn {
+            now,
+            node: &self.node,
+            memory: &mut self.memory,
+            orphans: &mut self.orphans,
+            outbox: &mut self.outbox,
+            effects,
+        };
+        Some(f(live, &mut turn))
+    }
+}
+
+/// The grace may have become shorter while the task is being stopped.
+fn shorten(live: &mut Live, turn: &Turn<'_>, id: TaskId) {
+    if let Stage::Stopping { kill_at, .. } = &mut live.stage {
+        *kill_at = (*kill_at).min(turn.now.tick.saturating_add(turn.grace_ms(id)));
+    }
+}
+
+fn stale(got: LeaderEpoch, have: LeaderEpoch) -> Effect {
+    Effect::Refused(format!("leader epoch {got} is older than {have}"))
+}

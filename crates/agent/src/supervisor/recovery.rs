@@ -1,0 +1,90 @@
+//! After a start of the agent: what is remembered is joined with what the runtimes have. What runs is adopted,
+//! what ended meanwhile is reported, what was only prepared goes on, what should be there and is not is gone.
+//! A task waits until every runtime of its containers has said what it has; of a runtime that cannot be asked
+//! nothing is assumed.
+
+use super::advance::exit;
+use super::backoff::restart_delay;
+use super::live::{Live, SlotState, Stage, Step};
+use super::memory::Remembered;
+use super::plan;
+use super::turn::Turn;
+use plenum_contract::runtime::{ContainerKey, Found, FoundState};
+use plenum_model::ids::TaskId;
+use plenum_model::phase::Phase;
+use plenum_model::spec::TaskSpec;
+use plenum_model::task::ExitReason;
+use std::collections::BTreeMap;
+
+/// The live state of a remembered task before its runtimes were asked.
+pub(super) fn before(task: &Remembered, spec: &TaskSpec) -> Live {
+    let stage = if task.ended().is_some() {
+        Stage::Ended
+    } else {
+        Stage::Recovering
+    };
+    Live::new(stage, spec.containers.len())
+}
+
+/// Whether a found container is of use: of the current incarnation, or the one before with its log.
+pub(super) fn belongs(task: Option<&Remembered>, found: &Found) -> bool {
+    let Some(task) = task else { return false };
+    let runs = found.state == FoundState::Running;
+    if found.key.incarnation == task.incarnation {
+        return !(runs && task.ended().is_some());
+    }
+    found.key.incarnation.next() == task.incarnation && !runs
+}
+
+/// Every runtime of the task has been asked: goes on from what was found.
+pub(super) fn resume(
+    live: &mut Live,
+    turn: &mut Turn<'_>,
+    id: TaskId,
+    found: &BTreeMap<ContainerKey, FoundState>,
+) {
+    let Some((task, spec)) = turn.task(id) else { return };
+    let (started, streak) = (task.started, task.streak);
+    let said = task.newest.as_ref().is_some_and(|o| {
+        o.progress.incarnation == task.incarnation
+            && matches!(o.progress.phase, Phase::Running | Phase::Stopping)
+    });
+    let states: Vec<_> = (0..spec.containers.len())
+        .map(|i| found.get(&plan::key(task, &spec, i)))
+        .collect();
+    let any = states
+        .iter()
+        .any(|s| matches!(s, Some(FoundState::Running | FoundState::Ended(_))));
+    if !started && !any {
+        live.go(match streak {
+            0 => Stage::Preparing(Step::Task),
+            n => Stage::Delayed {
+                until: turn.now.tick.saturating_add(restart_delay(n)),
+            },
+        });
+        return;
+    }
+    for (slot, state) in live.slots.iter_mut().zip(&states) {
+        slot.state = match state {
+            Some(FoundState::Running) => SlotState::Started,
+            Some(FoundState::Ended(exit)) => SlotState::Ended(exit.clone()),
+            Some(FoundState::Prepared) => SlotState::Idle,
+            None => SlotState::Ended(exit(ExitReason::Gone, GONE.to_owned())),
+        };
+    }
+    let to_start = states
+        .iter()
+        .position(|s| matches!(s, Some(FoundState::Prepared)));
+    match to_start {
+        Some(0) => live.go(Stage::Starting(Step::Task)),
+        Some(i) => live.go(Stage::Starting(Step::Container(i))),
+        None => {
+            if !said && live.first_ended().is_none() {
+                turn.observe(id, Phase::Running, None, String::new());
+            }
+            live.go(Stage::Running { since: turn.now.tick });
+        }
+    }
+}
+
+const GONE: &str = "the container is gone: the machine was restarted, or somebody removed it";
