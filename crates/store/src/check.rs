@@ -1,6 +1,7 @@
 //! The offline check of a data directory: every byte that was acknowledged is read, nothing is changed.
 
-use crate::dir::{self, LEDGER, STATE};
+use crate::dir::{LEDGER, STATE, read_schema};
+use crate::hold::Held;
 use crate::journal::{Item, Survey, survey};
 use crate::ledger::count_records;
 use crate::state::{count_entries, count_writes};
@@ -120,15 +121,10 @@ pub fn check(path: impl AsRef<Path>) -> Result<CheckReport, LogError> {
     let path = path.as_ref();
     // Also says that the directory is not there, before the lock would try to make a file in it.
     crate::fs::names(path)?;
-    let _lock = dir::lock(path)?;
-    let schema = dir::read_schema(path)?;
+    let _held = Held::lock(path)?;
+    let schema = read_schema(path)?;
     let parts = vec![
-        part(
-            LEDGER,
-            path,
-            |_, _, _| Ok(1),
-            |path, at, payload| count_records(path, at, payload),
-        )?,
+        part(LEDGER, path, |_, _, _| Ok(1), count_records)?,
         part(STATE, path, count_entries, count_writes)?,
     ];
     Ok(CheckReport {

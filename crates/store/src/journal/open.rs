@@ -1,30 +1,42 @@
 //! Opening a journal: read the newest snapshot and the segments after it, drop what was never acknowledged,
 //! refuse what is damaged.
 
+use super::files::{self, SUFFIX, Segment, warn_of};
+use super::item::{Item, Placed, Visit};
 use super::segment::{self, Ending, HEAD, Head, Scan};
 use super::snapshot::{self, Snapshot};
 use super::spares::{self, Spares};
-use super::{Item, Journal, Options, Placed, SUFFIX, Segment, Visit, erase, new_segment, segment_name};
-use crate::fs::{self, DataFile, damaged};
+use crate::fs::{self, damaged};
 use plenum_contract::ledger_log::LogError;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-/// See [`Journal::open`].
-pub(super) fn open(dir: &Path, options: &Options, visit: &mut Visit<'_>) -> Result<Journal, LogError> {
+/// What was found, ready to go on.
+pub(super) struct Opened {
+    pub(super) spares: Spares,
+    pub(super) sealed: VecDeque<Segment>,
+    pub(super) active: Segment,
+    pub(super) end: u64,
+    pub(super) next_seq: u64,
+    pub(super) epoch: u64,
+    pub(super) snapshot: Option<Snapshot>,
+    pub(super) grown: u64,
+}
+
+/// Opens the journal in `dir`, made if it is not there, and shows `visit` everything in it.
+pub(super) fn open(dir: &Path, segment_bytes: u64, visit: &mut Visit<'_>) -> Result<Opened, LogError> {
     fs::make_dir(dir)?;
     let mut names = fs::names(dir)?;
     names.retain(|name| {
         !name.ends_with(spares::SUFFIX) && !name.ends_with(snapshot::PART_SUFFIX) || {
-            super::warn_of(fs::remove(&dir.join(name)));
+            warn_of(fs::remove(&dir.join(name)));
             false
         }
     });
     let snapshot = open_snapshot(dir, &names, visit)?;
     let covered = snapshot.as_ref().map_or(0, |s| s.cut.seq);
     let mut segments = segments(dir, &names, covered)?;
-    let mut spares = Spares::start(dir, options)?;
+    let mut spares = Spares::start(dir, segment_bytes)?;
     let Some(last) = segments.pop_back() else {
         return first(dir, spares, snapshot);
     };
@@ -48,13 +60,12 @@ pub(super) fn open(dir: &Path, options: &Options, visit: &mut Visit<'_>) -> Resu
                 file = %last.file.path.display(), offset = end,
                 "dropped a group that was cut short and never acknowledged"
             );
-            erase(&last.file, end..last.head.size)?;
+            files::erase(&last.file, end..last.head.size)?;
         }
         Ending::Damaged { offset, what } => return Err(damaged(&last.file.path, offset as u64, what)),
     }
     spares.prepare();
-    let journal = Journal {
-        dir: dir.to_owned(),
+    Ok(Opened {
         spares,
         sealed: segments,
         active: last,
@@ -63,32 +74,21 @@ pub(super) fn open(dir: &Path, options: &Options, visit: &mut Visit<'_>) -> Resu
         epoch: reading.epoch,
         snapshot,
         grown: reading.grown,
-        half_done: None,
-        dir_unsynced: false,
-        buffer: Vec::new(),
-    };
-    // A whole last group that was never acknowledged counts from here on: its reader acts on it.
-    journal.confirm()?;
-    journal.active.file.sync()?;
-    Ok(journal)
+    })
 }
 
 fn open_snapshot(dir: &Path, names: &[String], visit: &mut Visit<'_>) -> Result<Option<Snapshot>, LogError> {
     let (newest, older) = snapshot::find(dir, names);
-    let read = |path: PathBuf| {
-        snapshot::read(&path, &mut |file, at, payload| {
-            visit(Item::Chunk(Placed { file, at, payload }))
-        })
-    };
+    let read = |path: PathBuf| snapshot::read(&path, &mut |chunk| visit(Item::Chunk(chunk)));
     let snapshot = newest.map(read).transpose()?;
     for path in older {
-        super::warn_of(fs::remove(&path));
+        warn_of(fs::remove(&path));
     }
     Ok(snapshot)
 }
 
 /// The first segment of a new journal.
-fn first(dir: &Path, mut spares: Spares, snapshot: Option<Snapshot>) -> Result<Journal, LogError> {
+fn first(dir: &Path, mut spares: Spares, snapshot: Option<Snapshot>) -> Result<Opened, LogError> {
     if let Some(snapshot) = snapshot {
         let after = snapshot.cut.seq + 1;
         return Err(damaged(
@@ -102,13 +102,12 @@ fn first(dir: &Path, mut spares: Spares, snapshot: Option<Snapshot>) -> Result<J
         size: 0,
         first_seq: 1,
     };
-    let active = new_segment(dir, &mut spares, head, 0)?;
+    let active = files::create(dir, &mut spares, head, 0)?;
     fs::sync_dir(dir)?;
     if let Some(parent) = dir.parent() {
         fs::sync_dir(parent)?;
     }
-    Ok(Journal {
-        dir: dir.to_owned(),
+    Ok(Opened {
         spares,
         sealed: VecDeque::new(),
         active,
@@ -117,9 +116,6 @@ fn first(dir: &Path, mut spares: Spares, snapshot: Option<Snapshot>) -> Result<J
         epoch: 0,
         snapshot: None,
         grown: 0,
-        half_done: None,
-        dir_unsynced: false,
-        buffer: Vec::new(),
     })
 }
 
@@ -127,11 +123,11 @@ fn first(dir: &Path, mut spares: Spares, snapshot: Option<Snapshot>) -> Result<J
 fn segments(dir: &Path, names: &[String], covered: u64) -> Result<VecDeque<Segment>, LogError> {
     let mut segments = VecDeque::new();
     for name in names.iter().filter(|n| n.ends_with(SUFFIX)) {
-        let segment = open_segment(dir, name)?;
+        let segment = files::open(dir, name)?;
         if segment.head.first_seq <= covered + 1 {
             for old in segments.drain(..) {
                 let old: Segment = old;
-                super::warn_of(fs::remove(&old.file.path));
+                warn_of(fs::remove(&old.file.path));
             }
         }
         segments.push_back(segment);
@@ -147,28 +143,6 @@ fn segments(dir: &Path, names: &[String], covered: u64) -> Result<VecDeque<Segme
         ));
     }
     Ok(segments)
-}
-
-fn open_segment(dir: &Path, name: &str) -> Result<Segment, LogError> {
-    let path = dir.join(name);
-    let file = Arc::new(DataFile {
-        file: fs::open_existing(&path)?,
-        path,
-    });
-    let head = read_head(&file, name)?;
-    Ok(Segment { head, file })
-}
-
-/// Reads the head of a segment file called `name`, and checks its size against it.
-pub(super) fn read_head(file: &DataFile, name: &str) -> Result<Head, LogError> {
-    let size = fs::length(&file.file, &file.path)?;
-    let len = usize::try_from(size.min(HEAD as u64)).unwrap_or(HEAD);
-    let head = Head::decode(&file.path, &file.read_at(0, len)?, size)?;
-    if segment_name(head.index) != name {
-        let what = format!("the file holds segment {:x} of its log", head.index);
-        return Err(damaged(&file.path, 16, what));
-    }
-    Ok(head)
 }
 
 /// What reading segment after segment keeps in mind.

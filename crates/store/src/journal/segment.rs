@@ -63,7 +63,7 @@ impl Head {
     }
 }
 
-/// A head of one sector: magic, version, crc32 of the rest, three numbers, zeros.
+/// A head of one sector: magic, version, crc32 of all else, three numbers, zeros.
 pub(crate) fn seal_head(magic: &[u8; 8], version: u32, numbers: [u64; 3]) -> [u8; HEAD] {
     let mut bytes = [0; HEAD];
     bytes[..8].copy_from_slice(magic);
@@ -71,9 +71,17 @@ pub(crate) fn seal_head(magic: &[u8; 8], version: u32, numbers: [u64; 3]) -> [u8
     for (i, number) in numbers.into_iter().enumerate() {
         bytes[16 + 8 * i..24 + 8 * i].copy_from_slice(&number.to_le_bytes());
     }
-    let crc = crc32fast::hash(&bytes[16..]);
+    let crc = head_crc(&bytes);
     bytes[12..16].copy_from_slice(&crc.to_le_bytes());
     bytes
+}
+
+/// The checksum of a head: of all of it but itself.
+fn head_crc(head: &[u8; HEAD]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&head[..12]);
+    hasher.update(&head[16..]);
+    hasher.finalize()
 }
 
 /// Reads a head of one sector back.
@@ -89,8 +97,8 @@ pub(crate) fn open_head(
     if &head[..8] != magic {
         return Err(damaged(path, 0, "the file does not start with its kind"));
     }
-    if frame::u32_at(head, 12) != crc32fast::hash(&head[16..]) {
-        return Err(damaged(path, 12, "the checksum of the head does not hold"));
+    if frame::u32_at(head, 12) != head_crc(head) {
+        return Err(damaged(path, 0, "the checksum of the head does not hold"));
     }
     let found = frame::u32_at(head, 8);
     if found > version {

@@ -2,6 +2,7 @@
 //! so there is always a whole one; any bit of it that does not read back is damage.
 
 use super::frame::{self, Header, Kind};
+use super::item::Placed;
 use super::segment::{HEAD, open_head, seal_head};
 use crate::fs::{self, DataFile, damaged};
 use plenum_contract::ledger_log::LogError;
@@ -134,7 +135,7 @@ pub(crate) fn find(dir: &Path, names: &[String]) -> (Option<PathBuf>, Vec<PathBu
 /// Reads a snapshot through; `visit` gets each chunk and where its first byte stands.
 pub(crate) fn read(
     path: &Path,
-    visit: &mut dyn FnMut(&Arc<DataFile>, u64, &[u8]) -> Result<(), LogError>,
+    visit: &mut dyn FnMut(Placed<'_>) -> Result<(), LogError>,
 ) -> Result<Snapshot, LogError> {
     let file = Arc::new(DataFile {
         path: path.to_owned(),
@@ -164,7 +165,11 @@ pub(crate) fn read(
         match header.kind {
             Kind::Chunk if header.seq == chunks => {
                 chunks += 1;
-                visit(&file, at + frame::HEADER as u64, &body[..header.len as usize])?;
+                visit(Placed {
+                    file: &file,
+                    at: at + frame::HEADER as u64,
+                    payload: &body[..header.len as usize],
+                })?;
             }
             Kind::End if header.seq == chunks && next == bytes => {
                 let cut = Cut { seq, epoch };

@@ -2,7 +2,6 @@
 //! can neither run out of room nor change the size of a file. One thread does it, so that the writer of the
 //! log does not wait; segments that are no longer needed are zeroed again and come back.
 
-use super::Options;
 use crate::fs::{self, DataFile};
 use plenum_contract::ledger_log::LogError;
 use std::path::{Path, PathBuf};
@@ -40,11 +39,11 @@ pub(crate) struct Spares {
 
 impl Spares {
     /// Starts the thread.
-    pub(crate) fn start(dir: &Path, options: &Options) -> Result<Self, LogError> {
+    pub(crate) fn start(dir: &Path, size: u64) -> Result<Self, LogError> {
         let (wanted, requests) = sync_channel::<Wanted>(1);
         let (answers, ready) = sync_channel(1);
         let stop = Arc::new(AtomicBool::new(false));
-        let (size, stopped) = (options.segment_bytes, stop.clone());
+        let stopped = stop.clone();
         let thread = std::thread::Builder::new()
             .name("store-spares".to_owned())
             .spawn(move || {

@@ -1,8 +1,10 @@
 //! Looking through a journal without opening it: every frame of every file, going on behind damage, changing
 //! nothing.
 
+use super::files::{self, SUFFIX};
+use super::item::{Item, Placed, Visit};
 use super::segment::{self, Ending, HEAD};
-use super::{Item, Placed, SUFFIX, Visit, frame, open, snapshot};
+use super::{frame, snapshot};
 use crate::fs::{self, DataFile};
 use plenum_contract::ledger_log::LogError;
 use std::path::{Path, PathBuf};
@@ -50,10 +52,7 @@ impl Survey {
             return Ok(0);
         };
         self.snapshot = Some(path.clone());
-        let read = snapshot::read(&path, &mut |file, at, payload| {
-            visit(Item::Chunk(Placed { file, at, payload }))
-        });
-        match read {
+        match snapshot::read(&path, &mut |chunk| visit(Item::Chunk(chunk))) {
             Ok(snapshot) => {
                 self.bytes += snapshot.bytes;
                 Ok(snapshot.cut.seq)
@@ -79,7 +78,7 @@ impl Survey {
             file: fs::open_read(&path)?,
             path: path.clone(),
         });
-        let head = match open::read_head(&file, name) {
+        let head = match files::read_head(&file, name) {
             Ok(head) => head,
             Err(error) => {
                 *expect = None;

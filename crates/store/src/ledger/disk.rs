@@ -1,9 +1,10 @@
 //! The ledger log on local disk: the journal, with records in its groups.
 
 use super::records;
-use crate::dir::Hold;
 use crate::fs::failed;
-use crate::journal::{Item, Journal, Options};
+use crate::hold::Hold;
+use crate::journal::{Item, Journal};
+use crate::options::Options;
 use plenum_contract::ledger_log::{LedgerLog, Loaded, LogError};
 use plenum_model::ids::LeaderEpoch;
 use std::path::PathBuf;
@@ -16,17 +17,17 @@ const CHUNK: usize = 1 << 20;
 /// `load` must be called before anything else; it is what reads and checks the files.
 pub struct DiskLog {
     dir: PathBuf,
-    options: Options,
+    segment_bytes: u64,
     journal: Option<Journal>,
     /// Keeps the data directory locked and this the only handle; released last.
     _hold: Hold,
 }
 
 impl DiskLog {
-    pub(crate) fn new(dir: PathBuf, options: Options, hold: Hold) -> Self {
+    pub(crate) fn new(dir: PathBuf, options: &Options, hold: Hold) -> Self {
         Self {
             dir,
-            options,
+            segment_bytes: options.segment_size(),
             journal: None,
             _hold: hold,
         }
@@ -54,7 +55,7 @@ impl LedgerLog for DiskLog {
         }
         self.journal = None;
         let mut loaded = Loaded::default();
-        let journal = Journal::open(&self.dir, &self.options, &mut |item| {
+        let journal = Journal::open(&self.dir, self.segment_bytes, &mut |item| {
             match item {
                 Item::Chunk(chunk) => loaded
                     .snapshot

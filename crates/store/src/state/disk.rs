@@ -4,15 +4,14 @@ use super::codec::{self, StoredWrite};
 use super::index::{Index, Keyed, Limits, Put, Version};
 use super::place::Place;
 use super::reader::{self, Backing};
+use super::values::Values;
 use super::writer::{Compaction, Txn, Writer};
-use crate::Options;
-use crate::dir::Hold;
 use crate::fs::{damaged, failed};
-use crate::journal::{self, Item, Journal, Placed};
+use crate::hold::Hold;
+use crate::journal::{Item, Journal, Placed};
+use crate::options::Options;
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures::stream::BoxStream;
-use parking_lot::RwLock;
 use plenum_contract::ledger_log::LogError;
 use plenum_contract::state_store::{Change, Compare, Entry, Page, StateError, StateStore, Write, validate};
 use plenum_model::ids::Revision;
@@ -36,54 +35,19 @@ pub struct DiskState {
     _hold: Hold,
 }
 
-/// The index of values on disk.
-pub(super) struct Values {
-    index: RwLock<Index<Place>>,
-}
-
-impl Backing for Values {
-    type Value = Place;
-
-    fn index(&self) -> &RwLock<Index<Place>> {
-        &self.index
-    }
-
-    fn fetch(&self, value: &Place) -> Result<Bytes, StateError> {
-        value.fetch()
-    }
-
-    async fn run<T: Send + 'static>(
-        self: Arc<Self>,
-        work: impl FnOnce(&Self) -> Result<T, StateError> + Send + 'static,
-    ) -> Result<T, StateError> {
-        let done = tokio::task::spawn_blocking(move || work(&self)).await;
-        done.unwrap_or_else(|error| {
-            let why = format!("a read was given up: {error}");
-            Err(StateError::Unavailable { why })
-        })
-    }
-}
-
 impl DiskState {
-    pub(crate) fn open(
-        dir: PathBuf,
-        options: &Options,
-        journal_options: &journal::Options,
-        hold: Hold,
-    ) -> Result<Self, LogError> {
+    pub(crate) fn open(dir: PathBuf, options: &Options, hold: Hold) -> Result<Self, LogError> {
         let limits = Limits {
             revisions: options.history_revisions,
             bytes: options.history_bytes,
         };
         let mut replay = Replay::new(limits);
-        let journal = Journal::open(&dir, journal_options, &mut |item| match item {
+        let journal = Journal::open(&dir, options.segment_size(), &mut |item| match item {
             Item::Chunk(chunk) => replay.chunk(&chunk),
             Item::Group(group) => replay.group(&group),
         })?;
-        let values = Arc::new(Values {
-            index: RwLock::new(replay.done()),
-        });
-        let (sender, newest) = watch::channel(values.index.read().newest());
+        let values = Values::new(replay.done());
+        let (sender, newest) = watch::channel(values.index().read().newest());
         let (txns, queue) = mpsc::channel(QUEUE);
         let path = dir.clone();
         let compaction = Compaction {

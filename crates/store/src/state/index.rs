@@ -162,7 +162,9 @@ impl<V: Clone> Index<V> {
     }
 
     /// Writes `puts`, of different keys, at `revision`, which must be above the newest.
-    pub(crate) fn apply(&mut self, revision: Revision, puts: Vec<Put<V>>) {
+    pub(crate) fn apply(&mut self, revision: Revision, mut puts: Vec<Put<V>>) {
+        // Within a revision the order is that of the keys: a snapshot keeps no other.
+        puts.sort_by(|a, b| a.key.cmp(&b.key));
         let mut applied = Applied {
             revision,
             keys: Vec::with_capacity(puts.len()),
@@ -211,7 +213,8 @@ impl<V: Clone> Index<V> {
             versions.sort_by_key(|v| v.modified);
         }
         (self.oldest, self.newest) = (oldest, newest);
-        for applied in history.into_values() {
+        for mut applied in history.into_values() {
+            applied.keys.sort();
             self.remember(applied);
         }
         self.newest = self.newest.max(newest);
@@ -279,10 +282,10 @@ impl<V: Clone> Index<V> {
 }
 
 /// The key of the first compare that does not hold, where `modified` says when a key was last written.
-pub(crate) fn first_broken<'c>(
-    compares: &'c [Compare],
+pub(crate) fn first_broken(
+    compares: &[Compare],
     modified: impl Fn(&str) -> Option<Revision>,
-) -> Option<&'c str> {
+) -> Option<&str> {
     compares.iter().find_map(|compare| match compare {
         Compare::Absent(key) => modified(key).is_some().then_some(key.as_str()),
         Compare::ModifiedAt(key, at) => (modified(key) != Some(*at)).then_some(key.as_str()),

@@ -2,7 +2,7 @@
 
 use super::index::{Index, Limits, Put, first_broken};
 use super::reader::{self, Backing};
-use crate::Options;
+use crate::options::Options;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;

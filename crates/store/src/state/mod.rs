@@ -8,6 +8,7 @@ mod index;
 mod memory;
 mod place;
 mod reader;
+mod values;
 mod writer;
 
 pub use disk::DiskState;

@@ -2,9 +2,9 @@
 //! order, pays one sync for all of them, and only then shows and answers them.
 
 use super::compactor::{Compacted, Moment, compact};
-use super::disk::Values;
 use super::index::{Put, first_broken};
 use super::place::{Place, state_error};
+use super::values::Values;
 use super::{codec, reader::Backing};
 use crate::journal::Journal;
 use plenum_contract::ledger_log::LogError;
@@ -26,9 +26,10 @@ const MOVED_AT_ONCE: usize = 512;
 pub(super) struct Txn {
     pub(super) compares: Vec<Compare>,
     pub(super) writes: Vec<Write>,
-    pub(super) answer: oneshot::Sender<Result<Revision, StateError>>,
+    pub(super) answer: oneshot::Sender<Outcome>,
 }
 
+type Outcome = Result<Revision, StateError>;
 type Finished = Result<Option<Compacted>, LogError>;
 
 /// What the thread owns.
@@ -68,10 +69,7 @@ struct Group {
     decided: Vec<Decided>,
     /// When the keys it writes will have been modified; none: deleted.
     heads: BTreeMap<Arc<str>, Option<Revision>>,
-    answers: Vec<(
-        oneshot::Sender<Result<Revision, StateError>>,
-        Result<Revision, StateError>,
-    )>,
+    answers: Vec<(oneshot::Sender<Outcome>, Outcome)>,
     bytes: usize,
 }
 
