@@ -235,6 +235,9 @@ impl Classified for BrokerError {
 
 impl From<BadId> for BrokerError {
     fn from(bad: BadId) -> Self {
-        Self::Refused { field: bad.kind.to_owned(), why: bad.to_string() }
+        Self::Refused {
+            field: bad.kind.to_owned(),
+            why: bad.to_string(),
+        }
     }
 }

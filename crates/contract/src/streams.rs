@@ -72,7 +72,14 @@ pub struct LogQuery {
 
 impl Default for LogQuery {
     fn default() -> Self {
-        Self { container: None, follow: false, tail: None, since: None, stdout: true, stderr: true }
+        Self {
+            container: None,
+            follow: false,
+            tail: None,
+            since: None,
+            stdout: true,
+            stderr: true,
+        }
     }
 }
 

@@ -2,4 +2,5 @@
 //! first promise that does not hold, as tests do; they are called from the tests of each implementation.
 
 pub mod ledger_log;
+pub mod runtime;
 pub mod state_store;
