@@ -1,2 +1,53 @@
-//! plenum-bench
-fn main() {}
+//! `plenum-bench`: what Plenum does per second, and what others do. One subcommand per file; each returns
+//! rows, which are printed as a table and, if asked for, written as JSON.
+
+mod report;
+mod store;
+
+use clap::{Parser, Subcommand};
+use report::{Failed, Report};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Measures Plenum. Build with --release; anything else measures the compiler.
+#[derive(Parser)]
+#[command(name = "plenum-bench", version)]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+    /// Also write the rows to this file, as JSON.
+    #[arg(long, global = true, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Durable 300-byte records from 1 and 64 writers: Plenum's stores, redb and fjall.
+    Store(store::Arguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(met) if met => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(failed) => {
+            eprintln!("plenum-bench: {failed}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether every target was met.
+fn run(arguments: &Arguments) -> Result<bool, Failed> {
+    let report = Report {
+        rows: match &arguments.what {
+            What::Store(arguments) => store::run(arguments)?,
+        },
+    };
+    print!("{report}");
+    if let Some(path) = &arguments.json {
+        report.write(path)?;
+    }
+    Ok(report.met())
+}
