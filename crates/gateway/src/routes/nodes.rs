@@ -1,0 +1,81 @@
+//! Nodes.
+
+use crate::extract::Name;
+use crate::problem::Problem;
+use crate::state::{ACTOR, App};
+use crate::view;
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use plenum_client::v1::error::ErrorBody;
+use plenum_client::v1::list::List;
+use plenum_client::v1::node::Node;
+use plenum_model::code;
+use plenum_model::ids::NodeId;
+use plenum_model::node::Scheduling;
+
+/// All nodes, by name.
+#[utoipa::path(get, path = "/v1/nodes", tag = "nodes", responses((status = 200, body = List<Node>)))]
+pub(super) async fn list(State(app): State<App>) -> Result<Json<List<Node>>, Problem> {
+    let nodes = app.pool.nodes().await?;
+    Ok(Json(List::whole(
+        nodes.iter().map(|n| view::node::node(n)).collect(),
+    )))
+}
+
+/// One node.
+#[utoipa::path(
+    get, path = "/v1/nodes/{node}", tag = "nodes", params(("node", description = "Its name")),
+    responses((status = 200, body = Node), (status = 404, body = ErrorBody))
+)]
+pub(super) async fn show(State(app): State<App>, Name(node): Name) -> Result<Json<Node>, Problem> {
+    find(&app, &id(&node)?).await
+}
+
+/// Removes a node that is gone for good; what was there is lost.
+#[utoipa::path(
+    delete, path = "/v1/nodes/{node}", tag = "nodes", params(("node", description = "Its name")),
+    responses((status = 204), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody))
+)]
+pub(super) async fn remove(State(app): State<App>, Name(node): Name) -> Result<StatusCode, Problem> {
+    app.pool.remove_node(&id(&node)?, ACTOR).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Closes a node for new tasks; what runs there stays.
+#[utoipa::path(
+    post, path = "/v1/nodes/{node}/cordon", tag = "nodes", params(("node", description = "Its name")),
+    responses((status = 200, body = Node), (status = 404, body = ErrorBody))
+)]
+pub(super) async fn cordon(State(app): State<App>, Name(node): Name) -> Result<Json<Node>, Problem> {
+    set(&app, &node, Scheduling::Cordoned).await
+}
+
+/// Opens a node for new tasks.
+#[utoipa::path(
+    post, path = "/v1/nodes/{node}/uncordon", tag = "nodes", params(("node", description = "Its name")),
+    responses((status = 200, body = Node), (status = 404, body = ErrorBody))
+)]
+pub(super) async fn uncordon(State(app): State<App>, Name(node): Name) -> Result<Json<Node>, Problem> {
+    set(&app, &node, Scheduling::Open).await
+}
+
+async fn set(app: &App, node: &str, to: Scheduling) -> Result<Json<Node>, Problem> {
+    let id = id(node)?;
+    app.pool.set_scheduling(&id, to, ACTOR).await?;
+    find(app, &id).await
+}
+
+async fn find(app: &App, id: &NodeId) -> Result<Json<Node>, Problem> {
+    let nodes = app.pool.nodes().await?;
+    let node = nodes.iter().find(|n| n.facts.id == *id).ok_or_else(|| {
+        Problem::new(code::NOT_FOUND, format!("there is no node `{id}`"))
+            .at("node")
+            .hint("`plenum node list` shows all")
+    })?;
+    Ok(Json(view::node::node(node)))
+}
+
+fn id(text: &str) -> Result<NodeId, Problem> {
+    NodeId::new(text).map_err(|e| Problem::new(code::INVALID, e.to_string()).at("node"))
+}
