@@ -5,4 +5,11 @@
 //! the verbs of the runtimes and carries streams; `facts` describes the node. Start at [`start`].
 #![deny(missing_docs)]
 
+mod config;
+mod facts;
+pub mod journal;
+mod runner;
 pub mod supervisor;
+
+pub use config::{AgentConfig, CapacityOverrides, DEFAULT_SLOTS};
+pub use runner::{AgentHandle, StartError, start};

@@ -43,6 +43,11 @@ pub trait Runtime: RuntimeIo {
     /// Ended already: no error.
     async fn signal(&self, key: &ContainerKey, signal: &str) -> Result<(), RuntimeError>;
 
+    /// The signal that asks this container to stop, where its image names one. Asked when its spec names none.
+    async fn stop_signal(&self, _key: &ContainerKey) -> Result<Option<String>, RuntimeError> {
+        Ok(None)
+    }
+
     /// Removes an ended or never started container with all it wrote, its log too. Not there: no error.
     async fn remove(&self, key: &ContainerKey) -> Result<(), RuntimeError>;
 

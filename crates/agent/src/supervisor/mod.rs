@@ -81,6 +81,8 @@ pub struct Location {
     pub key: ContainerKey,
     /// Its runtime.
     pub runtime: String,
+    /// The node's address.
+    pub address: String,
     /// (port inside, port of the node) of the TCP ports of the task.
     pub ports: Vec<(u16, u16)>,
 }
@@ -186,6 +188,7 @@ impl Supervisor {
         let ports = tcp.map(|(_, port)| (port.container, port.host)).collect();
         Some(Location {
             key,
+            address: self.node.address.clone(),
             runtime: found.runtime.clone(),
             ports,
         })

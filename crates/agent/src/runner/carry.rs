@@ -1,0 +1,163 @@
+//! Carries one stream between a caller and a container. The agent dials: it opens the stream at the broker
+//! first, so that every error reaches the caller as part of it.
+
+use crate::supervisor::Location;
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use plenum_contract::dispatcher::{Dispatcher, StreamId};
+use plenum_contract::runtime::Runtime;
+use plenum_contract::streams::{Output, StreamError, StreamInput, StreamOutput, StreamRequest};
+use plenum_model::ids::{NodeId, TaskId};
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+/// Pieces on their way to the caller: a stream's own credit. Behind it the container's output waits.
+const CREDIT: usize = 32;
+
+/// Bytes read at once from a forwarded connection.
+const CHUNK: usize = 32 << 10;
+
+/// One stream to carry.
+pub(super) struct Carry {
+    pub(super) node: NodeId,
+    pub(super) dispatcher: Arc<dyn Dispatcher>,
+    pub(super) stream: StreamId,
+    pub(super) place: Option<(Location, Arc<dyn Runtime>)>,
+    pub(super) task: TaskId,
+}
+
+/// Which container a request is for; none: the first one.
+pub(super) fn container(request: &StreamRequest) -> Option<&str> {
+    match request {
+        StreamRequest::Logs(query) => query.container.as_deref(),
+        StreamRequest::Exec(exec) => exec.container.as_deref(),
+        StreamRequest::Attach { container } | StreamRequest::Stats { container } => container.as_deref(),
+        StreamRequest::PortForward { .. } => None,
+    }
+}
+
+impl Carry {
+    /// Runs until either end is done.
+    pub(super) async fn run(self, request: StreamRequest) {
+        let (out, pieces) = mpsc::channel(CREDIT);
+        let up = ReceiverStream::new(pieces).boxed();
+        let input = match self.dispatcher.carry(self.node.clone(), self.stream, up).await {
+            Ok(input) => input,
+            Err(why) => {
+                tracing::debug!(task = %self.task, %why, "nobody waits for the stream");
+                return;
+            }
+        };
+        let opened = tokio::select! {
+            () = out.closed() => return,
+            opened = self.open(request, input) => opened,
+        };
+        match opened {
+            Ok(output) => pump(output, &out).await,
+            // If the caller is gone nobody is left to tell.
+            Err(e) => drop(out.send(Err(e)).await),
+        }
+    }
+
+    async fn open(
+        &self,
+        request: StreamRequest,
+        input: BoxStream<'static, StreamInput>,
+    ) -> Result<StreamOutput, StreamError> {
+        let Some((place, runtime)) = &self.place else {
+            let what = match container(&request) {
+                Some(name) => format!("container {name} of task {} on node {}", self.task, self.node),
+                None => format!("task {} on node {}", self.task, self.node),
+            };
+            return Err(StreamError::NotFound { what });
+        };
+        match request {
+            StreamRequest::Logs(query) => runtime.logs(&place.key, query).await,
+            StreamRequest::Exec(exec) => runtime.exec(&place.key, exec, input).await,
+            StreamRequest::Attach { .. } => runtime.attach(&place.key, input).await,
+            StreamRequest::Stats { .. } => {
+                let stats = runtime.stats(&place.key).await?;
+                Ok(futures::stream::iter([Ok(Output::Stats(stats))]).boxed())
+            }
+            StreamRequest::PortForward { port } => forward(place, port, input).await,
+        }
+    }
+}
+
+async fn pump(mut output: StreamOutput, out: &mpsc::Sender<Result<Output, StreamError>>) {
+    loop {
+        let piece = tokio::select! {
+            () = out.closed() => return,
+            piece = output.next() => piece,
+        };
+        let Some(piece) = piece else { return };
+        if out.send(piece).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A connection to a port of the task through the port of the node that leads to it.
+async fn forward(
+    place: &Location,
+    port: u16,
+    mut input: BoxStream<'static, StreamInput>,
+) -> Result<StreamOutput, StreamError> {
+    let Some((_, host)) = place.ports.iter().find(|(inside, _)| *inside == port) else {
+        return Err(StreamError::NotFound {
+            what: format!("published TCP port {port} of the task"),
+        });
+    };
+    let failed = |e: std::io::Error| StreamError::Failed {
+        why: format!("port {port}: {e}"),
+    };
+    let socket = TcpStream::connect((place.address.as_str(), *host))
+        .await
+        .map_err(failed)?;
+    let (mut from, mut to) = socket.into_split();
+    let (out, pieces) = mpsc::channel(CREDIT);
+    // Ends with the connection, or when the caller drops the pieces.
+    let pump_both = async move {
+        let inbound = async {
+            while let Some(piece) = input.next().await {
+                match piece {
+                    StreamInput::Data(bytes) => {
+                        if to.write_all(&bytes).await.is_err() {
+                            return;
+                        }
+                    }
+                    StreamInput::Resize(_) => {}
+                    StreamInput::Eof => break,
+                }
+            }
+            // The other side learns of the half-closed connection; if it is gone there is nothing to tell.
+            let _ = to.shutdown().await;
+            std::future::pending::<()>().await;
+        };
+        let outbound = async {
+            let mut buffer = vec![0; CHUNK];
+            loop {
+                let piece = match from.read(&mut buffer).await {
+                    Ok(0) => return,
+                    Ok(n) => Ok(Output::Stdout(Bytes::copy_from_slice(&buffer[..n]))),
+                    Err(e) => Err(StreamError::Failed { why: e.to_string() }),
+                };
+                let ended = piece.is_err();
+                if out.send(piece).await.is_err() || ended {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = inbound => {}
+            () = outbound => {}
+            () = out.closed() => {}
+        }
+    };
+    let ended = futures::stream::once(pump_both).filter_map(|()| std::future::ready(None));
+    Ok(futures::stream::select(ReceiverStream::new(pieces), ended).boxed())
+}
