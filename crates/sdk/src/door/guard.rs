@@ -54,7 +54,6 @@ struct Guard {
 }
 
 /// Puts the guards in front of every route and of the fallback.
-#[must_use]
 pub fn guard(router: Router, rules: Guards) -> Router {
     let permits = Semaphore::new(rules.in_flight);
     let limit = rules.body_limit;

@@ -224,7 +224,7 @@ impl Engine<'_> {
                 continue;
             }
             for old in copies.iter().filter(|c| !c.current && c.state.is_staying()) {
-                if !old.state.is_ready() || self.can_spare() {
+                if !old.state.is_ready() || self.policy.by_slot || self.can_spare() {
                     self.stop(old, Because::Replaced);
                 }
             }

@@ -11,6 +11,9 @@ pub struct Policy {
     pub max_surge: u32,
     /// How many copies fewer than the count may be ready because of this rollout.
     pub max_unavailable: u32,
+    /// Whether an old copy goes as soon as its own slot has a ready new one, whatever the other slots do;
+    /// otherwise it stays while too few are ready in all.
+    pub by_slot: bool,
     /// How many slots may be under way at once; none: as many as the bounds allow.
     pub parallelism: Option<u32>,
     /// How long a slot stays under way after its new copy is ready.
@@ -84,6 +87,7 @@ impl Policy {
         Self {
             max_surge: 0,
             max_unavailable: count,
+            by_slot: false,
             parallelism: None,
             delay: Duration::ZERO,
             monitor: Duration::ZERO,
@@ -130,6 +134,7 @@ impl Policy {
         Self {
             max_surge,
             max_unavailable,
+            by_slot: true,
             parallelism: (update.parallelism > 0).then_some(update.parallelism),
             delay: update.delay,
             monitor: update.monitor,
