@@ -1,0 +1,289 @@
+//! Nodes, tasks, workloads, schedulers, tenants.
+
+use crate::fake::{State, refusal, refused, serve, some, task, waiting};
+use plenum_client::TaskQuery;
+use plenum_client::v1::amounts::Amounts;
+use plenum_client::v1::tenant::TenantSettings;
+use plenum_model::code;
+use plenum_model::node::{Liveness, Scheduling};
+use plenum_model::phase::Phase;
+use plenum_model::task::{Exit, ExitReason};
+
+#[tokio::test]
+async fn a_node_is_shown_with_what_is_free_and_can_be_closed() {
+    let server = serve(some()).await;
+    let names: Vec<String> = server
+        .client
+        .nodes()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|n| n.name)
+        .collect();
+    assert_eq!(names, ["n1", "n2"]);
+    let n1 = server.client.node("n1").await.unwrap();
+    assert_eq!(
+        (n1.free.cpu_millis, n1.free.slots, n1.zone.as_deref()),
+        (3_000, 99, Some("a"))
+    );
+    assert_eq!(
+        server.client.cordon("n1").await.unwrap().scheduling,
+        Scheduling::Cordoned
+    );
+    assert_eq!(
+        server.client.uncordon("n1").await.unwrap().scheduling,
+        Scheduling::Open
+    );
+    assert_eq!(
+        refusal(server.client.cordon("n9").await),
+        refused(404, code::NOT_FOUND, "")
+    );
+    assert_eq!(
+        refusal(server.client.node("a b").await),
+        refused(400, code::INVALID, "node")
+    );
+}
+
+#[tokio::test]
+async fn only_a_node_that_is_gone_is_removed() {
+    let server = serve(some()).await;
+    assert_eq!(
+        refusal(server.client.remove_node("n1").await),
+        refused(409, code::CONFLICT, "")
+    );
+    server.pool.state.lock().unwrap().nodes[0].liveness = Liveness::Unreachable;
+    server.client.remove_node("n1").await.unwrap();
+    assert_eq!(server.pool.state.lock().unwrap().removed.len(), 1);
+}
+
+#[tokio::test]
+async fn tasks_come_page_by_page_and_filtered() {
+    let tasks = (0..25).map(|slot| task("web", slot, 0)).collect();
+    let server = serve(State {
+        tasks,
+        ..State::default()
+    })
+    .await;
+    let query = TaskQuery {
+        limit: Some(10),
+        ..TaskQuery::default()
+    };
+    let page = server.client.tasks_page(&query).await.unwrap();
+    assert_eq!(page.items.len(), 10);
+    assert_eq!(page.next.as_deref(), page.items.last().map(|t| t.id.as_str()));
+    assert_eq!(server.client.tasks(&query).await.unwrap().len(), 25);
+    let none = TaskQuery {
+        workload: Some("other".into()),
+        ..TaskQuery::default()
+    };
+    assert!(server.client.tasks(&none).await.unwrap().is_empty());
+    let bad = TaskQuery {
+        limit: Some(5_001),
+        ..TaskQuery::default()
+    };
+    assert_eq!(
+        refusal(server.client.tasks(&bad).await),
+        refused(400, code::INVALID, "limit")
+    );
+    let bad = TaskQuery {
+        node: Some("a b".into()),
+        ..TaskQuery::default()
+    };
+    assert_eq!(
+        refusal(server.client.tasks(&bad).await),
+        refused(400, code::INVALID, "node")
+    );
+    let url = format!("{}/v1/tasks?colour=red", server.address);
+    let text = reqwest::get(url).await.unwrap().text().await.unwrap();
+    assert!(text.contains("colour"), "an unknown parameter is named: {text}");
+}
+
+#[tokio::test]
+async fn a_task_is_found_by_every_name_it_has() {
+    let server = serve(some()).await;
+    let wanted = task("web", 1, 0);
+    let id = wanted.id().to_string();
+    for reference in [
+        id.as_str(),
+        &id[..12],
+        "web.instance-1-0",
+        "marathon/web.instance-1-0",
+        "web.instance-1",
+        "web.1",
+        "marathon/web.1",
+        "/web.1",
+    ] {
+        let found = server.client.task(reference).await;
+        assert_eq!(
+            found.map(|t| t.id).map_err(|e| e.to_string()),
+            Ok(id.clone()),
+            "{reference}"
+        );
+    }
+    assert_eq!(
+        refusal(server.client.task("we").await),
+        refused(409, code::AMBIGUOUS, "task")
+    );
+    assert_eq!(
+        refusal(server.client.task("swarm/web.1").await),
+        refused(404, code::NOT_FOUND, "task")
+    );
+    let unknown = "0".repeat(32);
+    assert_eq!(
+        refusal(server.client.task(&unknown).await),
+        refused(404, code::NOT_FOUND, "")
+    );
+}
+
+#[tokio::test]
+async fn of_several_attempts_the_one_that_runs_is_meant_and_else_the_newest() {
+    let mut attempts: Vec<_> = (0..3).map(|attempt| task("web", 0, attempt)).collect();
+    for t in &mut attempts[..2] {
+        t.status.progress.phase = Phase::Failed;
+    }
+    let server = serve(State {
+        tasks: attempts.clone(),
+        ..State::default()
+    })
+    .await;
+    assert_eq!(
+        server.client.task("web.0").await.unwrap().id,
+        attempts[2].id().to_string()
+    );
+    server.pool.state.lock().unwrap().tasks.pop();
+    assert_eq!(
+        server.client.task("web.0").await.unwrap().id,
+        attempts[1].id().to_string()
+    );
+}
+
+#[tokio::test]
+async fn a_stop_carries_its_grace() {
+    let server = serve(some()).await;
+    server.client.stop_task("web.1", Some(500)).await.unwrap();
+    server.client.stop_task("web.1", None).await.unwrap();
+    let id = task("web", 1, 0).id();
+    assert_eq!(
+        server.pool.state.lock().unwrap().stopped,
+        [(id, Some(500)), (id, None)]
+    );
+}
+
+#[tokio::test]
+async fn why_explains_a_task_and_for_a_workload_the_task_that_waits() {
+    let mut state = some();
+    state.tasks.push(waiting("web", 7));
+    let server = serve(state).await;
+    let why = server.client.why("web").await.unwrap();
+    assert_eq!(
+        why.task.slot, 7,
+        "the one that waits, although others start with that name"
+    );
+    assert_eq!(why.verdict, "pending: 1 node: 1 short of memory");
+    assert_eq!((why.ahead, why.fix.as_deref()), (2, Some("scale /web to 2")));
+    assert_eq!(why.nodes[0].cause.as_deref(), Some("short of memory"));
+    assert_eq!(server.client.why("marathon/web").await.unwrap().task.slot, 7);
+    let why = server.client.why("web.1").await.unwrap();
+    assert_eq!((why.verdict.as_str(), why.why), ("running: on n1", None));
+}
+
+#[tokio::test]
+async fn workloads_show_what_is_ready_and_the_first_cause() {
+    let mut state = some();
+    let mut failed = task("job", 0, 0);
+    failed.status.progress.phase = Phase::Failed;
+    failed.status.exit = Some(Exit {
+        code: Some(3),
+        signal: None,
+        reason: ExitReason::Exited,
+        message: String::new(),
+    });
+    let mut gone = task("gone", 0, 0);
+    gone.status.progress.phase = Phase::Stopped;
+    gone.released = true;
+    state.tasks.extend([failed, gone]);
+    state.tasks[0].status.ready = Some(false);
+    let server = serve(state).await;
+    let all = server.client.workloads().await.unwrap();
+    let lines: Vec<String> = all
+        .iter()
+        .map(|w| {
+            format!(
+                "{} {}/{} {}",
+                w.id,
+                w.ready,
+                w.wanted,
+                w.problem.as_deref().unwrap_or("-")
+            )
+        })
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "marathon/big 0/1 1 node: 1 short of memory",
+            "marathon/job 0/0 exited with code 3",
+            "marathon/web 1/2 its checks fail",
+        ]
+    );
+    assert_eq!(all[2].held.cpu_millis, 1_000);
+    assert_eq!(all[0].held.cpu_millis, 0, "what waits holds nothing");
+}
+
+#[tokio::test]
+async fn schedulers_have_their_share_of_the_pool() {
+    let server = serve(some()).await;
+    let [marathon] = server.client.schedulers().await.unwrap().try_into().unwrap();
+    assert_eq!(
+        (marathon.name.as_str(), marathon.state.as_str(), marathon.tasks),
+        ("marathon", "ready", 3)
+    );
+    assert!(
+        (marathon.share - 0.125).abs() < 1e-9,
+        "1 of 8 cpu: {}",
+        marathon.share
+    );
+}
+
+#[tokio::test]
+async fn a_tenant_is_set_and_read_back() {
+    let server = serve(some()).await;
+    let settings = TenantSettings {
+        weight: 3,
+        guarantee: Amounts {
+            cpu_millis: 2_000,
+            ..Amounts::default()
+        },
+        limit: Amounts::default(),
+    };
+    let set = server.client.set_tenant("web/checkout", &settings).await.unwrap();
+    assert_eq!(
+        (set.path.as_str(), set.weight, set.guarantee.cpu_millis),
+        ("web/checkout", 3, 2_000)
+    );
+    assert_eq!(server.client.tenant("web/checkout").await.unwrap(), set);
+    assert_eq!(server.client.tenants().await.unwrap().len(), 1);
+    let zero = TenantSettings {
+        weight: 0,
+        ..settings.clone()
+    };
+    assert_eq!(
+        refusal(server.client.set_tenant("a", &zero).await),
+        refused(400, code::INVALID, "weight")
+    );
+    let mut much = settings;
+    much.guarantee.cpu_millis = 2_000_000;
+    assert_eq!(
+        refusal(server.client.set_tenant("a", &much).await),
+        refused(400, code::INVALID, "guarantee.cpu_millis")
+    );
+    assert_eq!(
+        refusal(server.client.tenant("b").await),
+        refused(404, code::NOT_FOUND, "path")
+    );
+    let response = reqwest::Client::new()
+        .put(format!("{}/v1/tenants/a", server.address))
+        .header("content-type", "application/json")
+        .body(r#"{"limit": {"cpu_mills": 1}}"#);
+    let text = response.send().await.unwrap().text().await.unwrap();
+    assert!(text.contains("cpu_mills"), "an unknown field is named: {text}");
+}
