@@ -56,7 +56,9 @@ fn describe(config: &AgentConfig, runtimes: BTreeMap<String, RuntimeFacts>) -> N
     }
 }
 
-fn capacity(config: &AgentConfig) -> Amounts {
+/// What the node offers: what is configured, else what is detected.
+#[must_use]
+pub fn capacity(config: &AgentConfig) -> Amounts {
     let given = &config.capacity;
     let extended = given.extended.iter().filter(|(_, n)| **n > 0);
     Amounts {

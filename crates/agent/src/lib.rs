@@ -12,4 +12,5 @@ mod runner;
 pub mod supervisor;
 
 pub use config::{AgentConfig, CapacityOverrides, DEFAULT_SLOTS};
+pub use facts::capacity;
 pub use runner::{AgentHandle, StartError, start};
