@@ -1,0 +1,253 @@
+//! Specs: what to run. A spec comes back with the content address it had.
+
+use super::enums::WireEnum;
+use super::template::{command, named, variable, words};
+use crate::malformed::{Malformed, each, maybe, need, small};
+use crate::proto::model::v1 as wire;
+use plenum_model::spec::{
+    Caps, Check, ContainerSpec, Image, LogLimits, Mount, MountSource, Network, OnFailure, Probe, Pull,
+    Restart, TaskSpec,
+};
+
+impl From<&TaskSpec> for wire::TaskSpec {
+    fn from(spec: &TaskSpec) -> Self {
+        Self {
+            containers: spec.containers.iter().map(wire::ContainerSpec::from).collect(),
+            network: spec.network.number(),
+            hostname: spec.hostname.clone(),
+        }
+    }
+}
+
+impl TryFrom<wire::TaskSpec> for TaskSpec {
+    type Error = Malformed;
+    fn try_from(spec: wire::TaskSpec) -> Result<Self, Malformed> {
+        Ok(Self {
+            containers: each(spec.containers)?,
+            network: Network::or_default(spec.network)?,
+            hostname: spec.hostname,
+        })
+    }
+}
+
+impl From<&ContainerSpec> for wire::ContainerSpec {
+    fn from(c: &ContainerSpec) -> Self {
+        Self {
+            name: c.name.clone(),
+            runtime: c.runtime.clone(),
+            image: c.image.as_ref().map(wire::Image::from),
+            entrypoint: c.entrypoint.as_deref().map(command),
+            args: c.args.as_deref().map(command),
+            env: c.env.iter().map(variable).collect(),
+            workdir: c.workdir.clone(),
+            user: c.user.clone(),
+            tty: c.tty,
+            stdin: c.stdin,
+            caps: Some(wire::Caps::from(&c.caps)),
+            mounts: c.mounts.iter().map(wire::Mount::from).collect(),
+            probes: c.probes.iter().map(wire::Probe::from).collect(),
+            restart: Some(wire::Restart::from(c.restart)),
+            stop_signal: c.stop_signal.clone(),
+            stop_grace_ms: c.stop_grace_ms,
+            logs: Some(wire::LogLimits::from(c.logs)),
+            privileged: c.privileged,
+            labels: c.labels.clone(),
+        }
+    }
+}
+
+impl TryFrom<wire::ContainerSpec> for ContainerSpec {
+    type Error = Malformed;
+    fn try_from(c: wire::ContainerSpec) -> Result<Self, Malformed> {
+        Ok(Self {
+            name: c.name,
+            runtime: c.runtime,
+            image: maybe(c.image)?,
+            entrypoint: c.entrypoint.map(words).transpose()?,
+            args: c.args.map(words).transpose()?,
+            env: c.env.into_iter().map(named).collect::<Result<_, _>>()?,
+            workdir: c.workdir,
+            user: c.user,
+            tty: c.tty,
+            stdin: c.stdin,
+            caps: c.caps.map(Caps::from).unwrap_or_default(),
+            mounts: each(c.mounts)?,
+            probes: each(c.probes)?,
+            restart: maybe(c.restart)?.unwrap_or_default(),
+            stop_signal: c.stop_signal,
+            stop_grace_ms: c.stop_grace_ms,
+            logs: c.logs.map(LogLimits::from).unwrap_or_default(),
+            privileged: c.privileged,
+            labels: c.labels,
+        })
+    }
+}
+
+impl From<&Image> for wire::Image {
+    fn from(image: &Image) -> Self {
+        Self {
+            reference: image.reference.clone(),
+            pull: image.pull.number(),
+        }
+    }
+}
+
+impl TryFrom<wire::Image> for Image {
+    type Error = Malformed;
+    fn try_from(image: wire::Image) -> Result<Self, Malformed> {
+        Ok(Self {
+            reference: image.reference,
+            pull: Pull::or_default(image.pull)?,
+        })
+    }
+}
+
+impl From<&Caps> for wire::Caps {
+    fn from(caps: &Caps) -> Self {
+        Self {
+            cpu_weight_millis: caps.cpu_weight_millis,
+            cpu_limit_millis: caps.cpu_limit_millis,
+            memory_limit_bytes: caps.memory_limit_bytes,
+            pids: caps.pids,
+        }
+    }
+}
+
+impl From<wire::Caps> for Caps {
+    fn from(caps: wire::Caps) -> Self {
+        Self {
+            cpu_weight_millis: caps.cpu_weight_millis,
+            cpu_limit_millis: caps.cpu_limit_millis,
+            memory_limit_bytes: caps.memory_limit_bytes,
+            pids: caps.pids,
+        }
+    }
+}
+
+impl From<&Mount> for wire::Mount {
+    fn from(mount: &Mount) -> Self {
+        use wire::mount::Source as S;
+        let source = match &mount.source {
+            MountSource::Host(path) => S::Host(path.clone()),
+            MountSource::Volume(name) => S::Volume(name.clone()),
+            MountSource::Tmpfs(bytes) => S::Tmpfs(wire::Tmpfs { bytes: *bytes }),
+        };
+        Self {
+            target: mount.target.clone(),
+            read_only: mount.read_only,
+            source: Some(source),
+        }
+    }
+}
+
+impl TryFrom<wire::Mount> for Mount {
+    type Error = Malformed;
+    fn try_from(mount: wire::Mount) -> Result<Self, Malformed> {
+        use wire::mount::Source as S;
+        let source = match need(mount.source, "mount.source")? {
+            S::Host(path) => MountSource::Host(path),
+            S::Volume(name) => MountSource::Volume(name),
+            S::Tmpfs(tmpfs) => MountSource::Tmpfs(tmpfs.bytes),
+        };
+        Ok(Self {
+            target: mount.target,
+            source,
+            read_only: mount.read_only,
+        })
+    }
+}
+
+impl From<&Probe> for wire::Probe {
+    fn from(probe: &Probe) -> Self {
+        use wire::probe::Check as C;
+        let check = match &probe.check {
+            Check::Exec(words) => C::Exec(command(words)),
+            Check::Http { port, path, tls } => C::Http(wire::HttpCheck {
+                port: (*port).into(),
+                path: path.clone(),
+                tls: *tls,
+            }),
+            Check::Tcp { port } => C::Tcp(wire::TcpCheck { port: (*port).into() }),
+        };
+        Self {
+            check: Some(check),
+            on_failure: probe.on_failure.number(),
+            delay_ms: probe.delay_ms,
+            period_ms: probe.period_ms,
+            timeout_ms: probe.timeout_ms,
+            failures: probe.failures,
+            successes: probe.successes,
+            grace_ms: probe.grace_ms,
+        }
+    }
+}
+
+impl TryFrom<wire::Probe> for Probe {
+    type Error = Malformed;
+    fn try_from(probe: wire::Probe) -> Result<Self, Malformed> {
+        use wire::probe::Check as C;
+        let check = match need(probe.check, "probe.check")? {
+            C::Exec(command) => Check::Exec(words(command)?),
+            C::Http(http) => Check::Http {
+                port: small(http.port, "http.port")?,
+                path: http.path,
+                tls: http.tls,
+            },
+            C::Tcp(tcp) => Check::Tcp {
+                port: small(tcp.port, "tcp.port")?,
+            },
+        };
+        Ok(Self {
+            check,
+            on_failure: OnFailure::from_number(probe.on_failure)?,
+            delay_ms: probe.delay_ms,
+            period_ms: probe.period_ms,
+            timeout_ms: probe.timeout_ms,
+            failures: probe.failures,
+            successes: probe.successes,
+            grace_ms: probe.grace_ms,
+        })
+    }
+}
+
+impl From<Restart> for wire::Restart {
+    fn from(restart: Restart) -> Self {
+        use wire::restart::Policy as P;
+        let policy = match restart {
+            Restart::Never => P::Never(()),
+            Restart::OnFailure { max } => P::OnFailure(wire::RestartOnFailure { max }),
+            Restart::Always => P::Always(()),
+        };
+        Self { policy: Some(policy) }
+    }
+}
+
+impl TryFrom<wire::Restart> for Restart {
+    type Error = Malformed;
+    fn try_from(restart: wire::Restart) -> Result<Self, Malformed> {
+        use wire::restart::Policy as P;
+        Ok(match need(restart.policy, "restart.policy")? {
+            P::Never(()) => Self::Never,
+            P::OnFailure(on) => Self::OnFailure { max: on.max },
+            P::Always(()) => Self::Always,
+        })
+    }
+}
+
+impl From<LogLimits> for wire::LogLimits {
+    fn from(logs: LogLimits) -> Self {
+        Self {
+            max_bytes: logs.max_bytes,
+            files: logs.files,
+        }
+    }
+}
+
+impl From<wire::LogLimits> for LogLimits {
+    fn from(logs: wire::LogLimits) -> Self {
+        Self {
+            max_bytes: logs.max_bytes,
+            files: logs.files,
+        }
+    }
+}
