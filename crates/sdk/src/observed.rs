@@ -391,3 +391,6 @@ impl Incoming {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

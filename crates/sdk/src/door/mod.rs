@@ -10,3 +10,5 @@ pub mod path;
 pub mod refuse;
 pub mod serve;
 pub mod sse;
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,8 @@
 
 mod apply;
 mod run;
+#[cfg(test)]
+mod tests;
 
 use crate::backoff::Backoff;
 use crate::mirror::{Mirror, pair};
