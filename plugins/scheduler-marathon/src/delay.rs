@@ -1,54 +1,40 @@
 //! Launch delays: an app whose tasks keep failing is launched ever more slowly. In memory only, as in
 //! Marathon: after a restart of the scheduler the series starts anew.
 
-use crate::app::Backoff;
+use crate::app;
 use crate::path::AppId;
 use crate::stamp::Stamp;
+use plenum_sdk::backoff::{Backoff, LaunchDelay};
+use plenum_sdk::time::Moment;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What a delay belongs to: an app in one configuration.
 pub type Key = (AppId, Stamp);
 
-/// One delay.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Delay {
-    since: Stamp,
-    ms: f64,
-    forget_after_ms: i64,
-}
-
-impl Delay {
-    fn deadline(&self) -> Stamp {
-        self.since.plus_ms(whole(self.ms))
-    }
-}
-
 /// The delays of all apps.
 #[derive(Debug, Clone, Default)]
-pub struct Delays(BTreeMap<Key, Delay>);
+pub struct Delays(BTreeMap<Key, LaunchDelay>);
 
 impl Delays {
     /// A task failed (or finished): the next launch waits longer.
-    pub fn failed(&mut self, key: Key, backoff: Backoff, now: Stamp) {
-        let most = f64::from(backoff.max_seconds) * 1000.0;
-        let ms = match self.0.get(&key) {
-            Some(before) => before.ms * backoff.factor,
-            None => f64::from(backoff.seconds) * 1000.0,
-        };
-        self.0.insert(
-            key,
-            Delay {
-                since: now,
-                ms: ms.min(most),
-                forget_after_ms: whole(most),
-            },
+    pub fn failed(&mut self, key: Key, backoff: app::Backoff, now: Moment) {
+        let seconds = |n| Duration::from_secs(u64::from(n));
+        let series = Backoff::new(
+            seconds(backoff.seconds),
+            backoff.factor,
+            seconds(backoff.max_seconds),
         );
+        self.0
+            .entry(key)
+            .or_insert_with(|| LaunchDelay::new(series))
+            .failed(now);
     }
 
     /// A task runs: the delay stays, its time of forgetting starts again.
-    pub fn started(&mut self, key: &Key, now: Stamp) {
+    pub fn started(&mut self, key: &Key, now: Moment) {
         if let Some(delay) = self.0.get_mut(key) {
-            delay.since = now;
+            delay.started(now);
         }
     }
 
@@ -62,28 +48,16 @@ impl Delays {
         self.0.retain(|(id, _), _| id != app);
     }
 
-    /// Until when launches of this app wait; none: they do not, and never failed lately.
+    /// Until when launches of this app wait; none: nothing failed lately.
     #[must_use]
-    pub fn until(&self, key: &Key) -> Option<Stamp> {
-        self.0.get(key).map(Delay::deadline)
+    pub fn until(&self, key: &Key) -> Option<Moment> {
+        self.0.get(key).map(LaunchDelay::until)
     }
 
     /// Forgets series that are over: nothing failed or started for the longest delay.
-    pub fn forget_over(&mut self, now: Stamp) {
-        self.0
-            .retain(|_, delay| now <= delay.since.plus_ms(delay.forget_after_ms));
+    pub fn forget_over(&mut self, now: Moment) {
+        self.0.retain(|_, delay| !delay.is_over(now));
     }
-
-    /// The next moment at which a launch may go on.
-    #[must_use]
-    pub fn next_deadline(&self, now: Stamp) -> Option<Stamp> {
-        self.0.values().map(Delay::deadline).filter(|at| *at > now).min()
-    }
-}
-
-#[allow(clippy::cast_possible_truncation)] // bounded by 2^32 seconds
-fn whole(ms: f64) -> i64 {
-    ms as i64
 }
 
 /// What the queue shows of a delay: seconds left, and whether launches wait for room rather than for it.
@@ -97,7 +71,7 @@ pub fn shown(until: Option<Stamp>, now: Stamp) -> (i64, bool) {
 mod tests {
     use super::*;
 
-    const BACKOFF: Backoff = Backoff {
+    const BACKOFF: app::Backoff = app::Backoff {
         seconds: 10,
         factor: 2.0,
         max_seconds: 60,
@@ -108,28 +82,28 @@ mod tests {
     }
 
     #[test]
-    fn each_failure_multiplies_the_delay_up_to_the_most() {
+    fn each_failure_multiplies_the_delay_up_to_the_most_and_a_reset_starts_anew() {
         let mut delays = Delays::default();
-        let mut now = Stamp::from_ms(0);
+        let mut now = Moment(1_000_000);
         for expected in [10, 20, 40, 60, 60] {
             delays.failed(key(), BACKOFF, now);
-            assert_eq!(delays.until(&key()), Some(now.plus_ms(expected * 1000)));
-            now = now.plus_ms(expected * 1000);
+            now = now.plus(Duration::from_secs(expected));
+            assert_eq!(delays.until(&key()), Some(now));
         }
         delays.reset(&key());
         assert_eq!(delays.until(&key()), None);
         delays.failed(key(), BACKOFF, now);
-        assert_eq!(delays.until(&key()), Some(now.plus_ms(10_000)));
+        assert_eq!(delays.until(&key()), Some(now.plus(Duration::from_secs(10))));
     }
 
     #[test]
     fn a_series_is_forgotten_when_nothing_failed_or_started_for_the_longest_delay() {
         let mut delays = Delays::default();
-        delays.failed(key(), BACKOFF, Stamp::from_ms(0));
-        delays.started(&key(), Stamp::from_ms(5_000));
-        delays.forget_over(Stamp::from_ms(65_000));
+        delays.failed(key(), BACKOFF, Moment(1_000_000));
+        delays.started(&key(), Moment(1_005_000));
+        delays.forget_over(Moment(1_065_000));
         assert!(delays.until(&key()).is_some());
-        delays.forget_over(Stamp::from_ms(65_001));
+        delays.forget_over(Moment(1_065_001));
         assert!(delays.until(&key()).is_none());
     }
 

@@ -67,17 +67,17 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// The instance that `task` is; `asked_to_stop` says what the pool may not have told yet.
+    /// The instance that `task` is.
     #[must_use]
-    pub fn of(task: &Task, asked_to_stop: bool, inactive: bool) -> Self {
-        let condition = condition(task, asked_to_stop);
+    pub fn of(task: &Task, inactive: bool) -> Self {
+        let condition = condition(task);
         let running = matches!(condition, Condition::Active(State::TaskRunning));
         Self {
             id: task.id(),
             slot: task.seat.slot,
             version: task.terms.workload.version.parse().ok(),
             condition,
-            stopping: task.released || asked_to_stop,
+            stopping: task.released || task.status.phase() == Phase::Stopping,
             ready: running && task.status.ready != Some(false),
             staged_at: task.status.placed_at.map(stamp),
             started_at: task.status.started_at.map(stamp),
@@ -100,10 +100,10 @@ impl Instance {
 
 /// Where in its life a task is.
 #[must_use]
-pub fn condition(task: &Task, asked_to_stop: bool) -> Condition {
+pub fn condition(task: &Task) -> Condition {
     let status = &task.status;
     let active = |state| {
-        if task.released || asked_to_stop {
+        if task.released {
             return Condition::Active(State::TaskKilling);
         }
         Condition::Active(if status.unreachable {
@@ -138,6 +138,17 @@ pub fn condition(task: &Task, asked_to_stop: bool) -> Condition {
 #[must_use]
 pub fn stamp(unix_ms: u64) -> Stamp {
     Stamp::from_ms(i64::try_from(unix_ms).unwrap_or(i64::MAX))
+}
+
+/// When `task` ended as a failure that its app shows as its last one; none if it did not.
+#[must_use]
+pub fn failed_at(task: &Task) -> Option<u64> {
+    match condition(task) {
+        Condition::Ended(state) if state.is_failure() => {
+            Some(task.status.ended_at.unwrap_or(task.status.claimed_at))
+        }
+        Condition::Ended(_) | Condition::Active(_) | Condition::Scheduled => None,
+    }
 }
 
 impl State {

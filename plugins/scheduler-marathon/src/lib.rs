@@ -7,21 +7,34 @@
 pub mod answer;
 pub mod app;
 pub mod canonical;
+pub mod change;
+pub mod config;
 pub mod delay;
+pub mod desired;
+pub mod desk;
+mod door;
 pub mod env;
+pub mod events;
 pub mod instance;
 pub mod json;
 pub mod lower;
 pub mod names;
 pub mod path;
 pub mod plan;
+pub mod planner;
 pub mod refusal;
 pub mod request;
 pub mod scale;
+mod scheduler;
 pub mod selector;
 pub mod service_ports;
+pub mod session;
 pub mod stamp;
+pub mod store;
 pub mod update;
+
+pub use config::MarathonConfig;
+pub use scheduler::{KIND, MarathonScheduler};
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use crate::instance::{Condition, Instance, State};
 use crate::plan::Mode;
 use plenum_model::ids::TaskId;
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// What to do, and whether what was wanted is reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -146,20 +146,15 @@ pub fn kill_order(selection: KillSelection, a: &Instance, b: &Instance) -> Order
     weight(a).cmp(&weight(b)).then(by_time).then(a.id.cmp(&b.id))
 }
 
-/// The seats for `count` new instances: the lowest slots that nobody holds, each with the attempt after the
-/// highest that is known of it. `attempts` holds that highest one by slot.
+/// Slots for `count` new instances: the lowest that nobody holds.
 #[must_use]
-pub fn seats(instances: &[Instance], attempts: &BTreeMap<u64, u32>, count: usize) -> Vec<(u64, u32)> {
+pub fn free_slots(instances: &[Instance], count: usize) -> Vec<u64> {
     let held: BTreeSet<u64> = instances
         .iter()
         .filter(|i| !i.is_over())
         .map(|i| i.slot)
         .collect();
-    (0..)
-        .filter(|slot| !held.contains(slot))
-        .take(count)
-        .map(|slot| (slot, attempts.get(&slot).map_or(1, |n| n.saturating_add(1))))
-        .collect()
+    (0..).filter(|slot| !held.contains(slot)).take(count).collect()
 }
 
 #[cfg(test)]
@@ -288,8 +283,7 @@ mod tests {
                 (victim.stopping, victim.condition) = (true, Condition::Active(State::TaskKilling));
                 victim.ready = false;
             }
-            for (slot, attempt) in seats(&world, &BTreeMap::new(), now.start) {
-                assert_eq!(attempt, 1);
+            for slot in free_slots(&world, now.start) {
                 world.retain(|i| i.slot != slot);
                 world.push(instance(slot, NEW, State::TaskStaging, round));
             }
@@ -340,10 +334,9 @@ mod tests {
     }
 
     #[test]
-    fn seats_are_the_lowest_free_slots_with_the_next_attempt() {
+    fn new_instances_take_the_lowest_slots_that_nobody_holds() {
         let mut world = running(0..3, NEW);
         world[1].condition = Condition::Ended(State::TaskFailed);
-        let attempts = [(0, 1), (1, 4), (2, 1)].into();
-        assert_eq!(seats(&world, &attempts, 2), [(1, 5), (3, 1)]);
+        assert_eq!(free_slots(&world, 2), [1, 3]);
     }
 }

@@ -1,11 +1,11 @@
 //! Tasks as answers show them.
 
 use crate::app::App;
-use crate::instance::{Condition, State, condition, stamp};
+use crate::instance::{Condition, State, condition, failed_at, stamp};
 use crate::stamp::Stamp;
 use plenum_model::node::Node;
-use plenum_model::task::Task;
-use serde::{Deserialize, Serialize};
+use plenum_model::task::{Exit, Task};
+use serde::Serialize;
 
 /// One task.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -54,14 +54,8 @@ pub enum ServicePorts {
 impl TaskAnswer {
     /// The answer for a task that has a node; none for one that still waits.
     #[must_use]
-    pub fn of(
-        app: &App,
-        task: &Task,
-        asked_to_stop: bool,
-        node: Option<&Node>,
-        service_ports: ServicePorts,
-    ) -> Option<Self> {
-        let (state, active) = match condition(task, asked_to_stop) {
+    pub fn of(app: &App, task: &Task, node: Option<&Node>, service_ports: ServicePorts) -> Option<Self> {
+        let (state, active) = match condition(task) {
             Condition::Scheduled => return None,
             Condition::Active(state) => (state, true),
             Condition::Ended(state) => (state, false),
@@ -116,27 +110,76 @@ pub fn host_of(task: &Task, node: Option<&Node>) -> String {
     }
 }
 
-/// The last failure of an app; stored, so that it outlives the task's record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The last failure of an app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskFailure {
-    /// Whose.
-    pub app_id: String,
-    /// Where it ran; empty if nowhere.
-    pub host: String,
-    /// Why, in words.
-    pub message: String,
-    /// How it ended.
-    pub state: String,
-    /// Which task.
-    pub task_id: String,
+    app_id: String,
+    host: String,
+    message: String,
+    state: State,
+    task_id: String,
+    timestamp: Stamp,
+    version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slave_id: Option<String>,
+}
+
+impl TaskFailure {
+    /// The failure that `task` ended in; none if it did not fail.
+    #[must_use]
+    pub fn of(app: &App, task: &Task, node: Option<&Node>) -> Option<Self> {
+        let timestamp = stamp(failed_at(task)?);
+        let Condition::Ended(state) = condition(task) else {
+            return None;
+        };
+        let status = &task.status;
+        let message = match &status.exit {
+            Some(exit) if !exit.message.is_empty() => exit.message.clone(),
+            Some(exit) => exit_in_words(exit),
+            None => status.message.clone(),
+        };
+        Some(Self {
+            app_id: app.id.to_string(),
+            host: host_of(task, node),
+            message,
+            state,
+            task_id: task.seat.name.clone(),
+            timestamp,
+            version: task.terms.workload.version.clone(),
+            slave_id: status.node.as_ref().map(ToString::to_string),
+        })
+    }
+
+    /// A launch of `app` that the pool refused.
+    #[must_use]
+    pub fn refused(app: &App, task: String, message: String, timestamp: Stamp) -> Self {
+        Self {
+            app_id: app.id.to_string(),
+            host: String::new(),
+            message,
+            state: State::TaskError,
+            task_id: task,
+            timestamp,
+            version: app.config_version().to_string(),
+            slave_id: None,
+        }
+    }
+
     /// When.
-    pub timestamp: Stamp,
-    /// Of which version.
-    pub version: String,
-    /// On which node.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slave_id: Option<String>,
+    #[must_use]
+    pub fn timestamp(&self) -> Stamp {
+        self.timestamp
+    }
+}
+
+/// Mesos' words for an end about which the runtime said nothing.
+fn exit_in_words(exit: &Exit) -> String {
+    match (exit.code, exit.signal) {
+        (_, Some(signal)) => format!("Command terminated with signal {signal}"),
+        (Some(code), None) => format!("Command exited with status {code}"),
+        (None, None) => String::new(),
+    }
 }
 
 #[cfg(test)]
@@ -149,9 +192,8 @@ mod tests {
     fn a_running_task_shows_its_ports_and_an_ended_one_does_not() {
         let app = app_at(r#"{"id":"/a","cmd":"xx"}"#, 0);
         let mut task = task_of(&app, 0, 1, Phase::Running);
-        let json = |task: &Task| {
-            serde_json::to_value(TaskAnswer::of(&app, task, false, None, ServicePorts::Left)).unwrap()
-        };
+        let json =
+            |task: &Task| serde_json::to_value(TaskAnswer::of(&app, task, None, ServicePorts::Left)).unwrap();
         let running = json(&task);
         assert_eq!(running["ports"], serde_json::json!([31_000]));
         assert_eq!(

@@ -261,11 +261,11 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_refused_with_the_nearest_known_one_unless_told_otherwise() {
-        let text = r#"{"id":"a","cpu":1,"container":{"docker":{"image":"i","forcePull":true}}}"#;
+        let text = r#"{"id":"a","cpu":1,"container":{"docker":{"image":"i","forcePullImag":true}}}"#;
         assert_eq!(
             refused(text).1,
             [
-                "/container/docker/forcePull: 'forcePull' is not a known field, did you mean 'forcePullImage'?",
+                "/container/docker/forcePullImag: 'forcePullImag' is not a known field, did you mean 'forcePullImage'?",
                 "/cpu: 'cpu' is not a known field, did you mean 'cpus'?",
             ]
         );

@@ -60,23 +60,12 @@ pub struct Shape {
 /// The name that was probably meant.
 #[must_use]
 pub fn nearest(given: &str, shape: &Shape) -> Option<&'static str> {
-    /// Below this, suggestions are noise: found by trying the usual slips (`cpu`, `instance`, `enviroment`).
-    const ALIKE: f64 = 0.75;
     let known = shape
         .served
         .iter()
         .copied()
         .chain(shape.unserved.iter().map(|(name, _)| *name));
-    known
-        .map(|name| {
-            (
-                strsim::jaro_winkler(&given.to_lowercase(), &name.to_lowercase()),
-                name,
-            )
-        })
-        .filter(|(alike, _)| *alike >= ALIKE)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
+    plenum_sdk::door::nearest::nearest(given, known)
 }
 
 /// An app.
@@ -223,7 +212,6 @@ mod tests {
             ("instance", "instances"),
             ("instnces", "instances"),
             ("Env", "env"),
-            ("memory", "mem"),
             ("healthcheck", "healthChecks"),
             ("backoffSecond", "backoffSeconds"),
         ] {

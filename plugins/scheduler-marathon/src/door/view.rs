@@ -1,0 +1,132 @@
+//! Apps and tasks with what is known of them, as answers embed it.
+
+use super::Door;
+use crate::answer::app::AppAnswer;
+use crate::answer::task::{ServicePorts, TaskAnswer, TaskFailure};
+use crate::desired::{AppRecord, Desired};
+use crate::instance::{Condition, State, condition};
+use plenum_model::node::Node;
+use plenum_model::task::Task;
+use plenum_sdk::observed::Observed;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// What is embedded in an app beside counts and deployments, which always are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Embed {
+    /// Its tasks.
+    pub(super) tasks: bool,
+    /// Its last failure.
+    pub(super) last_task_failure: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AppInfo {
+    #[serde(flatten)]
+    app: AppAnswer,
+    tasks_staged: usize,
+    tasks_running: usize,
+    tasks_healthy: usize,
+    tasks_unhealthy: usize,
+    deployments: Vec<Id>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tasks: Option<Vec<TaskAnswer>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_task_failure: Option<TaskFailure>,
+}
+
+/// An id alone.
+#[derive(Serialize)]
+pub(super) struct Id {
+    pub(super) id: String,
+}
+
+impl AppInfo {
+    /// An app with its counts, deployments and what is embedded.
+    pub(super) fn of(
+        door: &Door,
+        desired: &Desired,
+        observed: &Observed,
+        record: &AppRecord,
+        embed: Embed,
+    ) -> Self {
+        let in_state = |states: &[State]| {
+            let counts = |t: &&Arc<Task>| matches!(condition(t), Condition::Active(s) if states.contains(&s));
+            observed.workload(&record.uid).filter(counts).count()
+        };
+        Self {
+            tasks_staged: in_state(&[State::TaskStaging, State::TaskStarting]),
+            tasks_running: in_state(&[State::TaskRunning]),
+            deployments: deployment_ids(desired, record),
+            tasks: embed
+                .tasks
+                .then(|| tasks_of(observed, record, ServicePorts::Left)),
+            last_task_failure: embed
+                .last_task_failure
+                .then(|| last_failure(door, observed, record))
+                .flatten(),
+            ..Self::new(record, Vec::new())
+        }
+    }
+
+    /// An app that was just made: no tasks yet.
+    pub(super) fn new(record: &AppRecord, deployments: Vec<Id>) -> Self {
+        Self {
+            app: AppAnswer::of(&record.app),
+            tasks_staged: 0,
+            tasks_running: 0,
+            tasks_healthy: 0,
+            tasks_unhealthy: 0,
+            deployments,
+            tasks: Some(Vec::new()),
+            last_task_failure: None,
+        }
+    }
+}
+
+/// The deployments that change an app.
+pub(super) fn deployment_ids(desired: &Desired, record: &AppRecord) -> Vec<Id> {
+    desired
+        .deployments_of(&record.app.id)
+        .map(|d| Id {
+            id: d.plan.id.clone(),
+        })
+        .collect()
+}
+
+/// The tasks of an app that have a node and are not over.
+pub(super) fn tasks_of(observed: &Observed, record: &AppRecord, ports: ServicePorts) -> Vec<TaskAnswer> {
+    let shown = |task: &Arc<Task>| task_answer(observed, record, task, ports);
+    observed
+        .workload(&record.uid)
+        .filter(|t| !t.status.phase().is_terminal())
+        .filter_map(shown)
+        .collect()
+}
+
+/// One task.
+pub(super) fn task_answer(
+    observed: &Observed,
+    record: &AppRecord,
+    task: &Task,
+    ports: ServicePorts,
+) -> Option<TaskAnswer> {
+    TaskAnswer::of(&record.app, task, node_of(observed, task), ports)
+}
+
+fn node_of<'a>(observed: &'a Observed, task: &Task) -> Option<&'a Node> {
+    task.status
+        .node
+        .as_ref()
+        .and_then(|id| observed.node(id))
+        .map(|node| &**node)
+}
+
+/// The newest failure of an app: of a task that ended, or of a launch that was refused.
+fn last_failure(door: &Door, observed: &Observed, record: &AppRecord) -> Option<TaskFailure> {
+    let failure = |t: &Arc<Task>| TaskFailure::of(&record.app, t, node_of(observed, t));
+    let ended = observed.workload(&record.uid).filter_map(failure);
+    let refused = door.launches.with(|l| l.refused.get(&record.app.id).cloned());
+    ended.chain(refused).max_by_key(TaskFailure::timestamp)
+}

@@ -1,0 +1,362 @@
+//! Events of `/v2/events`: what they say, and the hub that hands them to whoever listens. Built where they
+//! happen, written once, shared by all listeners.
+
+use crate::answer::app::AppAnswer;
+use crate::answer::deployment::StepAnswer;
+use crate::app::App;
+use crate::desired::Desired;
+use crate::instance::State;
+use crate::path::AppId;
+use crate::plan::{Deployment, Plan};
+use crate::stamp::Stamp;
+use plenum_sdk::door::hub;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Events a listener may be behind before it is dropped: Marathon's own default.
+const OUTSTANDING: usize = 1024;
+
+/// One event, as it goes over the wire.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// The event's type.
+    pub kind: &'static str,
+    /// One line of JSON.
+    pub data: Arc<str>,
+}
+
+/// Where events are published and listened to.
+#[derive(Debug, Clone)]
+pub struct Hub(hub::Hub<Event>);
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self(hub::Hub::new(OUTSTANDING))
+    }
+}
+
+impl Hub {
+    /// Hands an event to all listeners; one that is too far behind is dropped.
+    pub fn publish(&self, body: &Body<'_>, now: Stamp) {
+        if self.0.readers() > 0 {
+            self.0.publish(body.event(now));
+        }
+    }
+
+    /// Listens from now on, `first` before everything else.
+    #[must_use]
+    pub fn listen(&self, first: &Body<'_>, now: Stamp) -> hub::Subscription<Event> {
+        self.0.subscribe_with([first.event(now)])
+    }
+
+    /// Ends all listening.
+    pub fn close(&self) {
+        self.0.close();
+    }
+}
+
+/// What an event says.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", untagged)]
+pub enum Body<'a> {
+    /// A listener was attached: the first event it gets.
+    EventStreamAttached {
+        /// Where it is.
+        remote_address: String,
+    },
+    /// An app was made or changed through the API.
+    ApiPost {
+        /// Who asked.
+        client_ip: String,
+        /// For which path.
+        uri: String,
+        /// What it is now.
+        app_definition: AppAnswer,
+    },
+    /// A task's state changed.
+    StatusUpdate(StatusUpdate),
+    /// A deployment begins a step.
+    DeploymentInfo {
+        /// Which.
+        plan: PlanAnswer,
+        /// The step.
+        current_step: StepAnswer,
+    },
+    /// A step is done.
+    DeploymentStepSuccess {
+        /// Of which.
+        plan: PlanAnswer,
+        /// The step.
+        current_step: StepAnswer,
+    },
+    /// A deployment is done.
+    DeploymentSuccess {
+        /// Which.
+        id: &'a str,
+        /// Its plan.
+        plan: PlanAnswer,
+    },
+    /// A deployment was refused or cancelled.
+    DeploymentFailed {
+        /// Which.
+        id: &'a str,
+        /// Its plan.
+        plan: PlanAnswer,
+        /// Why.
+        reason: &'a str,
+    },
+    /// A change of a group (every app is in one) was taken.
+    GroupChangeSuccess {
+        /// Which group.
+        group_id: String,
+        /// The version it made.
+        version: Stamp,
+    },
+    /// A change of a group was refused.
+    GroupChangeFailed {
+        /// Which group.
+        group_id: String,
+        /// The version it would have made.
+        version: Stamp,
+        /// Why not.
+        reason: String,
+    },
+    /// An app's tasks are gone.
+    AppTerminated {
+        /// Which app.
+        app_id: AppId,
+    },
+}
+
+/// A task's state changed.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusUpdate {
+    /// The node.
+    pub slave_id: String,
+    /// The task.
+    pub task_id: String,
+    /// Its state now.
+    pub task_status: State,
+    /// What is said about it.
+    pub message: String,
+    /// Its app.
+    pub app_id: AppId,
+    /// Where its ports are.
+    pub host: String,
+    /// Its addresses.
+    pub ip_addresses: Vec<EventAddress>,
+    /// Its host ports.
+    pub ports: Vec<u16>,
+    /// Which configuration it runs.
+    pub version: String,
+}
+
+/// An address in an event.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventAddress {
+    /// The address.
+    pub ip_address: String,
+    /// `IPv4` or `IPv6`.
+    pub protocol: &'static str,
+}
+
+impl Body<'_> {
+    /// The type's name; typed clients raise on names they do not know.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::EventStreamAttached { .. } => "event_stream_attached",
+            Self::ApiPost { .. } => "api_post_event",
+            Self::StatusUpdate(_) => "status_update_event",
+            Self::DeploymentInfo { .. } => "deployment_info",
+            Self::DeploymentStepSuccess { .. } => "deployment_step_success",
+            Self::DeploymentSuccess { .. } => "deployment_success",
+            Self::DeploymentFailed { .. } => "deployment_failed",
+            Self::GroupChangeSuccess { .. } => "group_change_success",
+            Self::GroupChangeFailed { .. } => "group_change_failed",
+            Self::AppTerminated { .. } => "app_terminated_event",
+        }
+    }
+
+    /// The event, stamped.
+    #[must_use]
+    pub fn event(&self, now: Stamp) -> Event {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Whole<'a> {
+            #[serde(flatten)]
+            body: &'a Body<'a>,
+            event_type: &'static str,
+            timestamp: Stamp,
+        }
+        let whole = Whole {
+            body: self,
+            event_type: self.kind(),
+            timestamp: now,
+        };
+        let data = serde_json::to_string(&whole).expect("plain data with text keys always serialises");
+        Event {
+            kind: self.kind(),
+            data: data.into(),
+        }
+    }
+}
+
+/// A plan with the whole tree before and after, which typed clients insist on.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlanAnswer {
+    id: String,
+    original: GroupAnswer,
+    target: GroupAnswer,
+    steps: Vec<StepAnswer>,
+    version: Stamp,
+}
+
+/// A group with all below it.
+#[derive(Debug, Clone, Serialize)]
+pub struct GroupAnswer {
+    id: String,
+    apps: Vec<AppAnswer>,
+    dependencies: [(); 0],
+    groups: Vec<GroupAnswer>,
+    pods: [(); 0],
+    version: Stamp,
+}
+
+impl PlanAnswer {
+    /// The plan of `deployment`, all apps of `desired` that it does not change standing on both sides.
+    #[must_use]
+    pub fn of(desired: &Desired, deployment: &Deployment) -> Self {
+        let plan = &deployment.plan;
+        Self {
+            id: plan.id.clone(),
+            original: tree(desired, plan, Side::Before),
+            target: tree(desired, plan, Side::After),
+            steps: deployment.steps.iter().map(StepAnswer::of).collect(),
+            version: plan.version,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    Before,
+    After,
+}
+
+fn tree(desired: &Desired, plan: &Plan, side: Side) -> GroupAnswer {
+    let mut apps: BTreeMap<&AppId, &App> = desired.apps.iter().map(|(id, r)| (id, &*r.app)).collect();
+    for (id, difference) in &plan.apps {
+        let app = match side {
+            Side::Before => &difference.original,
+            Side::After => &difference.target,
+        };
+        match app {
+            Some(app) => apps.insert(id, app),
+            None => apps.remove(id),
+        };
+    }
+    let mut root = GroupAnswer::empty(&AppId::from_root("/"), plan.version);
+    for (id, app) in apps {
+        root.at(&id.parent(), 0).apps.push(AppAnswer::of(app));
+    }
+    root
+}
+
+impl GroupAnswer {
+    fn empty(id: &AppId, version: Stamp) -> Self {
+        Self {
+            id: id.to_string(),
+            apps: Vec::new(),
+            dependencies: [],
+            groups: Vec::new(),
+            pods: [],
+            version,
+        }
+    }
+
+    /// The group `path` below this one, which stands `depth` segments down; made if it is not there.
+    fn at(&mut self, path: &AppId, depth: usize) -> &mut Self {
+        if path.segments().len() == depth {
+            return self;
+        }
+        let id = AppId::from_root(&path.segments()[..=depth].join("/"));
+        let text = id.to_string();
+        let found = self.groups.iter().position(|g| g.id == text).unwrap_or_else(|| {
+            self.groups.push(Self::empty(&id, self.version));
+            self.groups.len() - 1
+        });
+        self.groups[found].at(path, depth + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::{Force, Limits, Occasion, Wish, propose};
+    use crate::tests::canonical;
+    use futures::StreamExt;
+
+    #[test]
+    fn a_plan_shows_the_whole_tree_before_and_after() {
+        let app = canonical(r#"{"id":"/g/h/a","cmd":"xx"}"#).unwrap();
+        let occasion = Occasion {
+            now: Stamp::from_ms(1),
+            deployment: "d".into(),
+            force: Force::No,
+        };
+        let limits = Limits {
+            service_ports: 1..9,
+            deployments: 9,
+            versions: 9,
+        };
+        let wish = (app.id.clone(), Wish::Become(Box::new(app)));
+        let made = propose(&Desired::default(), vec![wish], &occasion, &limits).unwrap();
+        let plan = PlanAnswer::of(&made.desired, &made.desired.deployments[0]);
+        let json = serde_json::to_value(&plan).unwrap();
+        assert_eq!(json["original"]["groups"], serde_json::json!([]));
+        assert_eq!(
+            json["target"]["groups"][0]["groups"][0]["apps"][0]["id"],
+            "/g/h/a"
+        );
+        assert_eq!(json["target"]["groups"][0]["id"], "/g");
+    }
+
+    #[test]
+    fn an_event_is_one_line_with_its_type_and_time() {
+        let body = Body::EventStreamAttached {
+            remote_address: "127.0.0.1".into(),
+        };
+        let event = body.event(Stamp::from_ms(0));
+        assert_eq!(
+            &*event.data,
+            r#"{"remoteAddress":"127.0.0.1","eventType":"event_stream_attached","timestamp":"1970-01-01T00:00:00.000Z"}"#
+        );
+    }
+
+    #[tokio::test]
+    async fn listeners_hear_what_is_published_after_they_came() {
+        let hub = Hub::default();
+        let body = Body::AppTerminated {
+            app_id: AppId::from_root("/a"),
+        };
+        hub.publish(&body, Stamp::from_ms(0));
+        let first = Body::EventStreamAttached {
+            remote_address: String::new(),
+        };
+        let listener = hub.listen(&first, Stamp::from_ms(1));
+        hub.publish(&body, Stamp::from_ms(2));
+        hub.close();
+        let heard: Vec<_> = listener
+            .map(|e| (e.kind, e.data.contains(".002Z")))
+            .collect()
+            .await;
+        assert_eq!(
+            heard,
+            [("event_stream_attached", false), ("app_terminated_event", true)]
+        );
+    }
+}

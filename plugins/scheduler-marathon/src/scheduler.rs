@@ -1,0 +1,184 @@
+//! The plugin as the catalog knows it: starts the driver, the desk and the door, and stops them in order.
+
+use crate::change::Limits;
+use crate::config::{BadConfig, MarathonConfig};
+use crate::desk::desk;
+use crate::door::{Door, router};
+use crate::events::Hub;
+use crate::planner::{Launches, MarathonPlanner};
+use crate::session::SessionState;
+use async_trait::async_trait;
+use plenum_contract::scheduler::{RunningScheduler, Scheduler, SchedulerContext, SchedulerError};
+use plenum_sdk::door::guard::{Guards, guard};
+use plenum_sdk::door::hosts::Hosts;
+use plenum_sdk::door::refuse;
+use plenum_sdk::door::serve::{ServeOptions, Served, serve_until};
+use plenum_sdk::driver::{Driver, DriverConfig};
+use plenum_sdk::time::Clock;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// The orchestrator this plugin speaks.
+pub const KIND: &str = "marathon";
+
+/// Makes Marathon schedulers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MarathonScheduler;
+
+#[async_trait]
+impl Scheduler for MarathonScheduler {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn default_config(&self) -> serde_json::Value {
+        serde_json::to_value(MarathonConfig::default()).expect("plain data with text keys always serialises")
+    }
+
+    async fn start(&self, context: SchedulerContext) -> Result<Box<dyn RunningScheduler>, SchedulerError> {
+        let config = read_config(&context)?;
+        let (listener, address) = listen(&context, &config).await?;
+        Ok(Box::new(
+            Running::start(context, config, listener, address).await?,
+        ))
+    }
+}
+
+fn read_config(context: &SchedulerContext) -> Result<MarathonConfig, SchedulerError> {
+    let bad = |key: String, why: String| SchedulerError::Config {
+        scheduler: context.id.to_string(),
+        key,
+        why,
+    };
+    let value = match &context.config {
+        serde_json::Value::Null => serde_json::json!({}),
+        value => value.clone(),
+    };
+    let config: MarathonConfig =
+        serde_json::from_value(value).map_err(|e| bad(String::new(), e.to_string()))?;
+    config
+        .validate()
+        .map_err(|BadConfig { key, why }| bad(key.to_owned(), why))?;
+    Ok(config)
+}
+
+async fn listen(
+    context: &SchedulerContext,
+    config: &MarathonConfig,
+) -> Result<(TcpListener, SocketAddr), SchedulerError> {
+    let failed = |source| SchedulerError::Listen {
+        scheduler: context.id.to_string(),
+        address: config.listen.clone(),
+        source,
+    };
+    let listener = TcpListener::bind(&config.listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+/// A Marathon scheduler that runs.
+struct Running {
+    url: String,
+    door: Served,
+    hub: Hub,
+    driver: Driver,
+    desk: JoinHandle<()>,
+    stop_desk: CancellationToken,
+}
+
+impl Running {
+    async fn start(
+        context: SchedulerContext,
+        config: MarathonConfig,
+        listener: TcpListener,
+        address: SocketAddr,
+    ) -> Result<Self, SchedulerError> {
+        let clock = Clock::default();
+        let (hub, launches) = (Hub::default(), Arc::new(Launches::default()));
+        let limits = Limits {
+            service_ports: config.service_ports(),
+            deployments: config.max_running_deployments,
+            versions: config.max_versions,
+        };
+        let (desk, runner) = desk(Arc::clone(&context.state), limits, hub.clone(), clock.clone());
+        let session = Arc::new(SessionState::new());
+        let planner = MarathonPlanner::new(
+            desk.clone(),
+            config.clone(),
+            Arc::clone(&launches),
+            hub.clone(),
+            Arc::clone(&session),
+            clock.now(),
+        );
+        let driver = Driver::start(
+            Arc::clone(&context.broker),
+            DriverConfig::new(context.id.clone(), KIND).with_nodes(),
+            planner,
+        );
+        session.get_or_init(|| driver.state());
+        let stop_desk = CancellationToken::new();
+        let desk_task = tokio::spawn(runner.run(driver.waker(), driver.state(), stop_desk.clone()));
+        // a stand-by waits here until the session is its own
+        desk.until_read().await.map_err(|e| SchedulerError::Start {
+            scheduler: context.id.to_string(),
+            why: e.to_string(),
+        })?;
+        let stopping = CancellationToken::new();
+        let door = Arc::new(Door {
+            desk,
+            mirror: driver.mirror(),
+            launches,
+            waker: driver.waker(),
+            hub: hub.clone(),
+            pool: Arc::clone(&context.pool),
+            config: config.clone(),
+            scheduler: context.id.clone(),
+            authority: address.to_string(),
+            clock,
+            stopping: stopping.clone(),
+        });
+        let mut guards = Guards::new(Hosts::loopback_and(config.hosts.iter().cloned()), refuse::message);
+        guards.is_long = |request| request.uri.path().ends_with("/events");
+        let routes = guard(router(door), guards);
+        let door = serve_until(listener, routes, ServeOptions::default(), stopping);
+        let url = format!("http://{address}");
+        tracing::info!(scheduler = %context.id, url, "the door is open");
+        Ok(Self {
+            url,
+            door,
+            hub,
+            driver,
+            desk: desk_task,
+            stop_desk,
+        })
+    }
+}
+
+#[async_trait]
+impl RunningScheduler for Running {
+    fn endpoints(&self) -> BTreeMap<String, String> {
+        [(KIND.to_owned(), self.url.clone())].into()
+    }
+
+    fn client_files(&self) -> BTreeMap<String, String> {
+        let dcos = format!(
+            "[core]\ndcos_url = \"{0}\"\n\n[marathon]\nurl = \"{0}\"\n",
+            self.url
+        );
+        [("dcos.toml".to_owned(), dcos)].into()
+    }
+
+    async fn stop(self: Box<Self>) {
+        self.hub.close();
+        self.door.stop().await;
+        self.stop_desk.cancel();
+        if let Err(error) = self.desk.await {
+            tracing::error!(%error, "the desk died");
+        }
+        self.driver.stop().await;
+    }
+}
