@@ -12,6 +12,7 @@
 
 pub mod attempts;
 pub mod backoff;
+pub mod calls;
 pub mod door;
 pub mod driver;
 pub mod health;

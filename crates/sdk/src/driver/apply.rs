@@ -1,14 +1,13 @@
-//! What becomes of a plan: batches to the session, acknowledgements to the mirror, refusals sorted. Decides
-//! nothing.
+//! Applies a plan: calls to the session, answers to the mirror. Decides nothing; `crate::calls` does.
 
+use crate::calls::{Call, Reply, calls, claim_batch, settle};
 use crate::mirror::MirrorWriter;
-use crate::plan::{Claim, Plan, Release};
+use crate::plan::Plan;
 use crate::time::Clock;
-use plenum_contract::broker::{Amend, BrokerError, Refusal, RefusalReason, Session};
+use plenum_contract::broker::{BrokerError, Refusal, Session};
 use plenum_contract::error::{Class, Classified};
-use plenum_model::claim::{ClaimBatch, ClaimGroup, Terms};
-use plenum_model::ids::{SpecId, TaskId};
-use std::collections::{BTreeMap, BTreeSet};
+use plenum_model::ids::SpecId;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What became of a plan.
@@ -35,7 +34,7 @@ impl Applier {
     pub(super) fn new(session: Arc<dyn Session>, batch: usize) -> Self {
         Self {
             session,
-            batch: batch.max(1),
+            batch,
             sent: BTreeSet::new(),
         }
     }
@@ -48,182 +47,50 @@ impl Applier {
         clock: &Clock,
     ) -> Result<Outcome, BrokerError> {
         let mut outcome = Outcome::default();
-        for amends in plan.amends.chunks(self.batch) {
-            if !self.amend(amends, &mut outcome).await? {
-                return Ok(outcome);
-            }
-        }
-        for claims in plan.claims.chunks(self.batch) {
-            if !self.claim(claims, false, mirror, clock, &mut outcome).await? {
-                return Ok(outcome);
-            }
-        }
-        for gang in &plan.gangs {
-            if !self.claim(gang, true, mirror, clock, &mut outcome).await? {
-                return Ok(outcome);
-            }
-        }
-        for (grace, ids) in by_grace(&plan.releases) {
-            for ids in ids.chunks(self.batch) {
-                if !self.release(ids, grace, mirror, clock, &mut outcome).await? {
-                    return Ok(outcome);
+        for call in calls(plan, self.batch) {
+            match self.send(&call).await {
+                Ok(reply) => {
+                    let settled = mirror.write(|m| settle(clock.now(), &call, reply, m));
+                    outcome.refused.extend(settled.refused);
+                    outcome.learnt |= settled.learnt;
                 }
-            }
-        }
-        for ids in plan.forgets.chunks(self.batch) {
-            if !self.forget(ids, mirror, &mut outcome).await? {
-                return Ok(outcome);
+                Err(error) => match call.refusals(error) {
+                    Ok(refused) => outcome.refused.extend(refused),
+                    Err(error) if was_not_taken(&error) => {
+                        outcome.not_taken = Some(error);
+                        break;
+                    }
+                    Err(error) => return Err(error),
+                },
             }
         }
         Ok(outcome)
     }
 
-    async fn amend(&self, amends: &[Amend], outcome: &mut Outcome) -> Result<bool, BrokerError> {
-        match self.session.amend(amends.to_vec()).await {
-            Ok(refused) => outcome.refused.extend(refused),
-            Err(e) => return outcome.failed(e, amends.iter().map(|a| a.task)),
-        }
-        Ok(true)
-    }
-
-    async fn claim(
-        &mut self,
-        claims: &[Claim],
-        all_or_nothing: bool,
-        mirror: &MirrorWriter,
-        clock: &Clock,
-        outcome: &mut Outcome,
-    ) -> Result<bool, BrokerError> {
-        if claims.is_empty() {
-            return Ok(true);
-        }
-        let batch = self.group(claims, all_or_nothing);
-        let specs: Vec<SpecId> = batch.specs.iter().map(|s| s.id()).collect();
-        let answer = match self.session.claim(batch).await {
-            Ok(answer) => answer,
-            Err(e) => return outcome.failed(e, claims.iter().map(|c| c.seat.id)),
-        };
-        self.sent.extend(specs);
-        let refused: BTreeSet<TaskId> = answer.refused.iter().map(|r| r.task).collect();
-        let now = clock.now();
-        mirror.write(|m| {
-            for refusal in &answer.refused {
-                if refusal.reason == RefusalReason::Conflict {
-                    m.used_up(refusal.task);
-                }
+    async fn send(&mut self, call: &Call) -> Result<Reply, BrokerError> {
+        match call {
+            Call::Amend(amends) => self.session.amend(amends.clone()).await.map(Reply::Refused),
+            Call::Claim {
+                claims,
+                all_or_nothing,
+            } => {
+                let batch = claim_batch(claims, *all_or_nothing, &self.sent);
+                let specs: Vec<SpecId> = batch.specs.iter().map(|s| s.id()).collect();
+                let claimed = self.session.claim(batch).await?;
+                self.sent.extend(specs);
+                Ok(Reply::Claimed(claimed))
             }
-            if all_or_nothing && !refused.is_empty() {
-                return;
+            Call::Release { ids, grace_ms } => {
+                self.session.release(ids.clone(), *grace_ms).await?;
+                Ok(Reply::Released)
             }
-            for claim in claims.iter().filter(|c| !refused.contains(&c.seat.id)) {
-                m.claimed(now, claim);
-            }
-        });
-        for refusal in answer.refused {
-            if refusal.reason == RefusalReason::Conflict {
-                tracing::debug!(%refusal, "taking the next attempt");
-                outcome.learnt = true;
-            } else {
-                outcome.refused.push(refusal);
-            }
+            Call::Forget(ids) => self.session.forget(ids.clone()).await.map(Reply::Refused),
         }
-        Ok(true)
-    }
-
-    /// One group per `Arc` of terms, in the order of the plan, with the specs the session does not have.
-    fn group(&self, claims: &[Claim], all_or_nothing: bool) -> ClaimBatch {
-        let mut batch = ClaimBatch {
-            all_or_nothing,
-            ..ClaimBatch::default()
-        };
-        let mut groups: BTreeMap<*const Terms, usize> = BTreeMap::new();
-        let mut specs = BTreeSet::new();
-        for claim in claims {
-            let at = *groups.entry(Arc::as_ptr(&claim.terms)).or_insert_with(|| {
-                batch.groups.push(ClaimGroup {
-                    terms: Arc::clone(&claim.terms),
-                    seats: Vec::new(),
-                });
-                batch.groups.len() - 1
-            });
-            batch.groups[at].seats.push(claim.seat.clone());
-            let spec = claim.terms.spec;
-            if !self.sent.contains(&spec) && specs.insert(spec) {
-                batch.specs.push(Arc::clone(&claim.spec));
-            }
-        }
-        batch
-    }
-
-    async fn release(
-        &self,
-        ids: &[TaskId],
-        grace_ms: Option<u64>,
-        mirror: &MirrorWriter,
-        clock: &Clock,
-        outcome: &mut Outcome,
-    ) -> Result<bool, BrokerError> {
-        if let Err(e) = self.session.release(ids.to_vec(), grace_ms).await {
-            return outcome.failed(e, ids.iter().copied());
-        }
-        let now = clock.now();
-        mirror.write(|m| ids.iter().for_each(|id| m.released(now, *id)));
-        Ok(true)
-    }
-
-    async fn forget(
-        &self,
-        ids: &[TaskId],
-        mirror: &MirrorWriter,
-        outcome: &mut Outcome,
-    ) -> Result<bool, BrokerError> {
-        let mut refused = match self.session.forget(ids.to_vec()).await {
-            Ok(refused) => refused,
-            Err(e) => return outcome.failed(e, ids.iter().copied()),
-        };
-        // Gone already is what was wanted.
-        refused.retain(|r| r.reason != RefusalReason::Unknown);
-        let kept: BTreeSet<TaskId> = refused.iter().map(|r| r.task).collect();
-        mirror.write(|m| {
-            ids.iter()
-                .filter(|id| !kept.contains(id))
-                .for_each(|id| m.forgot(*id));
-        });
-        outcome.refused.extend(refused);
-        Ok(true)
     }
 }
 
-impl Outcome {
-    /// Sorts a failed call: whether to go on with the plan (a call that makes no sense concerns its own tasks
-    /// only), to stop it (try later), or that the session is gone.
-    fn failed(
-        &mut self,
-        error: BrokerError,
-        tasks: impl Iterator<Item = TaskId>,
-    ) -> Result<bool, BrokerError> {
-        if let BrokerError::Refused { field, why } = &error {
-            self.refused.extend(tasks.map(|task| Refusal {
-                task,
-                reason: RefusalReason::Invalid,
-                field: field.clone(),
-                why: why.clone(),
-            }));
-            return Ok(true);
-        }
-        let unknown = matches!(error, BrokerError::Unavailable { .. });
-        if error.class() == Class::Retry && !unknown {
-            self.not_taken = Some(error);
-            return Ok(false);
-        }
-        Err(error)
-    }
-}
-
-fn by_grace(releases: &[Release]) -> BTreeMap<Option<u64>, Vec<TaskId>> {
-    let mut groups: BTreeMap<Option<u64>, Vec<TaskId>> = BTreeMap::new();
-    for release in releases {
-        groups.entry(release.grace_ms).or_default().push(release.id);
-    }
-    groups
+/// Whether the session lives and nothing was done. Of an unavailable broker nothing is known: only the
+/// snapshot of the next session tells.
+fn was_not_taken(error: &BrokerError) -> bool {
+    error.class() == Class::Retry && !matches!(error, BrokerError::Unavailable { .. })
 }
