@@ -183,6 +183,10 @@ fn starting(live: &mut Live, turn: &mut Turn<'_>, id: TaskId, step: Step) -> Nex
     let Some((task, spec)) = turn.task(id) else {
         return Next::Gone;
     };
+    if task.assigned.desired != Desired::Running && live.slots.iter().all(|s| s.state == SlotState::Idle) {
+        live.go(Stage::Prepared);
+        return Next::Step;
+    }
     let (index, verb) = match step {
         Step::Task => (0, Verb::CheckPorts(plan::ports(turn.node, task))),
         Step::Container(i) if i < spec.containers.len() => (i, Verb::Start),

@@ -1,0 +1,5 @@
+//! The supervisor in a world without time and disk: tables for its rules, a property for its promises.
+
+mod property;
+mod tables;
+mod world;
