@@ -5,7 +5,7 @@ use crate::canonical::Canonical;
 use crate::desired::{AppRecord, Desired};
 use crate::path::AppId;
 use crate::plan::{Deployment, Difference, Plan};
-use crate::refusal::Refusal;
+use crate::refusal::{Detail, Refusal};
 use crate::service_ports;
 use crate::stamp::Stamp;
 use crate::update;
@@ -142,6 +142,11 @@ impl Proposal {
     }
 
     fn create(&mut self, id: &AppId, mut new: Canonical, limits: &Limits) -> Result<(), Refusal> {
+        let clash = |other: &AppId| other.is_within(id) || id.is_within(other);
+        if self.desired.apps.keys().any(clash) {
+            let error = "Groups and Applications may not have the same identifier.";
+            return Err(Refusal::Rules(vec![Detail::new("/", error)]));
+        }
         self.number_ports(&mut new, &[], limits)?;
         let app = Arc::new(update::created(new, self.plan.version));
         let record = AppRecord {
@@ -381,6 +386,22 @@ mod tests {
         for wish in [Wish::Restart, Wish::Gone, Wish::Shrink([].into())] {
             let refused = propose_one(&Desired::default(), (a(), wish), 1, Force::Yes).unwrap_err();
             assert_eq!(refused, Refusal::NoApp(a(), None));
+        }
+    }
+
+    #[test]
+    fn an_app_cannot_be_where_a_group_is_nor_a_group_where_an_app_is() {
+        let desired = propose_one(&with_a(), become_(r#"{"id":"/g/b","cmd":"one"}"#), 2, Force::No)
+            .unwrap()
+            .desired;
+        for id in ["/g", "/a/c"] {
+            let refused = propose_one(
+                &desired,
+                become_(&format!(r#"{{"id":"{id}","cmd":"one"}}"#)),
+                3,
+                Force::No,
+            );
+            assert_eq!(refused.unwrap_err().status(), 422, "{id}");
         }
     }
 

@@ -72,7 +72,7 @@ pub enum Body<'a> {
         /// For which path.
         uri: String,
         /// What it is now.
-        app_definition: AppAnswer,
+        app_definition: Box<AppAnswer>,
     },
     /// A task's state changed.
     StatusUpdate(StatusUpdate),

@@ -22,9 +22,13 @@ use plenum_model::claim::{Seat, Terms};
 use plenum_model::ids::{NodeId, TaskId};
 use plenum_model::spec::TaskSpec;
 use plenum_model::task::Task;
+use plenum_sdk::health::HealthGate;
 use plenum_sdk::observed::Observed;
 use plenum_sdk::plan::{Claim, Plan};
 use plenum_sdk::planner::{Change, Planner};
+use plenum_sdk::rollout::copies;
+use plenum_sdk::rollout::engine::{self, Goal, RolloutStatus, Step};
+use plenum_sdk::rollout::policy::Policy;
 use plenum_sdk::time::Moment;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -42,12 +46,21 @@ pub struct Launches(Mutex<LaunchState>);
 pub struct LaunchState {
     /// Launch delays.
     pub delays: Delays,
-    /// Since when something of an app waits to be launched.
-    pub waiting_since: BTreeMap<AppId, Stamp>,
+    /// What waits to be launched, by app.
+    pub waiting: BTreeMap<AppId, Waiting>,
     /// The newest launch of an app that the pool refused.
     pub refused: BTreeMap<AppId, TaskFailure>,
     /// Tasks that users want to be gone, whatever is wanted of their app.
     pub kills: BTreeSet<TaskId>,
+}
+
+/// What waits to be launched of one app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// Since when something waits.
+    pub since: Stamp,
+    /// How many instances are due and held back by the launch delay; those that wait for room are tasks.
+    pub held_back: usize,
 }
 
 impl Launches {
@@ -154,66 +167,95 @@ impl MarathonPlanner {
         let app = &record.app;
         let instances = self.instances(now, record, observed, plan);
         let mode = desired.mode(&app.id);
-        let none = BTreeSet::new();
-        let victims = desired
-            .deployments_of(&app.id)
-            .find_map(|d| d.plan.apps.get(&app.id))
-            .filter(|_| mode == Mode::Scale)
-            .map_or(&none, |difference| &difference.victims);
-        let Steps { start, stop, done } = scale::steps(app, &instances, mode, victims);
-        stop.into_iter().for_each(|id| plan.release(id));
-        let held_back = self.launch(now, record, &instances, start, observed, plan);
+        let key = (app.id.clone(), app.config_version());
+        let launch_from = self.launches.with(|l| l.delays.until(&key)).unwrap_or_default();
+        let Moves {
+            start,
+            held_back,
+            done,
+        } = match mode {
+            Mode::Hold => Moves {
+                done: true,
+                ..Moves::default()
+            },
+            Mode::Keep => self.scale(now, record, &instances, &BTreeSet::new(), launch_from, plan),
+            Mode::Scale => {
+                let difference = desired
+                    .deployments_of(&app.id)
+                    .find_map(|d| d.plan.apps.get(&app.id));
+                let victims = difference.map(|d| d.victims.clone()).unwrap_or_default();
+                self.scale(now, record, &instances, &victims, launch_from, plan)
+            }
+            Mode::Restart => replace(now, record, &instances, observed, launch_from, plan),
+        };
+        self.launch(record, start, observed, plan);
         let scheduled = instances
             .iter()
             .any(|i| i.condition == Condition::Scheduled && i.counts());
         self.launches.with(|l| {
-            if held_back || scheduled || start > 0 {
-                l.waiting_since
-                    .entry(app.id.clone())
-                    .or_insert_with(|| stamp(now.0));
+            if held_back > 0 || scheduled {
+                let since = l.waiting.get(&app.id).map_or_else(|| stamp(now.0), |w| w.since);
+                l.waiting.insert(app.id.clone(), Waiting { since, held_back });
             } else {
-                l.waiting_since.remove(&app.id);
+                l.waiting.remove(&app.id);
             }
         });
         done
     }
 
-    /// Claims `start` new instances unless launches are delayed; says whether they are.
-    fn launch(
-        &mut self,
+    fn scale(
+        &self,
         now: Moment,
         record: &AppRecord,
         instances: &[Instance],
-        start: usize,
+        victims: &BTreeSet<TaskId>,
+        launch_from: Moment,
+        plan: &mut Plan,
+    ) -> Moves {
+        let Steps { start, stop, done } = scale::scale(&record.app, instances, victims);
+        stop.into_iter().for_each(|id| plan.release(id));
+        if start > 0 && launch_from > now {
+            plan.wake_by(launch_from);
+            return Moves {
+                held_back: start,
+                ..Moves::default()
+            };
+        }
+        let slots = scale::free_slots(instances, start);
+        Moves {
+            start: slots.into_iter().map(|slot| (slot, None)).collect(),
+            held_back: 0,
+            done,
+        }
+    }
+
+    /// Claims an instance in each of these slots.
+    fn launch(
+        &mut self,
+        record: &AppRecord,
+        slots: Vec<(u64, Option<TaskId>)>,
         observed: &Observed,
         plan: &mut Plan,
-    ) -> bool {
-        if start == 0 {
-            return false;
+    ) {
+        if slots.is_empty() {
+            return;
         }
         let app = &record.app;
-        let key = (app.id.clone(), app.config_version());
-        if let Some(until) = self
-            .launches
-            .with(|l| l.delays.until(&key))
-            .filter(|until| *until > now)
-        {
-            plan.wake_by(until);
-            return true;
-        }
         let (terms, spec) = self.lowered(record);
-        for slot in scale::free_slots(instances, start) {
+        for (slot, replaces) in slots {
             let id = observed.next_id(&record.uid, slot);
             let name = names::task(&app.id, id);
             self.claimed.insert(id, (app.id.clone(), name.clone()));
-            let seat = Seat::new(id, name, slot);
+            let seat = Seat {
+                replaces,
+                ..Seat::new(id, name, slot)
+            };
             plan.claims.push(Claim {
                 terms: Arc::clone(&terms),
                 spec: Arc::clone(&spec),
                 seat,
             });
         }
-        false
     }
 
     /// Tasks of workloads that nobody wants any more: stopped, then forgotten.
@@ -266,7 +308,7 @@ impl MarathonPlanner {
         self.silent_since.retain(|id, _| observed.task(*id).is_some());
         self.launches.with(|l| {
             l.delays.forget_over(now);
-            l.waiting_since.retain(|id, _| desired.apps.contains_key(id));
+            l.waiting.retain(|id, _| desired.apps.contains_key(id));
             l.refused.retain(|id, _| desired.apps.contains_key(id));
         });
     }
@@ -388,6 +430,62 @@ impl Planner for MarathonPlanner {
             });
         }
     }
+}
+
+/// What shall move of one app.
+#[derive(Debug, Default)]
+struct Moves {
+    /// Slots to launch in, and whose place is taken.
+    start: Vec<(u64, Option<TaskId>)>,
+    /// Launches that are due and delayed.
+    held_back: usize,
+    /// Whether the deployment's action is done.
+    done: bool,
+}
+
+/// Replaces what runs an older configuration, within the bounds of the app's upgrade strategy.
+fn replace(
+    now: Moment,
+    record: &AppRecord,
+    instances: &[Instance],
+    observed: &Observed,
+    launch_from: Moment,
+    plan: &mut Plan,
+) -> Moves {
+    let app = &record.app;
+    let version = app.config_version().to_string();
+    let inactive: BTreeSet<TaskId> = instances.iter().filter(|i| i.inactive).map(|i| i.id).collect();
+    let is_current = |t: &Task| t.terms.workload.version == version;
+    let mut copies = copies::of_workload(observed, &record.uid, now, HealthGate::default(), is_current);
+    copies.retain(|c| !inactive.contains(&c.id));
+    let upgrade = app.config.upgrade;
+    let (health, over) = (upgrade.minimum_health_capacity, upgrade.maximum_over_capacity);
+    let policy = Policy::marathon(app.instances, health, over, false);
+    let since = Moment(u64::try_from(app.config_version().ms()).unwrap_or(0));
+    let goal = Goal {
+        count: app.instances,
+        since,
+        launch_from,
+        ..Goal::default()
+    };
+    let next = engine::next(&goal, &policy, &copies, now);
+    if let Some(at) = next.wake_at {
+        plan.wake_by(at);
+    }
+    let mut moves = Moves {
+        done: next.status == RolloutStatus::Done,
+        ..Moves::default()
+    };
+    for step in next.steps {
+        match step {
+            Step::Start { slot, replaces } => moves.start.push((slot, replaces)),
+            Step::Stop { id, .. } => plan.release(id),
+        }
+    }
+    if launch_from > now {
+        moves.held_back = app.instances.saturating_sub(next.progress.current) as usize;
+    }
+    moves
 }
 
 /// How long a node must be silent before its tasks get replacements while they themselves are kept; none if

@@ -1,6 +1,6 @@
 //! Rules on an app whose old forms are translated.
 
-use crate::app::{Engine, NetworkMode, Unreachable};
+use crate::app::{Engine, NetworkMode, Protocol, Unreachable};
 use crate::canonical::{Canonical, Violations};
 use crate::path::AppId;
 use crate::request::fields::{AppFields, ContainerFields};
@@ -115,12 +115,20 @@ fn check_ports(fields: &AppFields, v: &mut Violations) {
             "Port names must be unique.",
         );
         let mut held = BTreeSet::new();
-        let distinct = mappings
-            .iter()
-            .filter_map(|m| m.host_port)
-            .filter(|p| *p != 0)
-            .all(|p| held.insert(p));
+        let distinct = mappings.iter().all(|m| match m.host_port {
+            None | Some(0) => true,
+            Some(port) => transports(m.protocol).iter().all(|t| held.insert((port, *t))),
+        });
         v.require(distinct, "/container/portMappings", "Host ports must be unique.");
+    }
+}
+
+/// The transports that a port holds.
+fn transports(protocol: Protocol) -> &'static [Protocol] {
+    match protocol {
+        Protocol::Tcp => &[Protocol::Tcp],
+        Protocol::Udp => &[Protocol::Udp],
+        Protocol::Both => &[Protocol::Tcp, Protocol::Udp],
     }
 }
 

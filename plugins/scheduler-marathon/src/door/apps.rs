@@ -392,7 +392,7 @@ fn post_event(door: &Door, done: &Done, id: &AppId, caller: &Caller) {
         let body = Body::ApiPost {
             client_ip: caller.ip.clone(),
             uri: caller.uri.clone(),
-            app_definition: AppAnswer::of(&record.app),
+            app_definition: Box::new(AppAnswer::of(&record.app)),
         };
         door.hub.publish(&body, door.now());
     }

@@ -5,15 +5,16 @@ use super::reply::{Answer, empty, ok};
 use super::request::{Query, checked};
 use crate::answer::queue::{Offer, OfferAttribute, OfferResource, QueueItem, Reason, UnusedOffer, Waiting};
 use crate::desired::AppRecord;
-use crate::instance::{Condition, Instance, stamp};
+use crate::instance::stamp;
 use crate::path::AppId;
 use crate::refusal::Refusal;
-use crate::scale;
 use crate::stamp::Stamp;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use plenum_model::ids::TaskId;
 use plenum_model::node::Node;
+use plenum_model::phase::Phase;
+use plenum_model::task::Task;
 use plenum_model::why::{NodeVerdict, Why};
 use plenum_sdk::observed::Observed;
 use serde::Serialize;
@@ -46,7 +47,7 @@ pub(super) async fn list(State(door): State<Arc<Door>>, query: Query) -> Answer 
         let app = &queued.record.app;
         let (until, since) = door.launches.with(|l| {
             let key = (app.id.clone(), app.config_version());
-            (l.delays.until(&key), l.waiting_since.get(&app.id).copied())
+            (l.delays.until(&key), l.waiting.get(&app.id).map(|w| w.since))
         });
         let why = queued.first.as_ref().and_then(|(_, why)| why.as_ref());
         let waiting = Waiting {
@@ -64,27 +65,22 @@ pub(super) async fn list(State(door): State<Arc<Door>>, query: Query) -> Answer 
 
 fn waiting(door: &Door) -> Vec<Queued> {
     let desired = door.desk.desired();
+    let held_back = door.launches.with(|l| l.waiting.clone());
     door.mirror.read(|observed| {
-        let one = |record: &Arc<AppRecord>| queued(observed, record, desired.mode(&record.app.id));
+        let one = |record: &Arc<AppRecord>| {
+            let held_back = held_back.get(&record.app.id).map_or(0, |w| w.held_back);
+            queued(observed, record, held_back)
+        };
         desired.apps.values().filter_map(one).collect()
     })
 }
 
 /// Instances that wait for room, and those that are due but held back.
-fn queued(observed: &Observed, record: &Arc<AppRecord>, mode: crate::plan::Mode) -> Option<Queued> {
-    let instances: Vec<_> = observed
-        .workload(&record.uid)
-        .map(|t| Instance::of(t, false))
-        .collect();
-    let scheduled = instances
-        .iter()
-        .filter(|i| i.condition == Condition::Scheduled && i.counts());
-    let due = scale::steps(&record.app, &instances, mode, &[].into()).start;
-    let count = scheduled.count() + due;
-    let oldest = observed
-        .workload(&record.uid)
-        .filter(|t| t.status.phase() == plenum_model::phase::Phase::Pending && !t.released)
-        .min_by_key(|t| t.status.claimed_at);
+fn queued(observed: &Observed, record: &Arc<AppRecord>, held_back: usize) -> Option<Queued> {
+    let waits = |t: &&Arc<Task>| t.status.phase() == Phase::Pending && !t.released;
+    let tasks: Vec<_> = observed.workload(&record.uid).filter(waits).collect();
+    let count = tasks.len() + held_back;
+    let oldest = tasks.into_iter().min_by_key(|t| t.status.claimed_at);
     let first = oldest.map(|t| (t.id(), t.status.why.clone()));
     (count > 0).then(|| Queued {
         record: Arc::clone(record),
