@@ -20,3 +20,9 @@ pub(crate) const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// For a connection to be made.
 pub(crate) const CONNECT: Duration = Duration::from_secs(5);
+
+/// Bytes of one message where an answer is cut into several.
+pub(crate) const PIECE: usize = 4 << 20;
+
+/// Tasks or nodes of one message where an answer is cut into several: about a MB.
+pub(crate) const ROWS: usize = 4_096;

@@ -41,12 +41,18 @@ impl Outgoing {
             .max(self.nodes.len())
             .max(self.schedulers.len());
         if most >= RESTART_AT {
-            *self = Self::default();
-            self.new.restart = true;
+            self.restart();
         }
         let body = body(self);
         let new = std::mem::take(&mut self.new);
         ((new != wire::Definitions::default()).then_some(new), body)
+    }
+
+    /// Forgets everything, and has the receiver forget it with the next message: for a message that was built and
+    /// not sent.
+    pub(crate) fn restart(&mut self) {
+        *self = Self::default();
+        self.new.restart = true;
     }
 
     /// The number of these terms.

@@ -3,10 +3,12 @@
 use super::enums::WireEnum;
 use crate::malformed::{Malformed, maybe, need, small};
 use crate::proto::model::v1 as wire;
+use crate::status::WireError;
 use plenum_contract::streams::{
     ExecRequest, LogLine, LogQuery, LogSource, Output, Stats, StreamError, StreamInput, StreamRequest,
     WindowSize,
 };
+use tonic::Code;
 
 impl From<&StreamRequest> for wire::StreamRequest {
     fn from(request: &StreamRequest) -> Self {
@@ -240,5 +242,37 @@ impl TryFrom<wire::StreamError> for StreamError {
             E::Unavailable(why) => Self::Unavailable { why },
             E::Failed(why) => Self::Failed { why },
         })
+    }
+}
+
+impl WireError for StreamError {
+    type Message = wire::StreamError;
+
+    fn code(&self) -> Code {
+        match self {
+            Self::NotFound { .. } => Code::NotFound,
+            Self::State { .. } => Code::FailedPrecondition,
+            Self::NotSupported { .. } => Code::Unimplemented,
+            Self::Unavailable { .. } => Code::Unavailable,
+            Self::Failed { .. } => Code::Internal,
+        }
+    }
+
+    fn message(&self) -> wire::StreamError {
+        self.into()
+    }
+
+    fn read(error: wire::StreamError) -> Result<Self, Malformed> {
+        error.try_into()
+    }
+
+    fn unavailable(why: String) -> Self {
+        Self::Unavailable { why }
+    }
+
+    fn refused(field: &str, why: String) -> Self {
+        Self::Failed {
+            why: format!("refused at {field}: {why}"),
+        }
     }
 }

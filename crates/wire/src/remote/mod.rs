@@ -3,11 +3,17 @@
 mod broker;
 mod channel;
 mod dispatcher;
+mod pool;
 mod session;
+mod state;
+mod streams;
 
 pub use broker::RemoteBroker;
 pub use channel::{BadUrl, connect};
 pub use dispatcher::RemoteDispatcher;
+pub use pool::RemotePool;
+pub use state::RemoteState;
+pub use streams::RemoteStreams;
 
 use crate::malformed::Malformed;
 use crate::status::{WireError, read, unreadable};

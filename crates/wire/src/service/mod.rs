@@ -2,10 +2,16 @@
 
 mod broker;
 mod dispatcher;
+mod pool;
 mod session;
+mod state;
+mod streams;
 
 pub use broker::BrokerService;
 pub use dispatcher::DispatcherService;
+pub use pool::PoolService;
+pub use state::StateService;
+pub use streams::StreamsService;
 
 use futures::stream::BoxStream;
 use tonic::Status;
