@@ -235,3 +235,73 @@ impl Drop for Journal {
         warn_of(self.mend().and_then(|()| self.active.file.sync()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::item::Item;
+    use super::*;
+    use tempfile::TempDir;
+
+    const SEGMENT: u64 = 8192;
+
+    fn open(dir: &Path) -> (Journal, Vec<Vec<u8>>) {
+        let mut groups = Vec::new();
+        let journal = Journal::open(dir, SEGMENT, &mut |item| {
+            match item {
+                Item::Group(group) => groups.push(group.payload.to_vec()),
+                Item::Chunk(_) => {}
+            }
+            Ok(())
+        });
+        (journal.unwrap(), groups)
+    }
+
+    fn append(journal: &mut Journal, payload: &[u8]) {
+        journal
+            .append(1, |buffer| buffer.extend_from_slice(payload))
+            .unwrap();
+    }
+
+    /// Leaves the journal as a write that reached the file, but whose sync failed, does.
+    fn fail_to_append(journal: &mut Journal, payload: &[u8]) {
+        let mut frame = Vec::new();
+        frame::build(&mut frame, Kind::Group, journal.next_seq, 1, |buffer| {
+            buffer.extend_from_slice(payload);
+        })
+        .unwrap();
+        journal.active.file.write_at(journal.end, &frame).unwrap();
+        journal.half_done = Some(journal.end..journal.end + frame.len() as u64);
+    }
+
+    #[test]
+    fn a_group_whose_sync_failed_is_erased_before_the_next() {
+        let dir = TempDir::new().unwrap();
+        let (mut journal, _) = open(dir.path());
+        append(&mut journal, b"first");
+        fail_to_append(&mut journal, &[7; 2000]);
+        append(&mut journal, b"second");
+        drop(journal);
+        assert_eq!(open(dir.path()).1, [&b"first"[..], b"second"]);
+    }
+
+    #[test]
+    fn a_group_whose_sync_failed_is_erased_when_the_journal_is_closed() {
+        let dir = TempDir::new().unwrap();
+        let (mut journal, _) = open(dir.path());
+        append(&mut journal, b"first");
+        fail_to_append(&mut journal, &[7; 2000]);
+        drop(journal);
+        assert_eq!(open(dir.path()).1, [b"first"]);
+    }
+
+    #[test]
+    fn a_failed_group_before_a_new_segment_is_erased_from_the_old_one() {
+        let dir = TempDir::new().unwrap();
+        let (mut journal, _) = open(dir.path());
+        append(&mut journal, &[1; 5000]);
+        fail_to_append(&mut journal, &[7; 2000]);
+        append(&mut journal, &[2; 5000]);
+        drop(journal);
+        assert_eq!(open(dir.path()).1, [[1; 5000], [2; 5000]]);
+    }
+}

@@ -30,6 +30,19 @@ impl Figures {
             p99_micros: p99.as_secs_f64() * 1e6,
         }
     }
+
+    /// The median of each figure.
+    pub(super) fn median(rounds: impl Iterator<Item = Self> + Clone) -> Self {
+        let of = |pick: fn(Self) -> f64| {
+            let mut values: Vec<f64> = rounds.clone().map(pick).collect();
+            values.sort_by(f64::total_cmp);
+            values.get(values.len() / 2).copied().unwrap_or_default()
+        };
+        Self {
+            per_second: of(|f| f.per_second),
+            p99_micros: of(|f| f.p99_micros),
+        }
+    }
 }
 
 struct Waiting {
@@ -38,7 +51,7 @@ struct Waiting {
 }
 
 /// Lets `writers` write for `time`.
-pub(super) fn measure(mut engine: impl Engine, writers: usize, time: Duration) -> Result<Figures, Failed> {
+pub(super) fn measure(engine: &mut impl Engine, writers: usize, time: Duration) -> Result<Figures, Failed> {
     let (queue, waiting) = sync_channel::<Waiting>(writers);
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -50,7 +63,7 @@ pub(super) fn measure(mut engine: impl Engine, writers: usize, time: Duration) -
             .collect();
         drop(queue);
         let started = Instant::now();
-        let committed = commit(&mut engine, &waiting, || {
+        let committed = commit(engine, &waiting, || {
             if started.elapsed() >= time {
                 over.store(true, Ordering::Relaxed);
             }

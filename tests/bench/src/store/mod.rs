@@ -8,6 +8,7 @@ mod state;
 use crate::report::{Failed, Peer, Row, Target};
 use engines::{Engine, Fjall, OwnLog, Redb, Syncs};
 use group::Figures;
+use state::State;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -22,9 +23,12 @@ pub(crate) struct Arguments {
     /// Put the data here; on a file system in memory the figures mean nothing.
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
-    /// Measure each line this long.
-    #[arg(long, value_name = "SECONDS", default_value_t = 4)]
-    seconds: u64,
+    /// Measure each engine this long per round.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 300)]
+    millis: u64,
+    /// Go round all engines so often, and take the median: what else the machine does then hits all alike.
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
 }
 
 /// Measures; the rows.
@@ -33,52 +37,91 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Vec<Row>, Failed> {
         "a directory in `{}`",
         arguments.dir.display()
     )))?;
-    let bench = Bench {
-        dir: dir.path(),
-        time: Duration::from_secs(arguments.seconds),
-    };
+    let time = Duration::from_millis(arguments.millis);
     let mut rows = Vec::new();
     for writers in WRITERS {
-        bench.with(writers, &mut rows)?;
+        let dir = dir.path().join(writers.to_string());
+        let mut all = Subjects::open(&dir)?;
+        let rounds: Result<Vec<Round>, Failed> =
+            (0..arguments.rounds).map(|_| all.round(writers, time)).collect();
+        rows.extend(Round::median(&rounds?).rows(writers));
     }
-    rows.push(bench.reads()?);
+    let micros = open(&dir.path().join("reads"), State::open)?.reads(time)?;
+    rows.push(Row::new("state store, one get", micros, "us"));
     Ok(rows)
 }
 
-struct Bench<'d> {
-    dir: &'d Path,
-    time: Duration,
+/// Everything that is measured, each in a directory of its own.
+struct Subjects {
+    syncs: Syncs,
+    own: OwnLog,
+    state: State,
+    redb: Redb,
+    fjall: Fjall,
 }
 
-impl Bench<'_> {
-    fn with(&self, writers: usize, rows: &mut Vec<Row>) -> Result<(), Failed> {
-        let floor = self.engine::<Syncs>(writers)?;
-        let own = self.engine::<OwnLog>(writers)?;
-        let redb = self.engine::<Redb>(writers)?;
-        let fjall = self.engine::<Fjall>(writers)?;
-        let state = state::writes(&self.dir.join(format!("state-{writers}")), writers, self.time)?;
-        let best = match redb.per_second > fjall.per_second {
-            true => ("redb", redb),
-            false => ("fjall", fjall),
+/// What one round, or the median of all, comes to.
+#[derive(Clone, Copy)]
+struct Round {
+    syncs: Figures,
+    own: Figures,
+    state: Figures,
+    redb: Figures,
+    fjall: Figures,
+}
+
+impl Subjects {
+    fn open(dir: &Path) -> Result<Self, Failed> {
+        Ok(Self {
+            syncs: open(&dir.join("fdatasync"), Syncs::open)?,
+            own: open(&dir.join("ledger-log"), OwnLog::open)?,
+            state: open(&dir.join("state-store"), State::open)?,
+            redb: open(&dir.join("redb"), Redb::open)?,
+            fjall: open(&dir.join("fjall"), Fjall::open)?,
+        })
+    }
+
+    fn round(&mut self, writers: usize, time: Duration) -> Result<Round, Failed> {
+        Ok(Round {
+            syncs: group::measure(&mut self.syncs, writers, time)?,
+            own: group::measure(&mut self.own, writers, time)?,
+            state: self.state.writes(writers, time)?,
+            redb: group::measure(&mut self.redb, writers, time)?,
+            fjall: group::measure(&mut self.fjall, writers, time)?,
+        })
+    }
+}
+
+impl Round {
+    fn median(rounds: &[Self]) -> Self {
+        let of = |pick: fn(&Self) -> Figures| Figures::median(rounds.iter().map(pick));
+        Self {
+            syncs: of(|r| r.syncs),
+            own: of(|r| r.own),
+            state: of(|r| r.state),
+            redb: of(|r| r.redb),
+            fjall: of(|r| r.fjall),
+        }
+    }
+
+    fn rows(&self, writers: usize) -> Vec<Row> {
+        let best = match self.redb.per_second > self.fjall.per_second {
+            true => ("redb", self.redb),
+            false => ("fjall", self.fjall),
         };
-        rows.extend(lines("bare fdatasync", writers, floor, None));
-        rows.extend(lines("ledger log", writers, own, Some(best)));
-        rows.extend(lines("state store", writers, state, Some(best)));
-        rows.extend(lines("redb", writers, redb, None));
-        rows.extend(lines("fjall", writers, fjall, None));
-        Ok(())
+        let mut rows = Vec::new();
+        rows.extend(lines("bare fdatasync", writers, self.syncs, None));
+        rows.extend(lines("ledger log", writers, self.own, Some(best)));
+        rows.extend(lines("state store", writers, self.state, Some(best)));
+        rows.extend(lines("redb", writers, self.redb, None));
+        rows.extend(lines("fjall", writers, self.fjall, None));
+        rows
     }
+}
 
-    fn engine<E: Engine>(&self, writers: usize) -> Result<Figures, Failed> {
-        let dir = self.dir.join(format!("{}-{writers}", E::NAME));
-        std::fs::create_dir(&dir).map_err(Failed::in_(E::NAME))?;
-        group::measure(E::open(&dir)?, writers, self.time)
-    }
-
-    fn reads(&self) -> Result<Row, Failed> {
-        let micros = state::reads(&self.dir.join("state-reads"), self.time)?;
-        Ok(Row::new("state store, one get", micros, "us"))
-    }
+fn open<T>(dir: &Path, open: impl FnOnce(&Path) -> Result<T, Failed>) -> Result<T, Failed> {
+    std::fs::create_dir_all(dir).map_err(Failed::in_(dir.display().to_string()))?;
+    open(dir)
 }
 
 /// The rows of one engine; with a peer, which it should at least equal.
