@@ -2,16 +2,15 @@
 
 use crate::supervisor::Record;
 
-const HEAD: usize = 8;
-
-/// No record comes near this; a larger length is damage.
-const MAX_PAYLOAD: usize = 64 << 20;
+const HEAD: usize = 12;
 
 /// Appends one record to `out`.
 pub(super) fn put(out: &mut Vec<u8>, record: &Record) {
     let payload = serde_json::to_vec(record).expect("plain data with text keys always serialises");
     let length = u32::try_from(payload.len()).expect("records are far below 4 GiB");
-    out.extend_from_slice(&length.to_le_bytes());
+    let length = length.to_le_bytes();
+    out.extend_from_slice(&length);
+    out.extend_from_slice(&crc32fast::hash(&length).to_le_bytes());
     out.extend_from_slice(&crc32fast::hash(&payload).to_le_bytes());
     out.extend_from_slice(&payload);
 }
@@ -42,14 +41,19 @@ pub(super) fn read(bytes: &[u8]) -> Read {
         return Read::Torn;
     };
     let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    let length = word(0) as usize;
-    if length == 0 || length > MAX_PAYLOAD {
-        return Read::Damaged(format!("a length of {length} cannot be"));
+    if crc32fast::hash(&head[..4]) != word(4) {
+        // Without a length nothing behind can be found again: only zeros may follow what a crash tore.
+        return if rest.iter().all(|b| *b == 0) {
+            Read::Torn
+        } else {
+            Read::Damaged("the checksum of a length does not match".to_owned())
+        };
     }
+    let length = word(0) as usize;
     let Some(payload) = rest.get(..length) else {
         return Read::Torn;
     };
-    if crc32fast::hash(payload) != word(4) {
+    if crc32fast::hash(payload) != word(8) {
         // Only the last frame can be half on disk.
         return if rest.len() == length || rest[length..].iter().all(|b| *b == 0) {
             Read::Torn

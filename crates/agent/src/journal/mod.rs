@@ -1,7 +1,9 @@
 //! The journal: what the supervisor remembers, on disk. One append-only file of framed records; a batch is
 //! durable when `append` returns. Compacted into a new file when most of it is history.
 //!
-//! A frame is the payload's length and CRC-32 (both 4 bytes, little endian), then the payload, a record as JSON.
+//! A frame is the payload's length, that length's CRC-32 and the payload's (4 bytes each, little endian), then
+//! the payload, a record as JSON. A length has a checksum of its own, so that a flipped bit in it is not taken
+//! for the end.
 //! The last frame may be torn by a crash: it was never acted on, so it is cut off and said so. Anything
 //! unreadable before it is damage and refused by name: going on would forget running containers.
 
