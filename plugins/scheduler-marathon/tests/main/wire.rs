@@ -1,0 +1,119 @@
+//! How requests and answers look on the wire: quirks of clients, shapes of refusals, headers.
+
+use crate::field::Field;
+use serde_json::json;
+
+#[tokio::test]
+async fn refusals_have_marathons_status_and_body() {
+    let f = Field::with_room(1).await;
+    for (method, path, body, status, text) in [
+        ("POST", "/v2/apps", Some("{"), 400, None),
+        ("POST", "/v2/apps", Some(""), 400, None),
+        (
+            "POST",
+            "/v2/apps/",
+            Some(r#"{"id":"/a","cmd":"xx","container":{"docker":{"image":"i","network":"X"}}}"#),
+            422,
+            Some(
+                r#"{"message":"Invalid JSON","details":[{"path":"/container/docker/network","errors":["error.unknown.enum.literal"]}]}"#,
+            ),
+        ),
+        (
+            "POST",
+            "/v2/apps",
+            Some(r#"{"id":"/a","cmd":"xx","cpus":-1}"#),
+            422,
+            Some(r#"{"message":"Invalid JSON","details":[{"path":"/cpus","errors":["error.min"]}]}"#),
+        ),
+        (
+            "POST",
+            "/v2/apps",
+            Some(r#"{"id":"/a","cmd":"xx","healthChecks":[{"protocol":"HTTP"}]}"#),
+            422,
+            Some(
+                r#"{"message":"Object is not valid","details":[{"path":"/healthChecks","errors":["is not supported by this version of Plenum"]}]}"#,
+            ),
+        ),
+        (
+            "GET",
+            "/v2/apps/none",
+            None,
+            404,
+            Some(r#"{"message":"App '/none' does not exist"}"#),
+        ),
+        (
+            "GET",
+            "/v2/nothing",
+            None,
+            500,
+            Some(r#"{"message":"URI not found"}"#),
+        ),
+        (
+            "GET",
+            "/v2/groups",
+            None,
+            404,
+            Some(r#"{"message":"Groups are not supported by this version of Plenum"}"#),
+        ),
+        ("HEAD", "/v2/pods", None, 404, Some("")),
+        ("POST", "/ping", None, 405, None),
+    ] {
+        let reply = f.call(method, path, body).await;
+        assert_eq!(reply.status, status, "{method} {path} {body:?}: {}", reply.text);
+        if let Some(text) = text {
+            assert_eq!(reply.text, text, "{method} {path}");
+        }
+    }
+    let brace = f.call("PUT", "/v2/apps/%7B", Some("{}")).await;
+    assert_eq!(brace.status, 400);
+    assert!(serde_json::from_str::<serde_json::Value>(&brace.text).is_err());
+}
+
+#[tokio::test]
+async fn paths_flags_and_accept_headers_are_taken_as_clients_send_them() {
+    let f = Field::with_room(3).await;
+    f.create("/a", 1).await;
+    for path in ["/v2/apps//a", "/v2/apps/a/", "//v2/apps///a"] {
+        assert_eq!(f.get(path).await["app"]["id"], "/a", "{path}");
+    }
+    assert_eq!(f.call("GET", "/ping", None).await.text, "pong");
+    let json = f
+        .http
+        .get(format!("{}/ping", f.url))
+        .header("Accept", "application/json")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(json.text().await.unwrap(), "\"pong\"");
+    let shown = f.call("GET", "/v2/info", None).await;
+    assert_eq!(shown.json()["name"], "marathon");
+    for (name, value) in [
+        ("cache-control", "no-cache, no-store, must-revalidate"),
+        ("pragma", "no-cache"),
+        ("expires", "0"),
+        ("x-marathon-leader", f.url.as_str()),
+        ("content-type", "application/json"),
+    ] {
+        assert_eq!(shown.header(name), value, "{name}");
+    }
+    assert_eq!(
+        format!("http://{}", f.get("/v2/leader").await["leader"].as_str().unwrap()),
+        f.url
+    );
+    assert_eq!(f.get("/v2/plugins").await, json!({"plugins": []}));
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_is_not_answered() {
+    let f = Field::with_room(1).await;
+    for (header, value) in [("Host", "evil.example"), ("Origin", "http://evil.example")] {
+        let reply = f
+            .http
+            .get(format!("{}/v2/apps", f.url))
+            .header(header, value)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(reply.status(), 403, "{header}");
+    }
+}
