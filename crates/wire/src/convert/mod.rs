@@ -18,3 +18,6 @@ pub(crate) mod task;
 pub(crate) mod template;
 pub(crate) mod tenant;
 pub(crate) mod why;
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! `Broker` over a channel.
 
-use super::session::{self, RemoteSession};
+use super::session::{self, RemoteSession, Shared};
 use crate::limits;
 use crate::proto::broker::v1 as wire;
 use crate::status::{WireError, read};
@@ -37,7 +37,8 @@ impl Broker for RemoteBroker {
             kind: Some(wire::session_request::Kind::Hello((&hello).into())),
             ..Default::default()
         };
-        let (outbound, requests) = session::outbound();
+        let waiting = Shared::default();
+        let (outbound, requests) = session::outbound(&waiting);
         let requests = once(std::future::ready(first)).chain(requests);
         let mut client = self.0.clone();
         let answers = client
@@ -52,6 +53,7 @@ impl Broker for RemoteBroker {
         match first.and_then(|answer| answer.kind) {
             Some(Kind::Opened(opened)) => Ok(RemoteSession::start(
                 SessionEpoch(opened.epoch),
+                waiting,
                 outbound,
                 answers,
             )),

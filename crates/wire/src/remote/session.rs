@@ -5,6 +5,7 @@
 
 use crate::convert::broker::part;
 use crate::convert::definitions::{Incoming, Outgoing};
+use crate::limits;
 use crate::malformed::{Malformed, each};
 use crate::proto::broker::v1 as wire;
 use crate::status::{WireError, read, unreadable};
@@ -13,9 +14,10 @@ use futures::stream::{Stream, StreamExt, unfold};
 use plenum_contract::broker::{Amend, BrokerError, Claimed, Refusal, Session, WatchBatch, WatchStream};
 use plenum_model::claim::ClaimBatch;
 use plenum_model::ids::{Cursor, SessionEpoch, TaskId};
+use prost::Message;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::Streaming;
@@ -43,19 +45,41 @@ pub(super) enum Outbound {
 }
 
 /// The queue to the broker and what the transport reads from it.
-pub(super) fn outbound() -> (
+pub(super) fn outbound(
+    waiting: &Shared,
+) -> (
     mpsc::Sender<Outbound>,
-    impl Stream<Item = wire::SessionRequest> + Send,
+    impl Stream<Item = wire::SessionRequest> + Send + use<>,
 ) {
-    let (queue, waiting) = mpsc::channel(QUEUE);
-    let requests = unfold(
-        (waiting, Outgoing::default()),
-        |(mut waiting, mut outgoing)| async {
-            let request = encode(&mut outgoing, waiting.recv().await?);
-            Some((request, (waiting, outgoing)))
-        },
-    );
+    let (queue, queued) = mpsc::channel(QUEUE);
+    let state = (queued, Outgoing::default(), Arc::downgrade(waiting));
+    let requests = unfold(state, |(mut queued, mut outgoing, waiting)| async {
+        loop {
+            let request = encode(&mut outgoing, queued.recv().await?);
+            let bytes = request.encoded_len();
+            if bytes <= limits::MESSAGE {
+                return Some((request, (queued, outgoing, waiting)));
+            }
+            // Sent, it would end the session; so it fails alone.
+            outgoing.restart();
+            refuse(&waiting, request.number, bytes);
+        }
+    });
     (queue, requests)
+}
+
+fn refuse(waiting: &Weak<Mutex<Waiting>>, number: u64, bytes: usize) {
+    let call = waiting
+        .upgrade()
+        .and_then(|waiting| lock(&waiting).calls.remove(&number));
+    if let Some(call) = call {
+        let why = format!(
+            "it has {bytes} bytes, at most {} can be sent at once",
+            limits::MESSAGE
+        );
+        // Whoever gave up waiting needs no answer.
+        let _ = call.send(Err(BrokerError::refused("request", why)));
+    }
 }
 
 fn encode(outgoing: &mut Outgoing, what: Outbound) -> wire::SessionRequest {
@@ -109,14 +133,14 @@ enum News {
 
 /// Who waits for what.
 #[derive(Default)]
-struct Waiting {
+pub(super) struct Waiting {
     calls: HashMap<u64, oneshot::Sender<Result<Done, BrokerError>>>,
     watches: HashMap<u64, mpsc::Sender<News>>,
     /// Why the session has ended.
     ended: Option<BrokerError>,
 }
 
-type Shared = Arc<Mutex<Waiting>>;
+pub(super) type Shared = Arc<Mutex<Waiting>>;
 
 fn lock(shared: &Shared) -> MutexGuard<'_, Waiting> {
     // Nothing that holds the lock can panic half way.
@@ -136,10 +160,10 @@ impl RemoteSession {
     /// Takes over an opened stream.
     pub(super) fn start(
         epoch: SessionEpoch,
+        waiting: Shared,
         outbound: mpsc::Sender<Outbound>,
         answers: Streaming<wire::SessionResponse>,
     ) -> Arc<dyn Session> {
-        let waiting = Shared::default();
         let reader = AbortOnDropHandle::new(tokio::spawn(read_all(Arc::clone(&waiting), answers)));
         Arc::new(Self {
             epoch,
@@ -250,7 +274,7 @@ struct Watching {
     number: u64,
     news: mpsc::Receiver<News>,
     outbound: mpsc::WeakSender<Outbound>,
-    waiting: std::sync::Weak<Mutex<Waiting>>,
+    waiting: Weak<Mutex<Waiting>>,
 }
 
 impl Watching {

@@ -1,0 +1,345 @@
+//! Generators of what is known of tasks and nodes, and of what goes through streams.
+
+use super::any::{amounts, desired, labels, node, resource, scheduler, seat, task_id, tenant, terms, text};
+use bytes::Bytes;
+use plenum_contract::streams::{
+    ExecRequest, LogLine, LogQuery, LogSource, Output, Stats, StreamError, StreamInput, StreamRequest,
+    WindowSize,
+};
+use plenum_model::event::Event;
+use plenum_model::ids::{Cursor, Generation, Incarnation, Seq};
+use plenum_model::node::{Liveness, Node, NodeFacts, PortRange, RuntimeFacts, Scheduling};
+use plenum_model::phase::{Phase, Progress};
+use plenum_model::task::{Exit, ExitReason, Observation, Status, Task};
+use plenum_model::tenant::{Tenant, TenantUsage};
+use plenum_model::why::{Cause, LimitReached, NodeVerdict, Why};
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+pub(super) fn cause() -> impl Strategy<Value = Cause> {
+    let plain = vec![
+        Cause::Unreachable,
+        Cause::Cordoned,
+        Cause::NotPinned,
+        Cause::DynamicPorts,
+    ];
+    prop_oneof![
+        select(plain),
+        text().prop_map(Cause::Runtime),
+        text().prop_map(Cause::Capability),
+        text().prop_map(Cause::Attribute),
+        text().prop_map(Cause::Taint),
+        text().prop_map(Cause::LimitPerKey),
+        text().prop_map(Cause::Device),
+        resource().prop_map(Cause::Short),
+        any::<u16>().prop_map(Cause::Port),
+    ]
+}
+
+pub(super) fn why() -> impl Strategy<Value = Why> {
+    let limit = (tenant(), resource(), any::<[u64; 2]>()).prop_map(|(tenant, resource, [limit, used])| {
+        LimitReached {
+            tenant,
+            resource,
+            limit,
+            used,
+        }
+    });
+    (any::<u32>(), vec((cause(), any::<u32>()), 0..3), of(limit)).prop_map(|(nodes, by, limit)| Why {
+        nodes,
+        by,
+        limit,
+    })
+}
+
+pub(super) fn verdict() -> impl Strategy<Value = NodeVerdict> {
+    (node(), of(cause()), text()).prop_map(|(node, cause, detail)| NodeVerdict { node, cause, detail })
+}
+
+fn progress() -> impl Strategy<Value = Progress> {
+    (any::<u32>(), select(Phase::ALL.to_vec())).prop_map(|(n, phase)| Progress {
+        incarnation: Incarnation(n),
+        phase,
+    })
+}
+
+fn exit() -> impl Strategy<Value = Exit> {
+    let reasons = vec![
+        ExitReason::Exited,
+        ExitReason::Asked,
+        ExitReason::OutOfMemory,
+        ExitReason::Image,
+        ExitReason::Command,
+        ExitReason::Port,
+        ExitReason::Setup,
+        ExitReason::Runtime,
+        ExitReason::Unhealthy,
+        ExitReason::Gone,
+        ExitReason::NodeLost,
+        ExitReason::HeldTooLong,
+    ];
+    (of(any::<i32>()), of(any::<i32>()), select(reasons), text()).prop_map(
+        |(code, signal, reason, message)| Exit {
+            code,
+            signal,
+            reason,
+            message,
+        },
+    )
+}
+
+pub(super) fn observation() -> impl Strategy<Value = Observation> {
+    let seen = (task_id(), any::<u64>(), progress(), of(any::<bool>()));
+    (seen, of(text()), of(exit()), text(), any::<u64>()).prop_map(
+        |((task, seq, progress, ready), address, exit, message, at)| Observation {
+            task,
+            seq: Seq(seq),
+            progress,
+            ready,
+            address,
+            exit,
+            message,
+            at,
+        },
+    )
+}
+
+fn status() -> impl Strategy<Value = Status> {
+    let place = (progress(), any::<u64>(), of(node()), vec(any::<u16>(), 0..3));
+    let seen = (
+        of(any::<bool>()),
+        of(text()),
+        any::<bool>(),
+        of(why()),
+        of(exit()),
+        text(),
+    );
+    let times = (any::<u64>(), of(any::<u64>()), of(any::<u64>()), of(any::<u64>()));
+    (place, seen, times).prop_map(|(place, seen, times)| {
+        let (progress, seq, node, ports) = place;
+        let (ready, address, unreachable, why, exit, message) = seen;
+        let (claimed_at, placed_at, started_at, ended_at) = times;
+        Status {
+            progress,
+            seq: Seq(seq),
+            node,
+            ports,
+            ready,
+            address,
+            unreachable,
+            why,
+            exit,
+            message,
+            claimed_at,
+            placed_at,
+            started_at,
+            ended_at,
+        }
+    })
+}
+
+pub(super) fn task() -> impl Strategy<Value = Task> {
+    (
+        scheduler(),
+        seat(),
+        terms(),
+        any::<u64>(),
+        desired(),
+        any::<bool>(),
+        status(),
+    )
+        .prop_map(
+            |(scheduler, seat, terms, generation, desired, released, status)| Task {
+                scheduler,
+                seat,
+                terms,
+                generation: Generation(generation),
+                desired,
+                released,
+                status,
+            },
+        )
+}
+
+pub(super) fn facts() -> impl Strategy<Value = NodeFacts> {
+    let runtime = (text(), btree_set(text(), 0..3)).prop_map(|(version, capabilities)| RuntimeFacts {
+        version,
+        capabilities,
+    });
+    let who = (node(), text(), text(), amounts(), amounts());
+    let what = (
+        btree_map(text(), btree_set(text(), 0..3), 0..2),
+        labels(),
+        btree_map(text(), runtime, 0..2),
+    );
+    (who, what, any::<(u16, u16)>(), text()).prop_map(|(who, what, (low, high), agent_version)| {
+        let (id, hostname, address, capacity, system) = who;
+        let (devices, attributes, runtimes) = what;
+        let ports = PortRange { low, high };
+        NodeFacts {
+            id,
+            hostname,
+            address,
+            capacity,
+            system,
+            devices,
+            attributes,
+            runtimes,
+            ports,
+            agent_version,
+        }
+    })
+}
+
+pub(super) fn whole_node() -> impl Strategy<Value = Node> {
+    let state = (
+        select(vec![Liveness::Ready, Liveness::Unreachable]),
+        select(vec![Scheduling::Open, Scheduling::Cordoned]),
+    );
+    let held = btree_map(text(), amounts(), 0..2);
+    (
+        facts(),
+        state,
+        held,
+        btree_map(text(), any::<u32>(), 0..2),
+        any::<[u64; 2]>(),
+    )
+        .prop_map(
+            |(facts, (liveness, scheduling), held, tasks, [joined_at, since])| Node {
+                facts,
+                liveness,
+                scheduling,
+                held,
+                tasks,
+                joined_at,
+                since,
+            },
+        )
+}
+
+pub(super) fn usage() -> impl Strategy<Value = TenantUsage> {
+    let team =
+        (tenant(), 1..u32::MAX, amounts(), amounts()).prop_map(|(path, weight, guarantee, limit)| Tenant {
+            path,
+            weight,
+            guarantee,
+            limit,
+        });
+    (team, amounts(), amounts(), any::<u32>()).prop_map(|(tenant, used, pending, tasks)| TenantUsage {
+        tenant,
+        used,
+        pending,
+        tasks,
+    })
+}
+
+pub(super) fn event() -> impl Strategy<Value = Event> {
+    let texts = (text(), text(), text(), text());
+    (any::<[u64; 2]>(), texts, of(task_id()), of(node())).prop_map(
+        |([cursor, at], (kind, object, actor, message), task, node)| Event {
+            cursor: Cursor(cursor),
+            at,
+            kind,
+            object,
+            task,
+            node,
+            actor,
+            message,
+        },
+    )
+}
+
+fn bytes() -> impl Strategy<Value = Bytes> {
+    vec(any::<u8>(), 0..20).prop_map(Bytes::from)
+}
+
+fn size() -> impl Strategy<Value = WindowSize> {
+    any::<(u16, u16)>().prop_map(|(rows, cols)| WindowSize { rows, cols })
+}
+
+pub(super) fn request() -> impl Strategy<Value = StreamRequest> {
+    let logs = (of(text()), of(any::<u64>()), of(any::<u64>()), any::<[bool; 3]>()).prop_map(
+        |(container, tail, since, [follow, stdout, stderr])| LogQuery {
+            container,
+            follow,
+            tail,
+            since,
+            stdout,
+            stderr,
+        },
+    );
+    let exec = (
+        of(text()),
+        vec(text(), 0..3),
+        vec((text(), text()), 0..3),
+        of(text()),
+        of(text()),
+        of(size()),
+        any::<bool>(),
+    )
+        .prop_map(|(container, argv, env, user, workdir, tty, stdin)| ExecRequest {
+            container,
+            argv,
+            env,
+            user,
+            workdir,
+            tty,
+            stdin,
+        });
+    prop_oneof![
+        logs.prop_map(StreamRequest::Logs),
+        exec.prop_map(StreamRequest::Exec),
+        of(text()).prop_map(|container| StreamRequest::Attach { container }),
+        any::<u16>().prop_map(|port| StreamRequest::PortForward { port }),
+        of(text()).prop_map(|container| StreamRequest::Stats { container }),
+    ]
+}
+
+pub(super) fn input() -> impl Strategy<Value = StreamInput> {
+    prop_oneof![
+        bytes().prop_map(StreamInput::Data),
+        size().prop_map(StreamInput::Resize),
+        Just(StreamInput::Eof),
+    ]
+}
+
+pub(super) fn output() -> impl Strategy<Value = Output> {
+    let line = (
+        any::<u64>(),
+        select(vec![LogSource::Stdout, LogSource::Stderr]),
+        bytes(),
+    )
+        .prop_map(|(at_nanos, source, bytes)| LogLine {
+            at_nanos,
+            source,
+            bytes,
+        });
+    let stats = (any::<[u64; 4]>(), of(any::<u64>())).prop_map(
+        |([cpu_nanos, memory_bytes, pids, at_nanos], memory_limit_bytes)| Stats {
+            cpu_nanos,
+            memory_bytes,
+            memory_limit_bytes,
+            pids,
+            at_nanos,
+        },
+    );
+    prop_oneof![
+        line.prop_map(Output::Log),
+        bytes().prop_map(Output::Stdout),
+        bytes().prop_map(Output::Stderr),
+        any::<i32>().prop_map(|code| Output::Exit { code }),
+        stats.prop_map(Output::Stats),
+    ]
+}
+
+pub(super) fn stream_error() -> impl Strategy<Value = StreamError> {
+    prop_oneof![
+        text().prop_map(|what| StreamError::NotFound { what }),
+        text().prop_map(|why| StreamError::State { why }),
+        (text(), text()).prop_map(|(what, runtime)| StreamError::NotSupported { what, runtime }),
+        text().prop_map(|why| StreamError::Unavailable { why }),
+        text().prop_map(|why| StreamError::Failed { why }),
+    ]
+}
