@@ -6,24 +6,21 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-/// Where a running Plenum listens.
+/// Where a running Plenum listens: URLs by name, `api` and one per door (`marathon`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Endpoints {
-    /// The public API (`http://127.0.0.1:7717`).
-    pub api: String,
-    /// The doors by name (`marathon`: `http://127.0.0.1:8080`).
-    #[serde(default)]
-    pub doors: BTreeMap<String, String>,
-}
+#[serde(transparent)]
+pub struct Endpoints(pub BTreeMap<String, String>);
 
 impl Endpoints {
     /// The file's name within the data directory.
     pub const FILE: &'static str = "endpoints.json";
+    /// The name of the public API.
+    pub const API: &'static str = "api";
 
     /// Reads the file of a data directory; none: there is none.
     ///
     /// # Errors
-    /// What the system said, or `InvalidData` when the file is not what [`Endpoints::save`] writes.
+    /// What the system said, or `InvalidData` when the file is not a map of texts.
     pub fn load(data_dir: &Path) -> io::Result<Option<Self>> {
         match std::fs::read(data_dir.join(Self::FILE)) {
             Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(io::Error::from),
@@ -32,13 +29,9 @@ impl Endpoints {
         }
     }
 
-    /// Writes the file as a whole: a reader sees the old one or the new one.
-    ///
-    /// # Errors
-    /// What the system said.
-    pub fn save(&self, data_dir: &Path) -> io::Result<()> {
-        let next = data_dir.join(format!(".{}.{}", Self::FILE, std::process::id()));
-        std::fs::write(&next, serde_json::to_vec_pretty(self)?)?;
-        std::fs::rename(&next, data_dir.join(Self::FILE))
+    /// The URL of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
     }
 }
