@@ -1,1 +1,226 @@
-//! `runtime-docker`: containers of a Docker daemon. (Lead is writing this crate right now, files follow.)
+//! `runtime-docker`: containers of a Docker daemon, through its API. Containers are named and labelled by the
+//! agent that owns them, so several agents share one daemon. The daemon is the parent of every container and
+//! keeps logs and exits, so nothing is kept here: a restarted agent asks it again.
+//!
+//! `create` turns a plan into what the daemon takes, `failure` the daemon's answers into causes, `end` waits,
+//! `io` carries bytes.
+
+mod create;
+mod end;
+mod failure;
+mod io;
+mod labels;
+
+use async_trait::async_trait;
+use bollard::Docker;
+use bollard::query_parameters::{
+    InspectContainerOptions, KillContainerOptions, ListContainersOptions, RemoveContainerOptions,
+    StartContainerOptions,
+};
+use failure::{failed, status};
+use plenum_contract::runtime::{ContainerKey, ContainerPlan, Found, FoundState, Runtime, RuntimeError};
+use plenum_model::node::{RuntimeFacts, capability};
+use plenum_model::task::Exit;
+use std::collections::HashMap;
+use tokio::sync::OnceCell;
+
+/// Its name in specs.
+pub const NAME: &str = "docker";
+
+/// Runs containers in a Docker daemon.
+pub struct DockerRuntime {
+    owner: String,
+    host: Option<String>,
+    docker: OnceCell<Docker>,
+}
+
+impl DockerRuntime {
+    /// Containers of `owner` (a name unique to one agent on this daemon) in the daemon at `host`
+    /// (`unix:///var/run/docker.sock`; none: `DOCKER_HOST`, else the default socket). Connects when first used.
+    #[must_use]
+    pub fn new(owner: impl Into<String>, host: Option<String>) -> Self {
+        Self {
+            owner: owner.into(),
+            host,
+            docker: OnceCell::new(),
+        }
+    }
+
+    async fn docker(&self) -> Result<&Docker, RuntimeError> {
+        self.docker
+            .get_or_try_init(|| async {
+                let docker = match &self.host {
+                    Some(host) => Docker::connect_with_host(host),
+                    None => Docker::connect_with_defaults(),
+                };
+                let docker = docker.map_err(|e| failed("connect", &e))?;
+                docker
+                    .negotiate_version()
+                    .await
+                    .map_err(|e| failed("connect", &e))
+            })
+            .await
+    }
+
+    fn name_of(&self, key: &ContainerKey) -> String {
+        labels::name(&self.owner, key)
+    }
+
+    /// What the daemon says of a container.
+    async fn inspect(
+        &self,
+        key: &ContainerKey,
+    ) -> Result<bollard::models::ContainerInspectResponse, RuntimeError> {
+        let docker = self.docker().await?;
+        let answer = docker
+            .inspect_container(&self.name_of(key), None::<InspectContainerOptions>)
+            .await;
+        answer.map_err(|e| match status(&e) {
+            Some(404) => RuntimeError::NotFound { key: key.clone() },
+            _ => failed("inspect", &e),
+        })
+    }
+}
+
+#[async_trait]
+impl Runtime for DockerRuntime {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    async fn facts(&self) -> Result<RuntimeFacts, RuntimeError> {
+        let docker = self.docker().await?;
+        let version = docker
+            .version()
+            .await
+            .map_err(|e| failed("ask for its version", &e))?;
+        let info = docker
+            .info()
+            .await
+            .map_err(|e| failed("ask for its capabilities", &e))?;
+        let flags = [
+            (capability::MEMORY_LIMIT, info.memory_limit.unwrap_or(false)),
+            (capability::CPU_LIMIT, info.cpu_cfs_quota.unwrap_or(false)),
+            (capability::PIDS_LIMIT, info.pids_limit.unwrap_or(false)),
+            (capability::BRIDGE, info.ipv4_forwarding.unwrap_or(false)),
+            (capability::PID_NAMESPACE, true),
+            (capability::USER, true),
+            (capability::IMAGES, true),
+        ];
+        let capabilities = flags
+            .iter()
+            .filter(|(_, has)| *has)
+            .map(|(name, _)| (*name).to_owned())
+            .collect();
+        Ok(RuntimeFacts {
+            version: version.version.unwrap_or_default(),
+            capabilities,
+        })
+    }
+
+    async fn prepare(&self, plan: &ContainerPlan) -> Result<(), RuntimeError> {
+        let docker = self.docker().await?;
+        create::prepare(docker, &self.owner, plan).await
+    }
+
+    async fn start(&self, key: &ContainerKey) -> Result<(), RuntimeError> {
+        // The daemon would start an ended container again; here that is no error and no start.
+        if end::state(&self.inspect(key).await?) != end::State::Created {
+            return Ok(());
+        }
+        let docker = self.docker().await?;
+        match docker
+            .start_container(&self.name_of(key), None::<StartContainerOptions>)
+            .await
+        {
+            Ok(()) => Ok(()),
+            Err(e) => match status(&e) {
+                Some(304) => Ok(()),
+                _ => Err(failure::of_start(&e)),
+            },
+        }
+    }
+
+    async fn wait(&self, key: &ContainerKey) -> Result<Exit, RuntimeError> {
+        end::wait(self, key).await
+    }
+
+    async fn signal(&self, key: &ContainerKey, signal: &str) -> Result<(), RuntimeError> {
+        let docker = self.docker().await?;
+        let options = KillContainerOptions {
+            signal: signal.to_owned(),
+        };
+        match docker.kill_container(&self.name_of(key), Some(options)).await {
+            Ok(()) => Ok(()),
+            Err(e) => match status(&e) {
+                // Not running any more, or not yet.
+                Some(409) => Ok(()),
+                Some(404) => Err(RuntimeError::NotFound { key: key.clone() }),
+                _ => Err(failed("signal", &e)),
+            },
+        }
+    }
+
+    async fn stop_signal(&self, key: &ContainerKey) -> Result<Option<String>, RuntimeError> {
+        Ok(self
+            .inspect(key)
+            .await?
+            .config
+            .and_then(|c| c.stop_signal)
+            .filter(|s| !s.is_empty()))
+    }
+
+    async fn remove(&self, key: &ContainerKey) -> Result<(), RuntimeError> {
+        let docker = self.docker().await?;
+        let options = RemoveContainerOptions {
+            v: true,
+            ..RemoveContainerOptions::default()
+        };
+        match docker.remove_container(&self.name_of(key), Some(options)).await {
+            Ok(()) => Ok(()),
+            Err(e) => match status(&e) {
+                Some(404) => Ok(()),
+                _ => Err(failed("remove", &e)),
+            },
+        }
+    }
+
+    async fn recover(&self) -> Result<Vec<Found>, RuntimeError> {
+        let docker = self.docker().await?;
+        let label = format!("{}={}", labels::OWNER, self.owner);
+        let filters = Some(HashMap::from([("label".to_owned(), vec![label])]));
+        let options = ListContainersOptions {
+            all: true,
+            filters,
+            ..ListContainersOptions::default()
+        };
+        let listed = docker
+            .list_containers(Some(options))
+            .await
+            .map_err(|e| failed("list", &e))?;
+        let mut found = Vec::new();
+        for container in listed {
+            let Some(key) = labels::key(&container.labels.unwrap_or_default()) else {
+                continue;
+            };
+            match self.inspect(&key).await {
+                Ok(inspected) => found.push(Found {
+                    state: found_state(&inspected),
+                    key,
+                }),
+                // Removed between the listing and now.
+                Err(RuntimeError::NotFound { .. }) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn found_state(inspected: &bollard::models::ContainerInspectResponse) -> FoundState {
+    match end::state(inspected) {
+        end::State::Created => FoundState::Prepared,
+        end::State::Running => FoundState::Running,
+        end::State::Ended => FoundState::Ended(end::exit(inspected)),
+    }
+}

@@ -51,7 +51,8 @@ fn key() -> ContainerKey {
     }
 }
 
-fn plan(subject: &Subject, script: &str) -> ContainerPlan {
+/// A plan of this runtime that runs a shell script, for tests of its own beside the suite.
+pub fn plan(subject: &Subject, script: &str) -> ContainerPlan {
     let key = key();
     let sandbox = sandbox(&subject.dir, &key);
     let mut plan = ContainerPlan {

@@ -1,0 +1,306 @@
+//! Bytes in and out: logs, exec, attach, stats. No task is spawned: the stream that is returned drives both
+//! directions, so dropping it ends both.
+
+use crate::failure::{status, text};
+use crate::{DockerRuntime, NAME, end};
+use async_trait::async_trait;
+use bollard::container::LogOutput;
+use bollard::errors::Error;
+use bollard::exec::{CreateExecOptions, ResizeExecOptions, StartExecOptions, StartExecResults};
+use bollard::query_parameters::{
+    AttachContainerOptions, LogsOptions, ResizeContainerTTYOptions, StatsOptions,
+};
+use futures::future::{pending, ready};
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt as _, Stream, StreamExt as _};
+use jiff::Timestamp;
+use plenum_contract::runtime::{ContainerKey, RuntimeError, RuntimeIo};
+use plenum_contract::streams::{
+    ExecRequest, LogLine, LogQuery, LogSource, Output, Stats, StreamError, StreamInput, StreamOutput,
+    WindowSize,
+};
+use std::pin::Pin;
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+
+type Sink = Pin<Box<dyn AsyncWrite + Send>>;
+
+#[async_trait]
+impl RuntimeIo for DockerRuntime {
+    async fn logs(&self, key: &ContainerKey, query: LogQuery) -> Result<StreamOutput, StreamError> {
+        let docker = self.docker().await.map_err(unavailable)?.clone();
+        self.inspect(key).await.map_err(unavailable)?;
+        let since = query.since.unwrap_or(0);
+        let options = LogsOptions {
+            follow: query.follow,
+            stdout: query.stdout,
+            stderr: query.stderr,
+            // Whole seconds here; the rest is cut below.
+            since: i32::try_from(since / 1000).unwrap_or(i32::MAX),
+            timestamps: true,
+            tail: query.tail.map_or_else(|| "all".to_owned(), |n| n.to_string()),
+            ..LogsOptions::default()
+        };
+        let lines = docker
+            .logs(&self.name_of(key), Some(options))
+            .map(|item| item.map(line));
+        let wanted = move |item: &Result<LogLine, Error>| {
+            ready(item.as_ref().map_or(true, |l| l.at_nanos / 1_000_000 >= since))
+        };
+        Ok(lines
+            .filter(wanted)
+            .map(|item| item.map(Output::Log).map_err(|e| broken(&e)))
+            .boxed())
+    }
+
+    async fn exec(
+        &self,
+        key: &ContainerKey,
+        request: ExecRequest,
+        input: BoxStream<'static, StreamInput>,
+    ) -> Result<StreamOutput, StreamError> {
+        let docker = self.docker().await.map_err(unavailable)?.clone();
+        let tty = request.tty;
+        let options = CreateExecOptions {
+            attach_stdin: Some(request.stdin),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            tty: Some(tty.is_some()),
+            env: Some(request.env.iter().map(|(k, v)| format!("{k}={v}")).collect()),
+            cmd: Some(request.argv),
+            user: request.user,
+            working_dir: request.workdir,
+            ..CreateExecOptions::default()
+        };
+        let created = docker
+            .create_exec(&self.name_of(key), options)
+            .await
+            .map_err(|e| refused(&e))?;
+        let start = StartExecOptions {
+            tty: tty.is_some(),
+            ..StartExecOptions::default()
+        };
+        let started = docker
+            .start_exec(&created.id, Some(start))
+            .await
+            .map_err(|e| refused(&e))?;
+        let StartExecResults::Attached { output, input: sink } = started else {
+            return Err(StreamError::Failed {
+                why: "the daemon detached an attached exec".to_owned(),
+            });
+        };
+        let resizer = (docker.clone(), created.id.clone());
+        let resize = move |size: WindowSize| {
+            let (docker, id) = resizer.clone();
+            async move {
+                let options = ResizeExecOptions {
+                    height: size.rows,
+                    width: size.cols,
+                };
+                let _ = docker.resize_exec(&id, options).await;
+            }
+        };
+        let first = stream::iter(tty.map(StreamInput::Resize));
+        let code = async move {
+            let exec = docker.inspect_exec(&created.id).await.map_err(|e| broken(&e))?;
+            Ok(Output::Exit {
+                code: exec.exit_code.and_then(|c| i32::try_from(c).ok()).unwrap_or(-1),
+            })
+        };
+        Ok(both(output, sink, first.chain(input).boxed(), resize, code))
+    }
+
+    async fn attach(
+        &self,
+        key: &ContainerKey,
+        input: BoxStream<'static, StreamInput>,
+    ) -> Result<StreamOutput, StreamError> {
+        let docker = self.docker().await.map_err(unavailable)?.clone();
+        let name = self.name_of(key);
+        let options = AttachContainerOptions {
+            stream: true,
+            stdin: true,
+            stdout: true,
+            stderr: true,
+            ..AttachContainerOptions::default()
+        };
+        let attached = docker
+            .attach_container(&name, Some(options))
+            .await
+            .map_err(|e| refused(&e))?;
+        let resizer = (docker.clone(), name.clone());
+        let resize = move |size: WindowSize| {
+            let (docker, name) = resizer.clone();
+            async move {
+                let options = ResizeContainerTTYOptions {
+                    h: i32::from(size.rows),
+                    w: i32::from(size.cols),
+                };
+                let _ = docker.resize_container_tty(&name, options).await;
+            }
+        };
+        let code = async move {
+            let inspected = docker
+                .inspect_container(&name, None)
+                .await
+                .map_err(|e| broken(&e))?;
+            Ok(Output::Exit {
+                code: end::exit(&inspected).code.unwrap_or(-1),
+            })
+        };
+        Ok(both(attached.output, attached.input, input, resize, code))
+    }
+
+    async fn stats(&self, key: &ContainerKey) -> Result<Stats, StreamError> {
+        let inspected = self.inspect(key).await.map_err(unavailable)?;
+        if end::state(&inspected) != end::State::Running {
+            return Err(StreamError::State {
+                why: "the container is not running".to_owned(),
+            });
+        }
+        let limit = inspected.host_config.and_then(|h| h.memory).filter(|m| *m > 0);
+        let docker = self.docker().await.map_err(unavailable)?;
+        let options = StatsOptions {
+            stream: false,
+            one_shot: true,
+        };
+        let read = docker
+            .stats(&self.name_of(key), Some(options))
+            .boxed()
+            .next()
+            .await;
+        let read = read.ok_or_else(|| StreamError::Unavailable {
+            why: "no stats".to_owned(),
+        })?;
+        let read = read.map_err(|e| broken(&e))?;
+        let memory = read.memory_stats.unwrap_or_default();
+        let counters = memory.stats.unwrap_or_default();
+        // Page cache that can be dropped is not used: `total_inactive_file` on cgroup v1, `inactive_file` on v2.
+        let cache = counters
+            .get("total_inactive_file")
+            .or_else(|| counters.get("inactive_file"));
+        Ok(Stats {
+            cpu_nanos: read
+                .cpu_stats
+                .and_then(|c| c.cpu_usage)
+                .and_then(|u| u.total_usage)
+                .unwrap_or(0),
+            memory_bytes: memory
+                .usage
+                .unwrap_or(0)
+                .saturating_sub(cache.copied().unwrap_or(0)),
+            memory_limit_bytes: limit.and_then(|m| u64::try_from(m).ok()),
+            pids: read.pids_stats.and_then(|p| p.current).unwrap_or(0),
+            at_nanos: nanos(Timestamp::now()),
+        })
+    }
+}
+
+/// Output as it comes while input is carried in, then the exit code.
+fn both<R, F>(
+    output: Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>,
+    sink: Sink,
+    input: BoxStream<'static, StreamInput>,
+    resize: R,
+    code: impl Future<Output = Result<Output, StreamError>> + Send + 'static,
+) -> StreamOutput
+where
+    R: Fn(WindowSize) -> F + Send + 'static,
+    F: Future<Output = ()> + Send,
+{
+    let output = output
+        .map(|item| Some(item.map(bytes).map_err(|e| broken(&e))))
+        .chain(stream::iter([None]));
+    // It never completes, so the output alone says when it is over.
+    let carry = async move {
+        carry(input, sink, resize).await;
+        pending().await
+    };
+    let merged = stream::select(output, carry.into_stream());
+    let until_end = merged.take_while(|item| ready(item.is_some())).filter_map(ready);
+    until_end.chain(code.into_stream()).boxed()
+}
+
+async fn carry<R, F>(mut input: BoxStream<'static, StreamInput>, mut sink: Sink, resize: R)
+where
+    R: Fn(WindowSize) -> F,
+    F: Future<Output = ()>,
+{
+    while let Some(item) = input.next().await {
+        match item {
+            StreamInput::Data(data) => {
+                // A process that does not read any more is no fault: its exit tells.
+                if sink.write_all(&data).await.is_err() || sink.flush().await.is_err() {
+                    return;
+                }
+            }
+            StreamInput::Resize(size) => resize(size).await,
+            StreamInput::Eof => {
+                let _ = sink.shutdown().await;
+            }
+        }
+    }
+    let _ = sink.shutdown().await;
+}
+
+fn bytes(output: LogOutput) -> Output {
+    match output {
+        LogOutput::StdErr { message } => Output::Stderr(message),
+        LogOutput::StdOut { message } | LogOutput::StdIn { message } | LogOutput::Console { message } => {
+            Output::Stdout(message)
+        }
+    }
+}
+
+/// One entry of a log, which starts with its time: `2026-01-02T03:04:05.678901234Z text`.
+fn line(output: LogOutput) -> LogLine {
+    let source = match output {
+        LogOutput::StdErr { .. } => LogSource::Stderr,
+        LogOutput::StdOut { .. } | LogOutput::StdIn { .. } | LogOutput::Console { .. } => LogSource::Stdout,
+    };
+    let mut message = output.into_bytes();
+    let space = message.iter().position(|b| *b == b' ').unwrap_or(0);
+    let at = std::str::from_utf8(&message[..space])
+        .ok()
+        .and_then(|t| t.parse::<Timestamp>().ok());
+    let bytes = if at.is_some() {
+        message.split_off(space + 1)
+    } else {
+        message
+    };
+    LogLine {
+        at_nanos: at.map_or(0, nanos),
+        source,
+        bytes,
+    }
+}
+
+fn nanos(at: Timestamp) -> u64 {
+    u64::try_from(at.as_nanosecond()).unwrap_or(0)
+}
+
+fn refused(e: &Error) -> StreamError {
+    match status(e) {
+        Some(404) => StreamError::NotFound { what: text(e) },
+        Some(409) => StreamError::State {
+            why: "the container is not running".to_owned(),
+        },
+        Some(_) => StreamError::Failed { why: text(e) },
+        None => broken(e),
+    }
+}
+
+fn broken(e: &Error) -> StreamError {
+    StreamError::Unavailable {
+        why: format!("runtime {NAME}: {}", text(e)),
+    }
+}
+
+fn unavailable(e: RuntimeError) -> StreamError {
+    match e {
+        RuntimeError::NotFound { key } => StreamError::NotFound {
+            what: format!("container {key}"),
+        },
+        RuntimeError::Refused { why, .. } => StreamError::Failed { why },
+        RuntimeError::Failed { .. } => StreamError::Unavailable { why: e.to_string() },
+    }
+}
