@@ -34,8 +34,9 @@ pub enum OperateCommand {
     Broker(BrokerArgs),
     /// Run the agent of this node as a process of its own
     Agent(AgentArgs),
-    /// Run a scheduler as a process of its own
-    Scheduler(SchedulerArgs),
+    /// The orchestrators that share the pool, and running one as a process of its own
+    #[command(subcommand)]
+    Scheduler(SchedulerCommand),
     /// Look at the configuration without starting anything
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -108,14 +109,6 @@ pub struct AgentArgs {
     /// Attributes for placement rules (may be repeated)
     #[arg(long = "attribute", value_name = "KEY=VALUE")]
     pub attributes: Vec<String>,
-}
-
-/// `plenum scheduler`
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub struct SchedulerArgs {
-    #[command(subcommand)]
-    pub command: SchedulerCommand,
 }
 
 /// Schedulers as processes, and the list of those that run.

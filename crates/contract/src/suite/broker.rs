@@ -415,5 +415,8 @@ async fn what_was_forgotten_is_never_claimed_again(parts: &Parts) {
     }
     let next = session.claim(batch(100, [id(0, 3)])).await.expect("claim");
     assert_eq!(next.refused, Vec::new());
-    session.release(vec![id(9, 9)], None).await.expect("an unknown id is no error");
+    session
+        .release(vec![id(9, 9)], None)
+        .await
+        .expect("an unknown id is no error");
 }

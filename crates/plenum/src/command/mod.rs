@@ -1,0 +1,55 @@
+//! The commands that run a part of Plenum, one file each, and what they share: the configuration, the end by a
+//! signal.
+
+pub mod agent;
+pub mod broker;
+pub mod config;
+pub mod down;
+pub mod scheduler;
+pub mod store;
+pub mod up;
+
+use crate::args::PartArgs;
+use crate::catalog;
+use crate::config::Layers;
+use crate::failure::Failure;
+use crate::layout;
+use plenum_model::code;
+use std::path::PathBuf;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The data directory and the configuration without flags of the command itself.
+///
+/// # Errors
+/// What is wrong with the configuration.
+pub fn settings(args: &PartArgs) -> Result<(PathBuf, Layers), Failure> {
+    let dir = args.data.clone().unwrap_or_else(layout::default_dir);
+    let mut layers = catalog::defaults();
+    match &args.config {
+        Some(path) => layers.file(path, true)?,
+        None => layers.file(&dir.join("config.toml"), false)?,
+    }
+    layers.environment(std::env::vars())?;
+    for pair in &args.set {
+        let Some((key, value)) = pair.split_once('=') else {
+            return Err(Failure::say(code::CONFIG, format!("--set takes KEY=VALUE, not `{pair}`")));
+        };
+        layers.set(key.trim(), value, "--set")?;
+    }
+    Ok((dir, layers))
+}
+
+/// Returns when the process is asked to end.
+///
+/// # Errors
+/// When the system does not let signals be caught.
+pub async fn asked_to_end() -> Result<(), Failure> {
+    let failed = |e: std::io::Error| Failure::new(code::INTERNAL, &e);
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}

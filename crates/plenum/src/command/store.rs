@@ -1,0 +1,22 @@
+//! `plenum store check`: read everything that is stored, change nothing.
+
+use super::settings;
+use crate::args::StoreCommand;
+use crate::failure::Failure;
+use crate::layout;
+use plenum_model::code;
+
+/// Runs it.
+///
+/// # Errors
+/// `DAMAGED` when something does not read back; what stands in the way of looking.
+pub fn run(command: &StoreCommand) -> Result<(), Failure> {
+    let StoreCommand::Check(args) = command;
+    let (dir, _) = settings(args)?;
+    let report = plenum_store::check(layout::broker(&dir))?;
+    print!("{report}");
+    if report.is_sound() {
+        return Ok(());
+    }
+    Err(Failure::say(code::DAMAGED, format!("stored data in {} does not read back", dir.display())))
+}

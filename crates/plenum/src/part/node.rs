@@ -1,0 +1,67 @@
+//! One agent with the runtimes of this machine.
+
+use crate::catalog;
+use crate::failure::Failure;
+use crate::layout;
+use plenum_agent::{AgentConfig, AgentHandle};
+use plenum_contract::dispatcher::Dispatcher;
+use plenum_contract::runtime::Runtime;
+use plenum_model::code;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A running agent.
+pub struct NodePart {
+    handle: AgentHandle,
+}
+
+impl NodePart {
+    /// Takes back what runs, and joins the pool.
+    ///
+    /// # Errors
+    /// The first that did not work, as users read it.
+    pub async fn start(
+        config: AgentConfig,
+        dir: &Path,
+        runtimes: &[String],
+        dispatcher: Arc<dyn Dispatcher>,
+    ) -> Result<Self, Failure> {
+        let name = config.node.to_string();
+        let runtimes = runtimes_of(dir, &name, runtimes).await?;
+        let handle = plenum_agent::start(config, runtimes, dispatcher).await?;
+        Ok(Self { handle })
+    }
+
+    /// The runtimes that answer.
+    #[must_use]
+    pub fn runtimes(&self) -> Vec<String> {
+        self.handle.facts().runtimes.into_keys().collect()
+    }
+
+    /// What it says of its node.
+    #[must_use]
+    pub fn facts(&self) -> plenum_model::node::NodeFacts {
+        self.handle.facts()
+    }
+
+    /// Leaves the pool. Tasks run on.
+    pub async fn stop(self) {
+        self.handle.stop().await;
+    }
+}
+
+/// The runtimes of the agent `name`, at least one.
+async fn runtimes_of(dir: &Path, name: &str, wanted: &[String]) -> Result<Vec<Arc<dyn Runtime>>, Failure> {
+    if let Some(unknown) = wanted.iter().find(|w| !catalog::RUNTIMES.contains(&w.as_str())) {
+        let known = catalog::RUNTIMES.join(", ");
+        return Err(Failure::say(code::CONFIG, format!("agent.runtimes: there is no `{unknown}`, there are {known}")));
+    }
+    let agent_dir = layout::agent(dir, name);
+    std::fs::create_dir_all(&agent_dir).map_err(|e| Failure::new(code::INTERNAL, &e))?;
+    let runtimes = catalog::runtimes(&agent_dir, &layout::owner(&agent_dir, name), wanted).await;
+    if runtimes.is_empty() {
+        let log = "PLENUM_LOG=info shows why each was left out";
+        return Err(Failure::say(code::UNAVAILABLE, "no runtime works on this machine").hint(log));
+    }
+    Ok(runtimes)
+}

@@ -1,0 +1,67 @@
+//! A scheduler of the catalog, linked in or with a broker elsewhere.
+
+use crate::catalog;
+use crate::config::Layers;
+use crate::failure::Failure;
+use crate::part::broker::BrokerPart;
+use crate::part::remote::Remote;
+use plenum_contract::scheduler::{RunningScheduler, SchedulerContext};
+use plenum_model::code;
+use plenum_model::ids::SchedulerId;
+use plenum_wire::Prefixed;
+use std::sync::Arc;
+
+/// Starts the scheduler `kind` beside a broker of this process.
+///
+/// # Errors
+/// The first that did not work, as users read it.
+pub async fn linked(
+    kind: &str,
+    layers: &Layers,
+    broker: &BrokerPart,
+) -> Result<Box<dyn RunningScheduler>, Failure> {
+    let id = id(kind)?;
+    let context = SchedulerContext {
+        broker: broker.broker(),
+        pool: broker.pool(),
+        state: Arc::new(Prefixed::new(broker.state(), id.clone())),
+        streams: broker.streams(),
+        config: layers.section(kind),
+        id,
+    };
+    start(kind, context).await
+}
+
+/// Starts the scheduler `kind` against a broker elsewhere.
+///
+/// # Errors
+/// The first that did not work, as users read it.
+pub async fn remote(
+    kind: &str,
+    layers: &Layers,
+    remote: &Remote,
+) -> Result<Box<dyn RunningScheduler>, Failure> {
+    let id = id(kind)?;
+    let context = SchedulerContext {
+        broker: remote.broker(),
+        pool: remote.pool(),
+        state: remote.state(&id),
+        streams: remote.streams(),
+        config: layers.section(kind),
+        id,
+    };
+    start(kind, context).await
+}
+
+fn id(kind: &str) -> Result<SchedulerId, Failure> {
+    SchedulerId::new(kind).map_err(|e| Failure::new(code::CONFIG, &e))
+}
+
+async fn start(kind: &str, context: SchedulerContext) -> Result<Box<dyn RunningScheduler>, Failure> {
+    let Some(scheduler) = catalog::scheduler(kind) else {
+        let known: Vec<_> = catalog::schedulers().iter().map(|s| s.kind()).collect();
+        let message = format!("there is no scheduler `{kind}`, there are {}", known.join(", "));
+        return Err(Failure::say(code::CONFIG, message));
+    };
+    Ok(scheduler.start(context).await?)
+}
