@@ -318,10 +318,20 @@ fn conclude(live: &mut Live, turn: &mut Turn<'_>, id: TaskId, since: Option<u64>
         Verdict::Failed(exit) => (Phase::Failed, exit),
         Verdict::Rejected(exit) => (Phase::Rejected, exit),
     };
-    let message = exit.message.clone();
+    let message = words(&exit);
     turn.observe(id, phase, Some(exit), message);
     live.go(Stage::Ended);
     Next::Step
+}
+
+/// How it ended, in words: the runtime's, if it found any.
+fn words(exit: &Exit) -> String {
+    match (exit.message.is_empty(), exit.code, exit.signal) {
+        (false, _, _) => exit.message.clone(),
+        (true, Some(code), None) => format!("exited with code {code}"),
+        (true, _, Some(signal)) => format!("ended by signal {signal}"),
+        (true, None, None) => "ended".to_owned(),
+    }
 }
 
 /// The exit of a task that was asked to stop.
@@ -381,7 +391,7 @@ fn restart(live: &mut Live, turn: &mut Turn<'_>, id: TaskId, exit: &Exit, since:
         id,
         Phase::Prepared,
         None,
-        format!("restarts in {delay} ms: {}", exit.message),
+        format!("restarts in {delay} ms: {}", words(exit)),
     );
     live.go(Stage::Delayed {
         until: turn.now.tick.saturating_add(delay),
