@@ -75,6 +75,21 @@ pub struct Proposal {
     pub dropped_versions: Vec<(String, Stamp)>,
 }
 
+/// A change that is refused.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Declined {
+    /// Why.
+    pub refusal: Refusal,
+    /// The plan that was refused, if it came so far.
+    pub plan: Option<Plan>,
+}
+
+impl From<Refusal> for Box<Declined> {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(Declined { refusal, plan: None })
+    }
+}
+
 /// What `wishes` make of `desired`.
 ///
 /// # Errors
@@ -85,7 +100,7 @@ pub fn propose(
     wishes: Vec<(AppId, Wish)>,
     occasion: &Occasion,
     limits: &Limits,
-) -> Result<Proposal, Refusal> {
+) -> Result<Proposal, Box<Declined>> {
     let version = desired.next_version(occasion.now);
     let plan = Plan {
         id: occasion.deployment.clone(),
@@ -106,7 +121,12 @@ pub fn propose(
     if proposal.plan.apps.is_empty() {
         return Ok(proposal);
     }
-    proposal.lock(occasion.force, limits.deployments)?;
+    if let Err(refusal) = proposal.lock(occasion.force, limits.deployments) {
+        return Err(Box::new(Declined {
+            refusal,
+            plan: Some(proposal.plan),
+        }));
+    }
     let deployment = Deployment::begin(proposal.plan.clone());
     proposal.desired.deployments.push(Arc::new(deployment));
     Ok(proposal)
@@ -295,7 +315,7 @@ mod tests {
         ms: i64,
         force: Force,
     ) -> Result<Proposal, Refusal> {
-        propose(desired, vec![wish], &occasion(ms, force), &limits())
+        propose(desired, vec![wish], &occasion(ms, force), &limits()).map_err(|declined| declined.refusal)
     }
 
     fn a() -> AppId {

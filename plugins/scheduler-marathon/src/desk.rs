@@ -3,12 +3,12 @@
 //!
 //! In: [`Order`]s. Out: the store, the watch of [`Desired`], events. Never waits for the pool.
 
-use crate::answer::deployment::StepAnswer;
-use crate::change::{self, Force, Limits, Occasion, Proposal, Wish};
+use crate::announce::Announcer;
+use crate::change::{self, Declined, Force, Limits, Occasion, Proposal, Wish};
 use crate::desired::Desired;
-use crate::events::{Body, Hub, PlanAnswer};
+use crate::events::Hub;
 use crate::path::AppId;
-use crate::plan::{Deployment, Kind};
+use crate::plan::Deployment;
 use crate::refusal::Refusal;
 use crate::session::live_session;
 use crate::stamp::Stamp;
@@ -25,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Changes that may wait: each waits for a disk anyway, so a longer queue only hides overload.
 const QUEUE: usize = 64;
+/// Notes of the planner that may wait; it repeats what was not taken.
+const STEPS: usize = 256;
 /// How long to wait before reading again what could not be read.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
@@ -49,9 +51,10 @@ enum Order {
         deployment: String,
         reply: oneshot::Sender<Result<(), Refusal>>,
     },
-    /// The planner saw that a step is done.
-    StepDone { deployment: String, step: usize },
 }
+
+/// What the planner saw: this step of this deployment is done.
+type StepDone = (String, usize);
 
 /// A change that was taken.
 #[derive(Debug, Clone)]
@@ -68,6 +71,7 @@ pub struct Done {
 #[derive(Clone)]
 pub struct Desk {
     orders: mpsc::Sender<Order>,
+    steps: mpsc::Sender<StepDone>,
     desired: watch::Receiver<Arc<Desired>>,
 }
 
@@ -115,11 +119,7 @@ impl Desk {
 
     /// Notes that a step is done; if the queue is full the planner will say it again.
     pub fn step_done(&self, deployment: &str, step: usize) {
-        let order = Order::StepDone {
-            deployment: deployment.to_owned(),
-            step,
-        };
-        if self.orders.try_send(order).is_err() {
+        if self.steps.try_send((deployment.to_owned(), step)).is_err() {
             tracing::debug!(
                 deployment,
                 step,
@@ -147,11 +147,12 @@ impl Desk {
 /// The desk's own side. Give it to one task: [`DeskRunner::run`].
 pub struct DeskRunner {
     orders: mpsc::Receiver<Order>,
+    steps: mpsc::Receiver<StepDone>,
     desired: watch::Sender<Arc<Desired>>,
     store: Arc<dyn StateStore>,
     revisions: Revisions,
     limits: Limits,
-    hub: Hub,
+    announcer: Announcer,
     clock: Clock,
 }
 
@@ -159,18 +160,27 @@ pub struct DeskRunner {
 #[must_use]
 pub fn desk(store: Arc<dyn StateStore>, limits: Limits, hub: Hub, clock: Clock) -> (Desk, DeskRunner) {
     let (tx, orders) = mpsc::channel(QUEUE);
+    let (steps_tx, steps) = mpsc::channel(STEPS);
     let (desired_tx, desired) = watch::channel(Arc::new(Desired::default()));
     let revisions = Revisions::default();
     let runner = DeskRunner {
         orders,
+        steps,
         desired: desired_tx,
         store,
         revisions,
         limits,
-        hub,
+        announcer: Announcer(hub),
         clock,
     };
-    (Desk { orders: tx, desired }, runner)
+    (
+        Desk {
+            orders: tx,
+            steps: steps_tx,
+            desired,
+        },
+        runner,
+    )
 }
 
 impl DeskRunner {
@@ -200,6 +210,12 @@ impl DeskRunner {
                     }
                     None => return,
                 },
+                Some((deployment, step)) = self.steps.recv() => {
+                    if self.leads(live) {
+                        self.step_done(&deployment, step).await;
+                        waker.wake();
+                    }
+                }
                 () = tokio::time::sleep(READ_AGAIN), if unread => {}
             }
         }
@@ -213,7 +229,11 @@ impl DeskRunner {
                 desired.deployments = self.with_steps(desired.deployments);
                 self.revisions = revisions;
                 self.desired.send_replace(Arc::new(desired));
-                self.announce_all();
+                let desired = self.current();
+                desired
+                    .deployments
+                    .iter()
+                    .for_each(|d| self.announcer.step(self.now(), &desired, d));
             }
             Err(error) => {
                 let cause = std::error::Error::source(&error)
@@ -235,7 +255,7 @@ impl DeskRunner {
     }
 
     async fn serve(&mut self, order: Order, live: Option<SessionEpoch>) {
-        let leads = live.is_some() && self.current().read_in == live;
+        let leads = self.leads(live);
         let no_session = || Refusal::Unavailable("the scheduler has no session of the broker".to_owned());
         // a caller that has gone away does not undo what it asked for
         match order {
@@ -263,9 +283,12 @@ impl DeskRunner {
                 };
                 let _ = reply.send(answer);
             }
-            Order::StepDone { deployment, step } if leads => self.step_done(&deployment, step).await,
-            Order::StepDone { .. } => {}
         }
+    }
+
+    /// Whether what is wanted was read in the session that lives: only then may it be changed.
+    fn leads(&self, live: Option<SessionEpoch>) -> bool {
+        live.is_some() && self.current().read_in == live
     }
 
     fn now(&self) -> Stamp {
@@ -287,8 +310,10 @@ impl DeskRunner {
         let groups = groups_of(&wishes);
         let proposal = match change::propose(&before, wishes, &occasion, &self.limits) {
             Ok(proposal) => proposal,
-            Err(refusal) => {
-                self.announce_refused(&before, &groups, &refusal);
+            Err(declined) => {
+                let Declined { refusal, plan } = *declined;
+                self.announcer
+                    .refused(self.now(), &before, &groups, plan, &refusal);
                 return Err(refusal);
             }
         };
@@ -314,20 +339,14 @@ impl DeskRunner {
             return Err(self.not_stored(error).await);
         }
         let after = Arc::new(proposal.desired);
+        let now = self.now();
         for cancelled in &proposal.cancelled {
-            self.announce_failed(&before, cancelled, CANCELLED);
+            self.announcer.cancelled(now, &before, cancelled);
         }
         self.desired.send_replace(Arc::clone(&after));
-        let now = self.now();
-        for group in groups {
-            let body = Body::GroupChangeSuccess {
-                group_id: group.to_string(),
-                version: proposal.plan.version,
-            };
-            self.hub.publish(&body, now);
-        }
+        self.announcer.taken(now, groups, proposal.plan.version);
         if let Some(deployment) = after.deployment(&proposal.plan.id) {
-            self.announce_step(&after, deployment);
+            self.announcer.step(now, &after, deployment);
         }
         Ok(Done {
             before,
@@ -344,7 +363,7 @@ impl DeskRunner {
         if let Err(error) = store::end_deployment(&*self.store, id, &mut self.revisions).await {
             return Err(self.not_stored(error).await);
         }
-        self.announce_failed(&before, deployment, CANCELLED);
+        self.announcer.cancelled(self.now(), &before, deployment);
         let mut after = (*before).clone();
         after.deployments.retain(|d| d.plan.id != id);
         self.desired.send_replace(Arc::new(after));
@@ -365,7 +384,8 @@ impl DeskRunner {
             tracing::warn!(deployment = id, %refusal, "the end of a deployment is not stored yet");
             return;
         }
-        self.announce_step_success(&before, deployment);
+        let now = self.now();
+        self.announcer.step_success(now, &before, deployment);
         let next = Arc::new(next);
         let mut after = (*before).clone();
         if over {
@@ -376,11 +396,9 @@ impl DeskRunner {
         let after = Arc::new(after);
         self.desired.send_replace(Arc::clone(&after));
         if over {
-            let plan = PlanAnswer::of(&after, &next);
-            self.hub
-                .publish(&Body::DeploymentSuccess { id, plan }, self.now());
+            self.announcer.success(now, &after, &next);
         } else {
-            self.announce_step(&after, &next);
+            self.announcer.step(now, &after, &next);
         }
     }
 
@@ -395,72 +413,7 @@ impl DeskRunner {
         self.read(session).await;
         Refusal::Unavailable(format!("the change is not stored: {error}"))
     }
-
-    fn announce_all(&self) {
-        let desired = self.current();
-        for deployment in &desired.deployments {
-            self.announce_step(&desired, deployment);
-        }
-    }
-
-    fn announce_step(&self, desired: &Desired, deployment: &Deployment) {
-        if let Some(step) = deployment.steps.get(deployment.step) {
-            let plan = PlanAnswer::of(desired, deployment);
-            let body = Body::DeploymentInfo {
-                plan,
-                current_step: StepAnswer::of(step),
-            };
-            self.hub.publish(&body, self.now());
-        }
-    }
-
-    fn announce_step_success(&self, desired: &Desired, deployment: &Deployment) {
-        let Some(step) = deployment.steps.get(deployment.step) else {
-            return;
-        };
-        for stopped in step.iter().filter(|a| a.kind == Kind::Stop) {
-            self.hub.publish(
-                &Body::AppTerminated {
-                    app_id: stopped.app.clone(),
-                },
-                self.now(),
-            );
-        }
-        let plan = PlanAnswer::of(desired, deployment);
-        let body = Body::DeploymentStepSuccess {
-            plan,
-            current_step: StepAnswer::of(step),
-        };
-        self.hub.publish(&body, self.now());
-    }
-
-    fn announce_failed(&self, desired: &Desired, deployment: &Deployment, reason: &str) {
-        let plan = PlanAnswer::of(desired, deployment);
-        self.hub.publish(
-            &Body::DeploymentFailed {
-                id: &deployment.plan.id,
-                plan,
-                reason,
-            },
-            self.now(),
-        );
-    }
-
-    fn announce_refused(&self, desired: &Desired, groups: &[AppId], refusal: &Refusal) {
-        let now = self.now();
-        for group in groups {
-            let body = Body::GroupChangeFailed {
-                group_id: group.to_string(),
-                version: desired.next_version(now),
-                reason: refusal.to_string(),
-            };
-            self.hub.publish(&body, now);
-        }
-    }
 }
-
-/// Marathon's reason for a deployment that another took the place of, or that was stopped.
-const CANCELLED: &str = "The upgrade has been cancelled";
 
 /// The groups of the apps that wishes are about, each once.
 fn groups_of(wishes: &[(AppId, Wish)]) -> Vec<AppId> {

@@ -37,10 +37,11 @@ impl Default for Hub {
 }
 
 impl Hub {
-    /// Hands an event to all listeners; one that is too far behind is dropped.
-    pub fn publish(&self, body: &Body<'_>, now: Stamp) {
+    /// Hands an event to all listeners; one that is too far behind is dropped. Nothing is made when nobody
+    /// listens: a plan holds the whole tree of apps.
+    pub fn publish<'a>(&self, now: Stamp, body: impl FnOnce() -> Body<'a>) {
         if self.0.readers() > 0 {
-            self.0.publish(body.event(now));
+            self.0.publish(body().event(now));
         }
     }
 
@@ -104,7 +105,7 @@ pub enum Body<'a> {
         /// Its plan.
         plan: PlanAnswer,
         /// Why.
-        reason: &'a str,
+        reason: String,
     },
     /// A change of a group (every app is in one) was taken.
     GroupChangeSuccess {
@@ -340,15 +341,15 @@ mod tests {
     #[tokio::test]
     async fn listeners_hear_what_is_published_after_they_came() {
         let hub = Hub::default();
-        let body = Body::AppTerminated {
+        let body = || Body::AppTerminated {
             app_id: AppId::from_root("/a"),
         };
-        hub.publish(&body, Stamp::from_ms(0));
+        hub.publish(Stamp::from_ms(0), body);
         let first = Body::EventStreamAttached {
             remote_address: String::new(),
         };
         let listener = hub.listen(&first, Stamp::from_ms(1));
-        hub.publish(&body, Stamp::from_ms(2));
+        hub.publish(Stamp::from_ms(2), body);
         hub.close();
         let heard: Vec<_> = listener
             .map(|e| (e.kind, e.data.contains(".002Z")))

@@ -4,6 +4,7 @@
 //! what a change makes of an app, `service_ports` numbers its ports, `plan` says which steps lead there,
 //! `spec` lowers it to what the pool runs, `answer` writes what clients read.
 
+mod announce;
 pub mod answer;
 pub mod app;
 pub mod canonical;

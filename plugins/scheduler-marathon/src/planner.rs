@@ -296,14 +296,10 @@ impl MarathonPlanner {
     }
 
     fn tidy(&mut self, now: Moment, desired: &Desired, observed: &Observed) {
-        let live = |uid: &str, version: Stamp| {
-            desired
-                .apps
-                .values()
-                .any(|r| r.uid == uid && r.app.config_version() == version)
-        };
         if self.lowered.len() > desired.apps.len() {
-            self.lowered.retain(|(uid, version), _| live(uid, *version));
+            let version = |r: &Arc<AppRecord>| (r.uid.clone(), r.app.config_version());
+            let live: BTreeSet<_> = desired.apps.values().map(version).collect();
+            self.lowered.retain(|key, _| live.contains(key));
         }
         self.silent_since.retain(|id, _| observed.task(*id).is_some());
         self.launches.with(|l| {
@@ -335,10 +331,9 @@ impl MarathonPlanner {
             });
         }
         if let (Condition::Active(state) | Condition::Ended(state), true) = (is, news) {
-            self.hub.publish(
-                &Body::StatusUpdate(self.status_update(id, state, after)),
-                stamp(now.0),
-            );
+            self.hub.publish(stamp(now.0), || {
+                Body::StatusUpdate(self.status_update(id, state, after))
+            });
         }
     }
 

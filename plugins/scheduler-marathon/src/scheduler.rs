@@ -7,6 +7,7 @@ use crate::door::{Door, router};
 use crate::events::Hub;
 use crate::planner::{Launches, MarathonPlanner};
 use crate::session::SessionState;
+use crate::store::{self, LoadError};
 use async_trait::async_trait;
 use plenum_contract::scheduler::{RunningScheduler, Scheduler, SchedulerContext, SchedulerError};
 use plenum_sdk::door::guard::{Guards, guard};
@@ -97,6 +98,14 @@ impl Running {
         listener: TcpListener,
         address: SocketAddr,
     ) -> Result<Self, SchedulerError> {
+        let cannot = |why: String| SchedulerError::Start {
+            scheduler: context.id.to_string(),
+            why,
+        };
+        // said at once, before anything runs: what is damaged does not mend itself by being read again
+        if let Err(LoadError::Value { key, source }) = store::load(&*context.state).await {
+            return Err(cannot(format!("state `{key}` does not read back: {source}")));
+        }
         let clock = Clock::default();
         let (hub, launches) = (Hub::default(), Arc::new(Launches::default()));
         let limits = Limits {
@@ -123,10 +132,7 @@ impl Running {
         let stop_desk = CancellationToken::new();
         let desk_task = tokio::spawn(runner.run(driver.waker(), driver.state(), stop_desk.clone()));
         // a stand-by waits here until the session is its own
-        desk.until_read().await.map_err(|e| SchedulerError::Start {
-            scheduler: context.id.to_string(),
-            why: e.to_string(),
-        })?;
+        desk.until_read().await.map_err(|e| cannot(e.to_string()))?;
         let stopping = CancellationToken::new();
         let door = Arc::new(Door {
             desk,

@@ -389,11 +389,10 @@ fn group_there(desired: &Desired, group: &AppId) -> Result<(), Refusal> {
 
 fn post_event(door: &Door, done: &Done, id: &AppId, caller: &Caller) {
     if let Some(record) = done.after.app(id) {
-        let body = Body::ApiPost {
+        door.hub.publish(door.now(), || Body::ApiPost {
             client_ip: caller.ip.clone(),
             uri: caller.uri.clone(),
             app_definition: Box::new(AppAnswer::of(&record.app)),
-        };
-        door.hub.publish(&body, door.now());
+        });
     }
 }

@@ -113,7 +113,7 @@ async fn no_route() -> Response {
 }
 
 async fn no_method() -> Response {
-    Refused(Refusal::Method("HTTP 405 Method Not Allowed".to_owned())).into_response()
+    Refused(Refusal::Method("Method Not Allowed".to_owned())).into_response()
 }
 
 /// The headers of every answer.

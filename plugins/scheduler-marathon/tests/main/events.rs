@@ -68,3 +68,32 @@ async fn events_are_filtered_by_type_and_refused_to_who_cannot_read_them() {
     assert_eq!(told.len(), 1);
     assert_eq!(told[0]["appId"], "/a");
 }
+
+#[tokio::test]
+async fn a_refused_change_and_a_cancelled_deployment_are_told_as_failed() {
+    let f = Field::with_room(5).await;
+    f.create("/a", 1).await;
+    f.pool.set_runs(false);
+    let url = format!(
+        "{}/v2/events?event_type=deployment_failed&event_type=group_change_failed",
+        f.url
+    );
+    let mut events = f
+        .http
+        .get(url)
+        .header("Accept", "text/event-stream")
+        .send()
+        .await
+        .unwrap();
+    let id = f.put("/v2/apps/a", &json!({"instances": 3})).await.good()["deploymentId"].clone();
+    assert_eq!(f.put("/v2/apps/a", &json!({"instances": 4})).await.status, 409);
+    let refused = read_until(&mut events, "deployment_failed").await;
+    assert_eq!(refused[0]["eventType"], "group_change_failed");
+    assert_ne!(refused[1]["id"], id, "the refused plan has an id of its own");
+    f.put("/v2/apps/a?force=true", &json!({"instances": 2}))
+        .await
+        .good();
+    let cancelled = read_until(&mut events, "deployment_failed").await;
+    assert_eq!(cancelled[0]["id"], id);
+    assert_eq!(cancelled[0]["reason"], "The upgrade has been cancelled");
+}

@@ -108,6 +108,16 @@ impl Fake {
         w.settle();
     }
 
+    /// The node falls silent, or is heard of again.
+    pub(crate) fn set_silent(&self, silent: bool) {
+        let mut w = self.0.lock().unwrap();
+        let placed = |t: &&Arc<Task>| t.status.node.is_some() && !t.status.phase().is_terminal();
+        let ids: Vec<TaskId> = w.tasks.values().filter(placed).map(|t| t.id()).collect();
+        for id in ids {
+            w.change(id, |t| t.status.unreachable = silent);
+        }
+    }
+
     /// Ends the scheduler's session.
     pub(crate) fn cut(&self) {
         self.0.lock().unwrap().watcher = None;

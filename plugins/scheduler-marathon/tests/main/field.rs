@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct Field {
     pub(crate) pool: Fake,
     pub(crate) state: Arc<MemoryState>,
+    config: Value,
     running: Option<Box<dyn RunningScheduler>>,
     pub(crate) url: String,
     pub(crate) http: reqwest::Client,
@@ -42,12 +43,20 @@ impl Reply {
 
 impl Field {
     pub(crate) async fn with_room(room: usize) -> Self {
+        Self::configured(room, json!({})).await
+    }
+
+    /// With these keys of the configuration.
+    pub(crate) async fn configured(room: usize, config: Value) -> Self {
         let (pool, state) = (Fake::with_room(room), Arc::new(MemoryState::default()));
-        let running = start(&pool, &state).await;
+        let mut config = config;
+        config["listen"] = json!("127.0.0.1:0");
+        let running = start(&pool, &state, &config).await;
         let url = running.endpoints()["marathon"].clone();
         Self {
             pool,
             state,
+            config,
             running: Some(running),
             url,
             http: reqwest::Client::new(),
@@ -57,7 +66,7 @@ impl Field {
     /// Another life of the scheduler, with the same pool and store.
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
-        let running = start(&self.pool, &self.state).await;
+        let running = start(&self.pool, &self.state, &self.config).await;
         self.url = running.endpoints()["marathon"].clone();
         self.running = Some(running);
     }
@@ -138,14 +147,14 @@ impl Field {
     }
 }
 
-async fn start(pool: &Fake, state: &Arc<MemoryState>) -> Box<dyn RunningScheduler> {
+async fn start(pool: &Fake, state: &Arc<MemoryState>, config: &Value) -> Box<dyn RunningScheduler> {
     let context = SchedulerContext {
         id: SchedulerId::new("marathon").unwrap(),
         broker: Arc::new(pool.clone()),
         pool: Arc::new(pool.clone()),
         state: Arc::clone(state) as _,
         streams: Arc::new(pool.clone()),
-        config: json!({"listen": "127.0.0.1:0"}),
+        config: config.clone(),
     };
     MarathonScheduler.start(context).await.unwrap()
 }

@@ -1,5 +1,7 @@
 //! The door over real HTTP, in front of a pool in memory.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+
 mod apps;
 mod crash;
 mod events;

@@ -172,3 +172,30 @@ async fn ended_tasks_do_not_pile_up() {
     }
     f.until("old records go", async || f.pool.records() <= 11).await;
 }
+
+#[tokio::test]
+async fn an_instance_on_a_silent_node_is_replaced_and_the_surplus_goes_when_it_is_heard_again() {
+    let f = Field::configured(10, json!({"node_timeout_seconds": 0})).await;
+    let patient = json!({"id": "/patient", "cmd": "sleep 1000", "unreachableStrategy": "disabled"});
+    let quick = json!({"id": "/quick", "cmd": "sleep 1000",
+                       "unreachableStrategy": {"inactiveAfterSeconds": 0, "expungeAfterSeconds": 600}});
+    for app in [patient, quick] {
+        f.post("/v2/apps", &app).await.good();
+    }
+    f.quiet().await;
+    let before = f.task_ids("/quick").await;
+    f.pool.set_silent(true);
+    f.until("a replacement", async || f.task_ids("/quick").await.len() == 2)
+        .await;
+    let states = f.get("/v2/apps/quick/tasks").await.to_string();
+    assert!(
+        states.contains("TASK_UNREACHABLE") && states.contains("TASK_RUNNING"),
+        "{states}"
+    );
+    assert_eq!(f.task_ids("/patient").await.len(), 1);
+    f.pool.set_silent(false);
+    f.until("one again", async || f.task_ids("/quick").await.len() == 1)
+        .await;
+    assert_eq!(f.task_ids("/patient").await.len(), 1);
+    assert_ne!(before, Vec::<String>::new());
+}

@@ -1,0 +1,96 @@
+//! What the desk tells the world: events of deployments and of groups. An event is made only if somebody
+//! listens.
+
+use crate::answer::deployment::StepAnswer;
+use crate::desired::Desired;
+use crate::events::{Body, Hub, PlanAnswer};
+use crate::path::AppId;
+use crate::plan::{Deployment, Kind, Plan};
+use crate::refusal::Refusal;
+use crate::stamp::Stamp;
+
+/// Marathon's reason for a deployment that another took the place of, or that was stopped.
+const CANCELLED: &str = "The upgrade has been cancelled";
+
+/// Publishes through a hub.
+pub(crate) struct Announcer(pub(crate) Hub);
+
+impl Announcer {
+    /// A deployment begins the step it is at.
+    pub(crate) fn step(&self, now: Stamp, desired: &Desired, deployment: &Deployment) {
+        if let Some(step) = deployment.steps.get(deployment.step) {
+            self.0.publish(now, || Body::DeploymentInfo {
+                plan: PlanAnswer::of(desired, deployment),
+                current_step: StepAnswer::of(step),
+            });
+        }
+    }
+
+    /// The step that a deployment is at is done.
+    pub(crate) fn step_success(&self, now: Stamp, desired: &Desired, deployment: &Deployment) {
+        let Some(step) = deployment.steps.get(deployment.step) else {
+            return;
+        };
+        for stopped in step.iter().filter(|a| a.kind == Kind::Stop) {
+            self.0.publish(now, || Body::AppTerminated {
+                app_id: stopped.app.clone(),
+            });
+        }
+        self.0.publish(now, || Body::DeploymentStepSuccess {
+            plan: PlanAnswer::of(desired, deployment),
+            current_step: StepAnswer::of(step),
+        });
+    }
+
+    /// A deployment is done.
+    pub(crate) fn success(&self, now: Stamp, desired: &Desired, deployment: &Deployment) {
+        self.0.publish(now, || Body::DeploymentSuccess {
+            id: &deployment.plan.id,
+            plan: PlanAnswer::of(desired, deployment),
+        });
+    }
+
+    /// A deployment was cancelled.
+    pub(crate) fn cancelled(&self, now: Stamp, desired: &Desired, deployment: &Deployment) {
+        self.0.publish(now, || Body::DeploymentFailed {
+            id: &deployment.plan.id,
+            plan: PlanAnswer::of(desired, deployment),
+            reason: CANCELLED.to_owned(),
+        });
+    }
+
+    /// A change was taken.
+    pub(crate) fn taken(&self, now: Stamp, groups: &[AppId], version: Stamp) {
+        for group in groups {
+            self.0.publish(now, || Body::GroupChangeSuccess {
+                group_id: group.to_string(),
+                version,
+            });
+        }
+    }
+
+    /// A change was refused; with its plan, if it came so far.
+    pub(crate) fn refused(
+        &self,
+        now: Stamp,
+        desired: &Desired,
+        groups: &[AppId],
+        plan: Option<Plan>,
+        refusal: &Refusal,
+    ) {
+        for group in groups {
+            self.0.publish(now, || Body::GroupChangeFailed {
+                group_id: group.to_string(),
+                version: desired.next_version(now),
+                reason: refusal.to_string(),
+            });
+        }
+        if let Some(deployment) = plan.map(Deployment::begin) {
+            self.0.publish(now, || Body::DeploymentFailed {
+                id: &deployment.plan.id,
+                plan: PlanAnswer::of(desired, &deployment),
+                reason: refusal.to_string(),
+            });
+        }
+    }
+}
