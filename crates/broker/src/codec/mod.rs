@@ -1,0 +1,724 @@
+//! Facts as they are written down: one protobuf record per step of the core, with a version. What only
+//! schedulers and agents understand (specs, terms, facts of nodes) stands inside as JSON, written once per
+//! distinct value. A field's number is never given to another; what a newer version adds has a new number.
+
+use crate::fact::{Fact, NodeIx, Order, TermsIx};
+use plenum_model::claim::{Desired, Pin, Seat};
+use plenum_model::ids::{BadId, LeaderEpoch, SchedulerId, SessionEpoch, SpecId, TaskId};
+use plenum_model::ids::{Incarnation, Seq};
+use plenum_model::node::{Liveness, Scheduling};
+use plenum_model::phase::{Phase, Progress};
+use plenum_model::task::{ExitReason, Observation};
+use prost::Message;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+/// The version that this build writes, and the newest that it reads.
+pub const VERSION: u32 = 1;
+
+/// Bytes that are no record or no snapshot of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadRecord {
+    /// They do not decode.
+    #[error("a record does not decode: {0}")]
+    Malformed(String),
+    /// A newer build wrote them.
+    #[error("a record has version {found}, this build reads up to {known}")]
+    Version {
+        /// Its version.
+        found: u32,
+        /// The newest that this build reads.
+        known: u32,
+    },
+}
+
+pub(crate) fn malformed(what: impl std::fmt::Display) -> BadRecord {
+    BadRecord::Malformed(what.to_string())
+}
+
+/// One record: all facts of one step.
+///
+/// # Panics
+/// Never: plain data with text keys always serialises.
+#[must_use]
+pub fn encode(at: u64, facts: &[Fact]) -> Vec<u8> {
+    Record {
+        version: VERSION,
+        at,
+        facts: facts.iter().map(wrap).collect(),
+    }
+    .encode_to_vec()
+}
+
+/// The time and the facts of one record.
+///
+/// # Errors
+/// See [`BadRecord`].
+pub fn decode(bytes: &[u8]) -> Result<(u64, Vec<Fact>), BadRecord> {
+    let record = Record::decode(bytes).map_err(malformed)?;
+    check_version(record.version)?;
+    let facts = record
+        .facts
+        .into_iter()
+        .map(unwrap_fact)
+        .collect::<Result<_, _>>()?;
+    Ok((record.at, facts))
+}
+
+/// Refuses what a newer build wrote.
+///
+/// # Errors
+/// `Version`.
+pub fn check_version(found: u32) -> Result<(), BadRecord> {
+    if found == 0 || found > VERSION {
+        return Err(BadRecord::Version {
+            found,
+            known: VERSION,
+        });
+    }
+    Ok(())
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Record {
+    #[prost(uint32, tag = "1")]
+    version: u32,
+    #[prost(uint64, tag = "2")]
+    at: u64,
+    #[prost(message, repeated, tag = "3")]
+    facts: Vec<FactMsg>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct FactMsg {
+    #[prost(
+        oneof = "Kind",
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19"
+    )]
+    kind: Option<Kind>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+enum Kind {
+    #[prost(uint64, tag = "1")]
+    Led(u64),
+    #[prost(message, tag = "2")]
+    SessionOpened(SessionMsg),
+    #[prost(message, tag = "3")]
+    SessionClosed(SessionMsg),
+    #[prost(message, tag = "4")]
+    Spec(JsonMsg),
+    #[prost(message, tag = "5")]
+    Terms(TermsMsg),
+    #[prost(message, tag = "6")]
+    Claimed(ClaimedMsg),
+    #[prost(message, tag = "7")]
+    Placed(PlacedMsg),
+    #[prost(message, tag = "8")]
+    Waiting(WaitingMsg),
+    #[prost(message, tag = "9")]
+    Seen(SeenMsg),
+    #[prost(message, tag = "10")]
+    Ended(EndedMsg),
+    #[prost(message, tag = "11")]
+    Ordered(OrderedMsg),
+    #[prost(message, tag = "12")]
+    Reworded(RewordedMsg),
+    #[prost(bytes = "vec", tag = "13")]
+    Forgotten(Vec<u8>),
+    #[prost(message, tag = "14")]
+    NodeJoined(NodeMsg),
+    #[prost(message, tag = "15")]
+    NodeChanged(NodeMsg),
+    #[prost(message, tag = "16")]
+    NodeLiveness(NodeMsg),
+    #[prost(message, tag = "17")]
+    NodeScheduling(NodeMsg),
+    #[prost(message, tag = "18")]
+    NodeRemoved(NodeMsg),
+    #[prost(message, tag = "19")]
+    TenantSet(TenantMsg),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct SessionMsg {
+    #[prost(string, tag = "1")]
+    scheduler: String,
+    #[prost(string, tag = "2")]
+    kind: String,
+    #[prost(uint64, tag = "3")]
+    epoch: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct JsonMsg {
+    #[prost(bytes = "vec", tag = "1")]
+    id: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    json: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct TermsMsg {
+    #[prost(uint64, tag = "1")]
+    ix: u64,
+    #[prost(string, tag = "2")]
+    scheduler: String,
+    #[prost(bytes = "vec", tag = "3")]
+    json: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct ClaimedMsg {
+    #[prost(uint64, tag = "1")]
+    terms: u64,
+    #[prost(message, repeated, tag = "2")]
+    seats: Vec<SeatMsg>,
+}
+
+/// A seat.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct SeatMsg {
+    #[prost(fixed64, tag = "1")]
+    hi: u64,
+    #[prost(fixed64, tag = "2")]
+    lo: u64,
+    #[prost(string, tag = "3")]
+    name: String,
+    #[prost(uint64, tag = "4")]
+    slot: u64,
+    #[prost(bytes = "vec", tag = "5")]
+    replaces: Vec<u8>,
+    #[prost(bytes = "vec", tag = "6")]
+    pin: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct PlacedMsg {
+    #[prost(fixed64, tag = "1")]
+    hi: u64,
+    #[prost(fixed64, tag = "2")]
+    lo: u64,
+    #[prost(uint32, tag = "3")]
+    node: u32,
+    #[prost(uint32, repeated, tag = "4")]
+    ports: Vec<u32>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct WaitingMsg {
+    #[prost(bytes = "vec", tag = "1")]
+    tasks: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    why: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct SeenMsg {
+    #[prost(fixed64, tag = "1")]
+    hi: u64,
+    #[prost(fixed64, tag = "2")]
+    lo: u64,
+    #[prost(uint64, tag = "3")]
+    seq: u64,
+    #[prost(uint32, tag = "4")]
+    incarnation: u32,
+    #[prost(uint32, tag = "5")]
+    phase: u32,
+    #[prost(bool, optional, tag = "6")]
+    ready: Option<bool>,
+    #[prost(string, optional, tag = "7")]
+    address: Option<String>,
+    #[prost(bytes = "vec", tag = "8")]
+    exit: Vec<u8>,
+    #[prost(string, tag = "9")]
+    message: String,
+    #[prost(uint64, tag = "10")]
+    at: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct EndedMsg {
+    #[prost(fixed64, tag = "1")]
+    hi: u64,
+    #[prost(fixed64, tag = "2")]
+    lo: u64,
+    #[prost(uint32, tag = "3")]
+    phase: u32,
+    #[prost(bytes = "vec", tag = "4")]
+    exit: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct OrderedMsg {
+    #[prost(fixed64, tag = "1")]
+    hi: u64,
+    #[prost(fixed64, tag = "2")]
+    lo: u64,
+    #[prost(message, optional, tag = "3")]
+    desired: Option<DesiredMsg>,
+    #[prost(bool, tag = "4")]
+    release: bool,
+    #[prost(uint64, optional, tag = "5")]
+    grace_ms: Option<u64>,
+    #[prost(bool, tag = "6")]
+    readmit: bool,
+    #[prost(bytes = "vec", tag = "7")]
+    cause: Vec<u8>,
+    #[prost(string, tag = "8")]
+    actor: String,
+}
+
+/// What shall be true of a task. Kind 1: held, 2: running, 3: stopped.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct DesiredMsg {
+    #[prost(uint32, tag = "1")]
+    kind: u32,
+    #[prost(uint64, tag = "2")]
+    deadline_ms: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct RewordedMsg {
+    #[prost(fixed64, tag = "1")]
+    hi: u64,
+    #[prost(fixed64, tag = "2")]
+    lo: u64,
+    #[prost(uint64, tag = "3")]
+    terms: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct NodeMsg {
+    #[prost(uint32, tag = "1")]
+    ix: u32,
+    #[prost(bytes = "vec", tag = "2")]
+    json: Vec<u8>,
+    #[prost(uint32, tag = "3")]
+    state: u32,
+    #[prost(string, tag = "4")]
+    actor: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct TenantMsg {
+    #[prost(bytes = "vec", tag = "1")]
+    json: Vec<u8>,
+    #[prost(string, tag = "2")]
+    actor: String,
+}
+
+/// JSON of plain data.
+pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("plain data with text keys always serialises")
+}
+
+/// Plain data from its JSON.
+pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BadRecord> {
+    serde_json::from_slice(bytes).map_err(malformed)
+}
+
+/// JSON, or nothing for none.
+pub(crate) fn json_opt(value: Option<&impl Serialize>) -> Vec<u8> {
+    value.map(json).unwrap_or_default()
+}
+
+/// The reverse of `json_opt`.
+pub(crate) fn from_json_opt<T: DeserializeOwned>(bytes: &[u8]) -> Result<Option<T>, BadRecord> {
+    if bytes.is_empty() {
+        Ok(None)
+    } else {
+        from_json(bytes).map(Some)
+    }
+}
+
+/// A task id as two numbers: no allocation for the most frequent field of all.
+pub(crate) fn split(id: TaskId) -> (u64, u64) {
+    let whole = u128::from_be_bytes(id.0);
+    // Both halves of a 128-bit number fit 64 bits.
+    (
+        u64::try_from(whole >> 64).unwrap_or(0),
+        u64::try_from(whole & u128::from(u64::MAX)).unwrap_or(0),
+    )
+}
+
+/// The reverse of `split`.
+pub(crate) fn join(hi: u64, lo: u64) -> TaskId {
+    TaskId(((u128::from(hi) << 64) | u128::from(lo)).to_be_bytes())
+}
+
+/// Ids one after the other.
+pub(crate) fn pack(ids: &[TaskId]) -> Vec<u8> {
+    ids.iter().flat_map(|id| id.0).collect()
+}
+
+/// The reverse of `pack`.
+pub(crate) fn unpack(bytes: &[u8]) -> Result<Vec<TaskId>, BadRecord> {
+    let (ids, rest) = bytes.as_chunks::<16>();
+    if !rest.is_empty() {
+        return Err(malformed("task ids are cut off"));
+    }
+    Ok(ids.iter().map(|id| TaskId(*id)).collect())
+}
+
+fn name(result: Result<SchedulerId, BadId>) -> Result<SchedulerId, BadRecord> {
+    result.map_err(malformed)
+}
+
+/// A phase as its number.
+pub(crate) fn phase_number(phase: Phase) -> u32 {
+    match phase {
+        Phase::Pending => 1,
+        Phase::Placed => 2,
+        Phase::Preparing => 3,
+        Phase::Prepared => 4,
+        Phase::Starting => 5,
+        Phase::Running => 6,
+        Phase::Stopping => 7,
+        Phase::Finished => 8,
+        Phase::Failed => 9,
+        Phase::Stopped => 10,
+        Phase::Lost => 11,
+        Phase::Rejected => 12,
+    }
+}
+
+/// The reverse of `phase_number`.
+pub(crate) fn phase(number: u32) -> Result<Phase, BadRecord> {
+    let found = Phase::ALL.into_iter().find(|p| phase_number(*p) == number);
+    found.ok_or_else(|| malformed(format!("phase {number} is not known")))
+}
+
+/// What shall be true, as a message.
+pub(crate) fn desired_msg(desired: Desired) -> DesiredMsg {
+    let (kind, deadline_ms) = match desired {
+        Desired::Held { deadline_ms } => (1, deadline_ms),
+        Desired::Running => (2, 0),
+        Desired::Stopped => (3, 0),
+    };
+    DesiredMsg { kind, deadline_ms }
+}
+
+/// The reverse of `desired_msg`.
+pub(crate) fn desired(msg: Option<DesiredMsg>) -> Result<Desired, BadRecord> {
+    let msg = msg.unwrap_or_default();
+    match msg.kind {
+        1 => Ok(Desired::Held {
+            deadline_ms: msg.deadline_ms,
+        }),
+        2 => Ok(Desired::Running),
+        3 => Ok(Desired::Stopped),
+        n => Err(malformed(format!("desired state {n} is not known"))),
+    }
+}
+
+/// A seat, as a message.
+pub(crate) fn seat_msg(seat: &Seat) -> SeatMsg {
+    let (hi, lo) = split(seat.id);
+    let replaces = seat.replaces.map(|id| id.0.to_vec()).unwrap_or_default();
+    SeatMsg {
+        hi,
+        lo,
+        name: seat.name.clone(),
+        slot: seat.slot,
+        replaces,
+        pin: json_opt(seat.pin.as_ref()),
+    }
+}
+
+/// The reverse of `seat_msg`.
+pub(crate) fn seat(msg: SeatMsg) -> Result<Seat, BadRecord> {
+    let pin: Option<Pin> = from_json_opt(&msg.pin)?;
+    let replaces = unpack(&msg.replaces)?.pop();
+    Ok(Seat {
+        id: join(msg.hi, msg.lo),
+        name: msg.name,
+        slot: msg.slot,
+        replaces,
+        pin,
+    })
+}
+
+pub(crate) fn scheduling_number(to: Scheduling) -> u32 {
+    match to {
+        Scheduling::Open => 1,
+        Scheduling::Cordoned => 2,
+    }
+}
+
+pub(crate) fn liveness_number(to: Liveness) -> u32 {
+    match to {
+        Liveness::Ready => 1,
+        Liveness::Unreachable => 2,
+    }
+}
+
+fn node(ix: NodeIx) -> NodeMsg {
+    NodeMsg {
+        ix: ix.0,
+        ..NodeMsg::default()
+    }
+}
+
+fn wrap(fact: &Fact) -> FactMsg {
+    let kind = match fact {
+        Fact::Led { epoch } => Kind::Led(epoch.0),
+        Fact::SessionOpened {
+            scheduler,
+            kind,
+            epoch,
+        } => Kind::SessionOpened(session_msg(scheduler, kind, *epoch)),
+        Fact::SessionClosed { scheduler, epoch } => Kind::SessionClosed(session_msg(scheduler, "", *epoch)),
+        Fact::Spec { id, spec } => Kind::Spec(JsonMsg {
+            id: id.0.to_vec(),
+            json: json(spec),
+        }),
+        Fact::Terms { ix, scheduler, terms } => Kind::Terms(TermsMsg {
+            ix: ix.0,
+            scheduler: scheduler.to_string(),
+            json: json(terms),
+        }),
+        Fact::Claimed { terms, seats } => Kind::Claimed(ClaimedMsg {
+            terms: terms.0,
+            seats: seats.iter().map(seat_msg).collect(),
+        }),
+        Fact::Placed { task, node, ports } => Kind::Placed(placed_msg(*task, *node, ports)),
+        Fact::Waiting { tasks, why } => Kind::Waiting(WaitingMsg {
+            tasks: pack(tasks),
+            why: json(why.as_ref()),
+        }),
+        Fact::Seen { seen } => Kind::Seen(seen_msg(seen)),
+        Fact::Ended { task, phase, exit } => {
+            let (hi, lo) = split(*task);
+            Kind::Ended(EndedMsg {
+                hi,
+                lo,
+                phase: phase_number(*phase),
+                exit: json(exit),
+            })
+        }
+        Fact::Ordered { task, order } => Kind::Ordered(ordered_msg(*task, order)),
+        Fact::Reworded { task, terms } => {
+            let (hi, lo) = split(*task);
+            Kind::Reworded(RewordedMsg {
+                hi,
+                lo,
+                terms: terms.0,
+            })
+        }
+        Fact::Forgotten { tasks } => Kind::Forgotten(pack(tasks)),
+        Fact::NodeJoined { ix, facts } => Kind::NodeJoined(NodeMsg {
+            json: json(facts),
+            ..node(*ix)
+        }),
+        Fact::NodeChanged { ix, facts } => Kind::NodeChanged(NodeMsg {
+            json: json(facts),
+            ..node(*ix)
+        }),
+        Fact::NodeLiveness { ix, liveness } => Kind::NodeLiveness(NodeMsg {
+            state: liveness_number(*liveness),
+            ..node(*ix)
+        }),
+        Fact::NodeScheduling { ix, to, actor } => {
+            let state = scheduling_number(*to);
+            Kind::NodeScheduling(NodeMsg {
+                state,
+                actor: actor.clone(),
+                ..node(*ix)
+            })
+        }
+        Fact::NodeRemoved { ix, actor } => Kind::NodeRemoved(NodeMsg {
+            actor: actor.clone(),
+            ..node(*ix)
+        }),
+        Fact::TenantSet { tenant, actor } => Kind::TenantSet(TenantMsg {
+            json: json(tenant),
+            actor: actor.clone(),
+        }),
+    };
+    FactMsg { kind: Some(kind) }
+}
+
+fn placed_msg(task: TaskId, node: NodeIx, ports: &[u16]) -> PlacedMsg {
+    let (hi, lo) = split(task);
+    PlacedMsg {
+        hi,
+        lo,
+        node: node.0,
+        ports: ports.iter().map(|p| u32::from(*p)).collect(),
+    }
+}
+
+fn ordered_msg(task: TaskId, order: &Order) -> OrderedMsg {
+    let (hi, lo) = split(task);
+    OrderedMsg {
+        hi,
+        lo,
+        desired: Some(desired_msg(order.desired)),
+        release: order.release,
+        grace_ms: order.grace_ms,
+        readmit: order.readmit,
+        cause: json_opt(order.cause.as_ref()),
+        actor: order.actor.clone(),
+    }
+}
+
+fn session_msg(scheduler: &SchedulerId, kind: &str, epoch: SessionEpoch) -> SessionMsg {
+    SessionMsg {
+        scheduler: scheduler.to_string(),
+        kind: kind.to_owned(),
+        epoch: epoch.0,
+    }
+}
+
+fn seen_msg(seen: &Observation) -> SeenMsg {
+    let (hi, lo) = split(seen.task);
+    SeenMsg {
+        hi,
+        lo,
+        seq: seen.seq.0,
+        incarnation: seen.progress.incarnation.0,
+        phase: phase_number(seen.progress.phase),
+        ready: seen.ready,
+        address: seen.address.clone(),
+        exit: json_opt(seen.exit.as_ref()),
+        message: seen.message.clone(),
+        at: seen.at,
+    }
+}
+
+fn unwrap_fact(msg: FactMsg) -> Result<Fact, BadRecord> {
+    let kind = msg
+        .kind
+        .ok_or_else(|| malformed("a fact of a kind that is not known"))?;
+    Ok(match kind {
+        Kind::Led(epoch) => Fact::Led {
+            epoch: LeaderEpoch(epoch),
+        },
+        Kind::SessionOpened(m) => Fact::SessionOpened {
+            scheduler: name(m.scheduler.parse())?,
+            kind: m.kind,
+            epoch: SessionEpoch(m.epoch),
+        },
+        Kind::SessionClosed(m) => Fact::SessionClosed {
+            scheduler: name(m.scheduler.parse())?,
+            epoch: SessionEpoch(m.epoch),
+        },
+        Kind::Spec(m) => {
+            let id: [u8; 32] = m.id.try_into().map_err(|_| malformed("a spec id is cut off"))?;
+            Fact::Spec {
+                id: SpecId(id),
+                spec: Arc::new(from_json(&m.json)?),
+            }
+        }
+        Kind::Terms(m) => Fact::Terms {
+            ix: TermsIx(m.ix),
+            scheduler: name(m.scheduler.parse())?,
+            terms: Arc::new(from_json(&m.json)?),
+        },
+        Kind::Claimed(m) => Fact::Claimed {
+            terms: TermsIx(m.terms),
+            seats: m.seats.into_iter().map(seat).collect::<Result<_, _>>()?,
+        },
+        Kind::Placed(m) => Fact::Placed {
+            task: join(m.hi, m.lo),
+            node: NodeIx(m.node),
+            ports: ports(&m.ports)?,
+        },
+        Kind::Waiting(m) => Fact::Waiting {
+            tasks: unpack(&m.tasks)?,
+            why: Arc::new(from_json(&m.why)?),
+        },
+        Kind::Seen(m) => Fact::Seen { seen: seen(m)? },
+        Kind::Ended(m) => Fact::Ended {
+            task: join(m.hi, m.lo),
+            phase: phase(m.phase)?,
+            exit: from_json(&m.exit)?,
+        },
+        Kind::Ordered(m) => Fact::Ordered {
+            task: join(m.hi, m.lo),
+            order: order(m)?,
+        },
+        Kind::Reworded(m) => Fact::Reworded {
+            task: join(m.hi, m.lo),
+            terms: TermsIx(m.terms),
+        },
+        Kind::Forgotten(ids) => Fact::Forgotten { tasks: unpack(&ids)? },
+        Kind::NodeJoined(m) => Fact::NodeJoined {
+            ix: NodeIx(m.ix),
+            facts: Arc::new(from_json(&m.json)?),
+        },
+        Kind::NodeChanged(m) => Fact::NodeChanged {
+            ix: NodeIx(m.ix),
+            facts: Arc::new(from_json(&m.json)?),
+        },
+        Kind::NodeLiveness(m) => Fact::NodeLiveness {
+            ix: NodeIx(m.ix),
+            liveness: liveness(m.state)?,
+        },
+        Kind::NodeScheduling(m) => Fact::NodeScheduling {
+            ix: NodeIx(m.ix),
+            to: scheduling(m.state)?,
+            actor: m.actor,
+        },
+        Kind::NodeRemoved(m) => Fact::NodeRemoved {
+            ix: NodeIx(m.ix),
+            actor: m.actor,
+        },
+        Kind::TenantSet(m) => Fact::TenantSet {
+            tenant: from_json(&m.json)?,
+            actor: m.actor,
+        },
+    })
+}
+
+/// Ports from their numbers.
+pub(crate) fn ports(numbers: &[u32]) -> Result<Vec<u16>, BadRecord> {
+    numbers
+        .iter()
+        .map(|p| u16::try_from(*p).map_err(malformed))
+        .collect()
+}
+
+fn seen(m: SeenMsg) -> Result<Observation, BadRecord> {
+    Ok(Observation {
+        task: join(m.hi, m.lo),
+        seq: Seq(m.seq),
+        progress: Progress {
+            incarnation: Incarnation(m.incarnation),
+            phase: phase(m.phase)?,
+        },
+        ready: m.ready,
+        address: m.address,
+        exit: from_json_opt(&m.exit)?,
+        message: m.message,
+        at: m.at,
+    })
+}
+
+fn order(m: OrderedMsg) -> Result<Order, BadRecord> {
+    let cause: Option<ExitReason> = from_json_opt(&m.cause)?;
+    Ok(Order {
+        desired: desired(m.desired)?,
+        release: m.release,
+        grace_ms: m.grace_ms,
+        readmit: m.readmit,
+        cause,
+        actor: m.actor,
+    })
+}
+
+pub(crate) fn scheduling(number: u32) -> Result<Scheduling, BadRecord> {
+    [Scheduling::Open, Scheduling::Cordoned]
+        .into_iter()
+        .find(|s| scheduling_number(*s) == number)
+        .ok_or_else(|| malformed(format!("scheduling {number} is not known")))
+}
+
+pub(crate) fn liveness(number: u32) -> Result<Liveness, BadRecord> {
+    [Liveness::Ready, Liveness::Unreachable]
+        .into_iter()
+        .find(|l| liveness_number(*l) == number)
+        .ok_or_else(|| malformed(format!("liveness {number} is not known")))
+}

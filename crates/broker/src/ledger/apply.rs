@@ -1,0 +1,440 @@
+//! What each fact does to the ledger. The only way it changes, live or read back from the log; every fact of
+//! one record bears the record's time.
+
+use super::tasks::TaskRow;
+use super::{Ledger, SchedulerRow};
+use crate::fact::{Fact, NodeIx, Order, TermsIx};
+use crate::input::{Change, Held, TaskEvent, What};
+use crate::ledger::nodes::NodeRow;
+use crate::ledger::queue::ClassKey;
+use crate::place::needs::Needs;
+use plenum_model::claim::{Seat, Terms};
+use plenum_model::ids::{Generation, LeaderEpoch, SchedulerId, TaskId};
+use plenum_model::node::{Liveness, NodeFacts};
+use plenum_model::phase::Phase;
+use plenum_model::task::{Exit, ExitReason, Observation, Status, Task};
+use plenum_model::why::Why;
+use std::sync::Arc;
+
+/// A fact that does not fit the ledger it is applied to: the log is not the one this ledger was made from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a fact refers to {what}, which is not there")]
+pub struct BadFact {
+    /// What it refers to.
+    pub what: String,
+}
+
+fn missing(what: impl std::fmt::Debug) -> BadFact {
+    BadFact {
+        what: format!("{what:?}"),
+    }
+}
+
+impl Ledger {
+    /// Applies one fact of time `at`.
+    ///
+    /// # Errors
+    /// `BadFact`; the ledger is then not to be used any more.
+    pub fn apply(&mut self, at: u64, fact: &Fact) -> Result<(), BadFact> {
+        self.at = self.at.max(at);
+        match fact {
+            Fact::Led { epoch } => self.led(*epoch),
+            Fact::SessionOpened {
+                scheduler,
+                kind,
+                epoch,
+            } => {
+                let row = SchedulerRow {
+                    kind: kind.clone(),
+                    epoch: *epoch,
+                    connected: true,
+                };
+                self.schedulers.insert(scheduler.clone(), row);
+                self.say_scheduler(scheduler, "scheduler.connected");
+            }
+            Fact::SessionClosed { scheduler, epoch } => {
+                let row = self
+                    .schedulers
+                    .get_mut(scheduler)
+                    .filter(|row| row.epoch == *epoch);
+                row.ok_or_else(|| missing(scheduler))?.connected = false;
+                self.say_scheduler(scheduler, "scheduler.disconnected");
+            }
+            Fact::Spec { id, spec } => self.terms.add_spec(*id, Arc::clone(spec)),
+            Fact::Terms { ix, scheduler, terms } => self.termed(*ix, scheduler, terms)?,
+            Fact::Claimed { terms, seats } => self.claimed(*terms, seats)?,
+            Fact::Placed { task, node, ports } => self.placed(*task, *node, ports)?,
+            Fact::Waiting { tasks, why } => tasks.iter().for_each(|id| self.waiting(*id, why)),
+            Fact::Seen { seen } => self.seen(seen)?,
+            Fact::Ended { task, phase, exit } => self.ended(*task, *phase, exit)?,
+            Fact::Ordered { task, order } => self.ordered(*task, order)?,
+            Fact::Reworded { task, terms } => self.reworded(*task, *terms)?,
+            Fact::Forgotten { tasks } => tasks.iter().for_each(|id| self.forgotten(*id)),
+            Fact::NodeJoined { ix, facts } => self.node_joined(*ix, facts),
+            Fact::NodeChanged { ix, facts } => self.node_changed(*ix, facts)?,
+            Fact::NodeLiveness { ix, liveness } => self.node_liveness(*ix, *liveness)?,
+            Fact::NodeScheduling { ix, to, actor } => {
+                let since = self.at;
+                self.nodes.state(*ix, |n| (n.scheduling, n.since) = (*to, since));
+                let kind = match to {
+                    plenum_model::node::Scheduling::Open => "node.opened",
+                    plenum_model::node::Scheduling::Cordoned => "node.cordoned",
+                };
+                self.say_node(*ix, kind, actor);
+            }
+            Fact::NodeRemoved { ix, actor } => self.node_removed(*ix, actor)?,
+            Fact::TenantSet { tenant, actor } => {
+                self.tenants.set(tenant.clone());
+                self.news.rows.push(Change::Tenant(tenant.clone()));
+                self.news.events.push(What::Tenant(tenant.clone(), actor.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn led(&mut self, epoch: LeaderEpoch) {
+        self.epoch = epoch;
+        let connected = self.schedulers.iter_mut().filter(|(_, row)| row.connected);
+        for (id, row) in connected {
+            row.connected = false;
+            let (id, kind) = (id.clone(), row.kind.clone());
+            self.news.rows.push(Change::Scheduler {
+                id,
+                kind,
+                connected: false,
+            });
+        }
+        self.news.events.push(What::Led(epoch));
+    }
+
+    fn say_scheduler(&mut self, id: &SchedulerId, event: &'static str) {
+        if let Some(row) = self.schedulers.get(id) {
+            let (kind, connected) = (row.kind.clone(), row.connected);
+            self.news.rows.push(Change::Scheduler {
+                id: id.clone(),
+                kind,
+                connected,
+            });
+            self.news
+                .events
+                .push(What::Scheduler(event, id.clone(), row.epoch));
+        }
+    }
+
+    fn termed(&mut self, ix: TermsIx, scheduler: &SchedulerId, terms: &Arc<Terms>) -> Result<(), BadFact> {
+        let spec = self.terms.spec(&terms.spec).ok_or_else(|| missing(terms.spec))?;
+        let needs = Needs::new(Arc::clone(terms), Arc::clone(spec), self.strict_caps).map_err(
+            |(_, field, why)| BadFact {
+                what: format!("{field} ({why})"),
+            },
+        )?;
+        let workload = self.workloads.refer(scheduler, &terms.workload.uid);
+        self.terms.add(ix, scheduler.clone(), needs, workload);
+        Ok(())
+    }
+
+    fn claimed(&mut self, ix: TermsIx, seats: &[Seat]) -> Result<(), BadFact> {
+        let row = self.terms.get(ix).ok_or_else(|| missing(ix))?;
+        let (scheduler, terms) = (row.scheduler.clone(), Arc::clone(&row.needs.terms));
+        for seat in seats {
+            self.ages += 1;
+            let (id, age) = (seat.id, self.ages);
+            let highest = self.slots.entry(id.slot_key()).or_insert(0);
+            *highest = (*highest).max(id.attempt());
+            let task = Task {
+                scheduler: scheduler.clone(),
+                seat: seat.clone(),
+                terms: Arc::clone(&terms),
+                generation: Generation(1),
+                desired: terms.desired,
+                released: false,
+                status: Status::pending(self.at),
+            };
+            self.tasks.insert(TaskRow {
+                task: Arc::new(task),
+                cursor: self.cursor,
+                age,
+                terms: ix,
+                claimed_terms: ix,
+                node: None,
+                held: Held::Nothing,
+                grace_ms: None,
+                cause: None,
+                readmit: false,
+                touched: false,
+            });
+            self.terms.refer(ix);
+            self.terms.refer(ix);
+            self.touch(id);
+            self.enter(id);
+            self.tell(TaskEvent::Claimed, id, "");
+        }
+        Ok(())
+    }
+
+    fn class(row: &TaskRow) -> ClassKey {
+        ClassKey {
+            terms: row.terms,
+            node: row.node.filter(|_| row.readmit),
+        }
+    }
+
+    pub(super) fn enter(&mut self, id: TaskId) {
+        if let Some(row) = self.tasks.get(id).filter(|row| row.waits()) {
+            self.queue
+                .enter(Self::class(row), &row.task.terms.tenant, row.age, id);
+        }
+    }
+
+    fn leave(&mut self, id: TaskId) {
+        if let Some(row) = self.tasks.get(id).filter(|row| row.waits()) {
+            self.queue.leave(Self::class(row), row.age, id);
+        }
+    }
+
+    fn placed(&mut self, id: TaskId, node: NodeIx, ports: &[u16]) -> Result<(), BadFact> {
+        self.leave(id);
+        let at = self.at;
+        let host = self.nodes.get(node).ok_or_else(|| missing(node))?;
+        let name = host.facts.id.clone();
+        let row = self.tasks.get_mut(id).ok_or_else(|| missing(id))?;
+        let again = std::mem::replace(&mut row.readmit, false);
+        row.node = Some(node);
+        let (age, terms) = (row.age, row.terms);
+        let task = Arc::make_mut(&mut row.task);
+        task.status.node = Some(name);
+        task.status.ports = ports.to_vec();
+        task.status.why = None;
+        task.status.placed_at = Some(at);
+        if again || task.status.phase().is_terminal() {
+            task.generation = task.generation.next();
+        }
+        if let Some(phase) = task.status.progress.phase.next(Phase::Placed) {
+            task.status.progress.phase = phase;
+        }
+        let workload = self.terms.row(terms).workload;
+        self.workloads.get_mut(workload).ended.remove(&(age, id));
+        self.nodes.hold(node, |n| {
+            n.tasks.insert(id);
+        });
+        self.book(id, Held::Full);
+        self.touch(id);
+        self.assign(id);
+        self.tell(TaskEvent::Placed, id, "");
+        Ok(())
+    }
+
+    fn waiting(&mut self, id: TaskId, why: &Arc<Why>) {
+        let Some(row) = self.tasks.get_mut(id).filter(|row| row.waits()) else {
+            return;
+        };
+        let first = row.task.status.why.is_none();
+        Arc::make_mut(&mut row.task).status.why = Some(Why::clone(why));
+        self.touch(id);
+        if first {
+            self.tell(TaskEvent::Pending, id, "");
+        }
+    }
+
+    fn seen(&mut self, seen: &Observation) -> Result<(), BadFact> {
+        let row = self.tasks.get_mut(seen.task).ok_or_else(|| missing(seen.task))?;
+        let before = row.task.status.progress;
+        let cause = row.cause;
+        let status = &mut Arc::make_mut(&mut row.task).status;
+        status.observe(seen);
+        let after = status.progress;
+        if let (true, Some(cause), Some(exit)) = (after.phase == Phase::Stopped, cause, &mut status.exit) {
+            exit.reason = cause;
+            if cause == ExitReason::HeldTooLong {
+                "held longer than its deadline without being started".clone_into(&mut exit.message);
+            }
+        }
+        self.touch(seen.task);
+        if before == after {
+            return Ok(());
+        }
+        if after.phase.is_terminal() {
+            self.came_to_an_end(seen.task, Held::Disk);
+        } else if after.phase == Phase::Running {
+            self.tell(TaskEvent::Running, seen.task, "");
+        }
+        Ok(())
+    }
+
+    fn came_to_an_end(&mut self, id: TaskId, still: Held) {
+        self.book(id, still);
+        if let Some(row) = self.tasks.get(id) {
+            let workload = self.terms.row(row.terms).workload;
+            self.workloads.get_mut(workload).ended.insert((row.age, id));
+        }
+        self.tell(TaskEvent::Ended, id, "");
+    }
+
+    fn ended(&mut self, id: TaskId, phase: Phase, exit: &Exit) -> Result<(), BadFact> {
+        self.leave(id);
+        let at = self.at;
+        let row = self.tasks.get_mut(id).ok_or_else(|| missing(id))?;
+        row.readmit = false;
+        let status = &mut Arc::make_mut(&mut row.task).status;
+        let Some(phase) = status.progress.phase.next(phase) else {
+            return Ok(());
+        };
+        status.progress.phase = phase;
+        status.exit = Some(exit.clone());
+        exit.message.clone_into(&mut status.message);
+        status.ended_at = Some(at);
+        status.unreachable = false;
+        self.touch(id);
+        self.came_to_an_end(id, Held::Nothing);
+        self.off_its_node(id);
+        Ok(())
+    }
+
+    /// The task is nothing to its node any more.
+    fn off_its_node(&mut self, id: TaskId) {
+        let Some(node) = self.tasks.get_mut(id).and_then(|row| row.node.take()) else {
+            return;
+        };
+        self.nodes.hold(node, |n| {
+            n.tasks.remove(&id);
+        });
+        if let Some(row) = self.nodes.get(node) {
+            self.news.assignments.push(Change::Remove {
+                node: row.facts.id.clone(),
+                task: id,
+            });
+        }
+    }
+
+    fn ordered(&mut self, id: TaskId, order: &Order) -> Result<(), BadFact> {
+        self.leave(id);
+        let row = self.tasks.get_mut(id).ok_or_else(|| missing(id))?;
+        row.readmit = order.readmit;
+        row.cause = order.cause;
+        row.grace_ms = order.grace_ms;
+        let released_before = row.task.released;
+        let task = Arc::make_mut(&mut row.task);
+        task.generation = task.generation.next();
+        task.desired = order.desired;
+        task.released |= order.release;
+        if !order.readmit && task.status.phase().is_terminal() {
+            task.status.why = None;
+        }
+        // Admitted again and not started: the agent has nothing to say about a start that is called off.
+        let called_off = task.status.phase().is_terminal() && !order.readmit && row.held == Held::Full;
+        if called_off {
+            self.came_to_an_end(id, Held::Disk);
+        }
+        self.touch(id);
+        self.enter(id);
+        self.assign(id);
+        if order.release && !released_before {
+            self.tell(TaskEvent::Released, id, "");
+        } else if order.cause.is_some() {
+            self.tell(TaskEvent::Stopping, id, order.actor.clone());
+        }
+        Ok(())
+    }
+
+    fn reworded(&mut self, id: TaskId, ix: TermsIx) -> Result<(), BadFact> {
+        self.leave(id);
+        let terms = Arc::clone(&self.terms.get(ix).ok_or_else(|| missing(ix))?.needs.terms);
+        self.terms.refer(ix);
+        let row = self.tasks.get_mut(id).ok_or_else(|| missing(id))?;
+        let old = std::mem::replace(&mut row.terms, ix);
+        let task = Arc::make_mut(&mut row.task);
+        task.terms = terms;
+        task.generation = task.generation.next();
+        self.unrefer(old);
+        self.touch(id);
+        self.enter(id);
+        self.assign(id);
+        Ok(())
+    }
+
+    fn unrefer(&mut self, ix: TermsIx) {
+        if let Some(workload) = self.terms.drop_ref(ix) {
+            self.workloads.drop_ref(workload);
+        }
+    }
+
+    fn forgotten(&mut self, id: TaskId) {
+        self.leave(id);
+        self.book(id, Held::Nothing);
+        self.off_its_node(id);
+        let Some(row) = self.tasks.remove(id) else { return };
+        let workload = self.terms.row(row.terms).workload;
+        self.workloads.get_mut(workload).ended.remove(&(row.age, id));
+        self.unrefer(row.terms);
+        self.unrefer(row.claimed_terms);
+        self.news.forgotten.push((row.task.scheduler.clone(), id));
+    }
+
+    fn node_joined(&mut self, ix: NodeIx, facts: &Arc<NodeFacts>) {
+        self.nodes.put(ix, Some(NodeRow::new(Arc::clone(facts), self.at)));
+        self.say_node(ix, "node.joined", "");
+    }
+
+    fn node_changed(&mut self, ix: NodeIx, facts: &Arc<NodeFacts>) -> Result<(), BadFact> {
+        let row = self.nodes.get(ix).ok_or_else(|| missing(ix))?;
+        let row = NodeRow {
+            facts: Arc::clone(facts),
+            since: self.at,
+            ..row.clone()
+        };
+        self.nodes.put(ix, Some(row));
+        self.workloads.attributes_changed();
+        self.touch_node(ix);
+        Ok(())
+    }
+
+    fn node_liveness(&mut self, ix: NodeIx, liveness: Liveness) -> Result<(), BadFact> {
+        let since = self.at;
+        self.nodes
+            .state(ix, |n| (n.liveness, n.since) = (liveness, since));
+        let tasks: Vec<_> = self
+            .nodes
+            .get(ix)
+            .ok_or_else(|| missing(ix))?
+            .tasks
+            .iter()
+            .copied()
+            .collect();
+        let silent = liveness == Liveness::Unreachable;
+        for id in tasks {
+            if let Some(row) = self.tasks.get_mut(id).filter(|row| !row.phase().is_terminal()) {
+                Arc::make_mut(&mut row.task).status.unreachable = silent;
+                self.touch(id);
+            }
+        }
+        self.say_node(ix, if silent { "node.unreachable" } else { "node.ready" }, "");
+        Ok(())
+    }
+
+    /// The core has ended what ran there before; what has ended earlier loses its disk with the node.
+    fn node_removed(&mut self, ix: NodeIx, actor: &str) -> Result<(), BadFact> {
+        let row = self.nodes.get(ix).ok_or_else(|| missing(ix))?;
+        let (name, tasks) = (row.facts.id.clone(), row.tasks.clone());
+        for id in tasks {
+            self.book(id, Held::Nothing);
+            self.off_its_node(id);
+            self.touch(id);
+        }
+        self.nodes.put(ix, None);
+        self.workloads.attributes_changed();
+        self.news.rows.push(Change::NodeGone(name.clone()));
+        self.news
+            .events
+            .push(What::Node("node.removed", name, actor.to_owned()));
+        Ok(())
+    }
+
+    fn say_node(&mut self, ix: NodeIx, event: &'static str, actor: &str) {
+        self.touch_node(ix);
+        if let Some(row) = self.nodes.get(ix) {
+            self.news
+                .events
+                .push(What::Node(event, row.facts.id.clone(), actor.to_owned()));
+        }
+    }
+}

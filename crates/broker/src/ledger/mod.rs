@@ -1,0 +1,222 @@
+//! The ledger: who holds what on which node, and everything else that facts say. It changes by facts only
+//! (`apply`), so that what the log gives back after a crash is what was there. Rows are read freely by the
+//! verbs of `decide`; amounts held are booked in one place (`book`).
+
+pub mod apply;
+pub mod book;
+pub mod nodes;
+pub mod queue;
+pub mod snapshot;
+pub mod tasks;
+pub mod tenants;
+pub mod terms;
+pub mod workloads;
+
+use crate::fact::NodeIx;
+use crate::input::{Change, Happened, TaskEvent, TaskNow, What};
+use nodes::Nodes;
+use plenum_model::ids::{Cursor, LeaderEpoch, SchedulerId, SessionEpoch, SlotKey, TaskId};
+use queue::Queue;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use tasks::Tasks;
+use tenants::Tenants;
+use terms::TermsTable;
+use workloads::Workloads;
+
+/// A scheduler that ever opened a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchedulerRow {
+    /// The orchestrator it speaks.
+    pub kind: String,
+    /// Its newest session.
+    pub epoch: SessionEpoch,
+    /// Whether that session lives.
+    pub connected: bool,
+}
+
+/// The ledger.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// The time of the newest fact, in Unix milliseconds.
+    pub at: u64,
+    /// Which broker leads.
+    pub epoch: LeaderEpoch,
+    /// The place of the newest change among all; it never goes back, not even over a restart.
+    pub cursor: Cursor,
+    /// Claims so far: a claim's age is its number.
+    pub ages: u64,
+    /// Whether caps must be enforceable; part of the rules by which terms are prepared.
+    pub strict_caps: bool,
+    /// All tasks that are not forgotten.
+    pub tasks: Tasks,
+    /// The highest attempt ever claimed of each slot; it outlives the tasks, so that no id is used twice.
+    pub slots: HashMap<SlotKey, u32>,
+    /// Terms and specs that tasks refer to.
+    pub terms: TermsTable,
+    /// All nodes.
+    pub nodes: Nodes,
+    /// All tenants.
+    pub tenants: Tenants,
+    /// All schedulers.
+    pub schedulers: BTreeMap<SchedulerId, SchedulerRow>,
+    /// The workloads of the terms.
+    pub workloads: Workloads,
+    /// Who waits.
+    pub queue: Queue,
+    news: News,
+}
+
+/// What has changed since the last `flush`.
+#[derive(Debug, Default)]
+struct News {
+    rows: Vec<Change>,
+    nodes: Vec<NodeIx>,
+    tasks: Vec<TaskId>,
+    forgotten: Vec<(SchedulerId, TaskId)>,
+    assignments: Vec<Change>,
+    task_events: Vec<(TaskEvent, TaskId, String)>,
+    events: Vec<What>,
+}
+
+impl Ledger {
+    /// An empty one.
+    #[must_use]
+    pub fn new(strict_caps: bool) -> Self {
+        Self {
+            strict_caps,
+            ..Self::default()
+        }
+    }
+
+    /// Numbers all that has changed since the last call and says it: each task once, as it is now.
+    pub fn flush(&mut self, out: &mut Vec<Change>) {
+        let news = std::mem::take(&mut self.news);
+        for ix in news.nodes {
+            let cursor = self.number();
+            if let Some(row) = self.nodes.get(ix) {
+                out.push(Change::Node(row.now(cursor)));
+            }
+        }
+        out.extend(news.rows);
+        for id in news.tasks {
+            let cursor = self.number();
+            if let Some(row) = self.tasks.get_mut(id) {
+                row.touched = false;
+                row.cursor = cursor;
+                out.push(Change::Task(task_now(row, &self.terms, &self.nodes)));
+            }
+        }
+        for (scheduler, task) in news.forgotten {
+            let cursor = self.number();
+            out.push(Change::Forgotten {
+                cursor,
+                scheduler,
+                task,
+            });
+        }
+        out.extend(news.assignments);
+        for (event, id, detail) in news.task_events {
+            let Some(task) = self.tasks.get(id).map(|row| Arc::clone(&row.task)) else {
+                continue;
+            };
+            self.happened(What::Task(event, task, detail), out);
+        }
+        for what in news.events {
+            self.happened(what, out);
+        }
+    }
+
+    fn happened(&mut self, what: What, out: &mut Vec<Change>) {
+        let cursor = self.number();
+        out.push(Change::Happened(Happened {
+            cursor,
+            at: self.at,
+            what,
+        }));
+    }
+
+    fn number(&mut self) -> Cursor {
+        self.cursor = self.cursor.next();
+        self.cursor
+    }
+
+    /// Everything as it is now, for a view that starts with it.
+    pub fn export(&self, mut to: impl FnMut(Change)) {
+        to(Change::Start(self.cursor));
+        for (_, row) in self.nodes.iter() {
+            to(Change::Node(row.now(self.cursor)));
+        }
+        for row in self.tenants.iter() {
+            to(Change::Tenant(row.tenant.clone()));
+        }
+        for (id, row) in &self.schedulers {
+            to(Change::Scheduler {
+                id: id.clone(),
+                kind: row.kind.clone(),
+                connected: row.connected,
+            });
+        }
+        for row in self.tasks.in_order_of_change() {
+            to(Change::Task(task_now(row, &self.terms, &self.nodes)));
+        }
+    }
+
+    fn touch(&mut self, id: TaskId) {
+        if let Some(row) = self.tasks.get_mut(id)
+            && !row.touched
+        {
+            row.touched = true;
+            self.news.tasks.push(id);
+        }
+    }
+
+    fn touch_node(&mut self, ix: NodeIx) {
+        if !self.news.nodes.contains(&ix) {
+            self.news.nodes.push(ix);
+        }
+    }
+
+    fn tell(&mut self, event: TaskEvent, id: TaskId, detail: impl Into<String>) {
+        self.news.task_events.push((event, id, detail.into()));
+    }
+
+    /// Says the assignment of a task to its node anew.
+    fn assign(&mut self, id: TaskId) {
+        if let Some((node, task)) = self.tasks.get(id).and_then(|row| Some((row.node?, id)))
+            && let Some(node) = self.nodes.get(node)
+        {
+            self.news.assignments.push(Change::Assign {
+                node: node.facts.id.clone(),
+                task,
+            });
+        }
+    }
+}
+
+impl nodes::NodeRow {
+    fn now(&self, cursor: Cursor) -> crate::input::NodeNow {
+        crate::input::NodeNow {
+            cursor,
+            facts: Arc::clone(&self.facts),
+            liveness: self.liveness,
+            scheduling: self.scheduling,
+            joined_at: self.joined_at,
+            since: self.since,
+        }
+    }
+}
+
+/// A task as readers need it.
+fn task_now(row: &tasks::TaskRow, terms: &TermsTable, nodes: &Nodes) -> TaskNow {
+    TaskNow {
+        cursor: row.cursor,
+        age: row.age,
+        waits: row.waits(),
+        on: row.node.and_then(|ix| Some(nodes.get(ix)?.facts.id.clone())),
+        task: Arc::clone(&row.task),
+        held: row.held,
+        grace_ms: row.grace_ms,
+        spec: Arc::clone(&terms.row(row.terms).needs.spec),
+    }
+}

@@ -1,0 +1,9 @@
+//! Placement: which node takes a task. `needs` says what terms ask of a node, `levels` finds the nodes with
+//! room, `choose` decides among them, `verdict` says why one cannot. Pure functions over rows of the ledger.
+
+pub mod bits;
+pub mod choose;
+pub mod levels;
+pub mod needs;
+pub mod ports;
+pub mod verdict;

@@ -1,0 +1,283 @@
+//! What terms need of a node, prepared once and asked many times; and what of terms this broker does not
+//! honour yet, refused by name.
+
+use plenum_contract::broker::RefusalReason;
+use plenum_model::amounts::Amounts;
+use plenum_model::claim::{Desired, HostPort, Terms};
+use plenum_model::ids::TenantPath;
+use plenum_model::node::{NodeFacts, capability};
+use plenum_model::rules::{Compiled, Expr};
+use plenum_model::spec::{Network, TaskSpec};
+use plenum_model::why::Cause;
+use std::sync::Arc;
+
+/// Why terms are not taken: reason, field, words.
+pub type Unfit = (RefusalReason, &'static str, String);
+
+/// What terms need of a node.
+#[derive(Debug, Clone)]
+pub struct Needs {
+    /// The terms.
+    pub terms: Arc<Terms>,
+    /// What to run.
+    pub spec: Arc<TaskSpec>,
+    required: Vec<Vec<Compiled>>,
+    preferred: Vec<(i32, Vec<Compiled>)>,
+    runtimes: Vec<RuntimeNeed>,
+}
+
+#[derive(Debug, Clone)]
+struct RuntimeNeed {
+    name: String,
+    hard: Vec<&'static str>,
+    soft: Vec<&'static str>,
+}
+
+impl Needs {
+    /// Refuses terms that this broker would not keep. Asked when they are claimed, never when they are read
+    /// back from the log: what an older build took stands.
+    ///
+    /// # Errors
+    /// The first thing that contradicts itself or is not honoured.
+    pub fn check(&self) -> Result<(), Unfit> {
+        unsupported(&self.terms, &self.spec)?;
+        invalid(&self.terms, &self.spec)
+    }
+
+    /// Prepares terms.
+    ///
+    /// # Errors
+    /// A rule that cannot be evaluated.
+    pub fn new(terms: Arc<Terms>, spec: Arc<TaskSpec>, strict_caps: bool) -> Result<Self, Unfit> {
+        let all = |exprs: &[Expr]| exprs.iter().map(Expr::compile).collect::<Result<Vec<_>, _>>();
+        let bad = |e: plenum_model::rules::BadRule| (RefusalReason::Invalid, "rules", e.to_string());
+        let required = terms
+            .rules
+            .required
+            .iter()
+            .map(|all_of| all(all_of))
+            .collect::<Result<_, _>>()
+            .map_err(bad)?;
+        let preferred = terms
+            .rules
+            .preferred
+            .iter()
+            .map(|p| Ok((p.weight, all(&p.all)?)))
+            .collect::<Result<_, _>>()
+            .map_err(bad)?;
+        let runtimes = runtimes(&spec, strict_caps);
+        Ok(Self {
+            terms,
+            spec,
+            required,
+            preferred,
+            runtimes,
+        })
+    }
+
+    /// The first thing about a node, as its agent describes it, that stands in the way for good.
+    #[must_use]
+    pub fn against(&self, facts: &NodeFacts) -> Option<Cause> {
+        for need in &self.runtimes {
+            let Some(has) = facts.runtimes.get(&need.name) else {
+                return Some(Cause::Runtime(need.name.clone()));
+            };
+            if let Some(missing) = need.hard.iter().find(|c| !has.capabilities.contains(**c)) {
+                return Some(Cause::Capability((*missing).to_owned()));
+            }
+        }
+        let mut first = None;
+        for all_of in &self.required {
+            match all_of.iter().find(|e| !e.matches(facts.attribute(e.key()))) {
+                None => return None,
+                Some(failed) => first = first.or_else(|| Some(Cause::Attribute(failed.key().to_owned()))),
+            }
+        }
+        first
+    }
+
+    /// How much a node is wished for: the sum of the weights it earns, and below that one for each cap it can
+    /// enforce.
+    #[must_use]
+    pub fn wish(&self, facts: &NodeFacts) -> i64 {
+        let earned: i64 = self
+            .preferred
+            .iter()
+            .filter(|(_, all)| all.iter().all(|e| e.matches(facts.attribute(e.key()))))
+            .map(|(weight, _)| i64::from(*weight))
+            .sum();
+        let enforced = self.runtimes.iter().filter_map(|need| {
+            let has = facts.runtimes.get(&need.name)?;
+            i64::try_from(
+                need.soft
+                    .iter()
+                    .filter(|c| has.capabilities.contains(**c))
+                    .count(),
+            )
+            .ok()
+        });
+        earned * 64 + enforced.sum::<i64>().min(63)
+    }
+}
+
+fn runtimes(spec: &TaskSpec, strict_caps: bool) -> Vec<RuntimeNeed> {
+    spec.containers
+        .iter()
+        .map(|c| {
+            let caps = [
+                (c.caps.memory_limit_bytes.is_some(), capability::MEMORY_LIMIT),
+                (c.caps.cpu_limit_millis.is_some(), capability::CPU_LIMIT),
+                (c.caps.pids.is_some(), capability::PIDS_LIMIT),
+            ];
+            let caps = caps.into_iter().filter_map(|(asked, name)| asked.then_some(name));
+            let musts = [
+                (c.user.is_some(), capability::USER),
+                (c.image.is_some(), capability::IMAGES),
+                (spec.network == Network::Bridge, capability::BRIDGE),
+            ];
+            let mut hard: Vec<_> = musts
+                .into_iter()
+                .filter_map(|(asked, name)| asked.then_some(name))
+                .collect();
+            let mut soft = Vec::new();
+            if strict_caps {
+                hard.extend(caps)
+            } else {
+                soft.extend(caps)
+            }
+            RuntimeNeed {
+                name: c.runtime.clone(),
+                hard,
+                soft,
+            }
+        })
+        .collect()
+}
+
+fn unsupported(terms: &Terms, spec: &TaskSpec) -> Result<(), Unfit> {
+    let rules = &terms.rules;
+    let table: [(bool, &'static str, &str); 12] = [
+        (
+            !terms.devices.is_empty(),
+            "devices",
+            "sets of named devices are not given out yet",
+        ),
+        (
+            !terms.files.is_empty(),
+            "files",
+            "files and secrets by reference are not delivered yet",
+        ),
+        (terms.budget.is_some(), "budget", "budgets are not kept yet"),
+        (terms.may_preempt, "may_preempt", "nothing is preempted yet"),
+        (
+            terms.priority.value != 0,
+            "priority",
+            "priorities are not honoured yet; use 0",
+        ),
+        (
+            terms.priority.scope.is_some(),
+            "priority.scope",
+            "priorities are not honoured yet",
+        ),
+        (
+            terms.desired == Desired::Stopped,
+            "desired",
+            "claim it held or running, and amend it to stopped later",
+        ),
+        (
+            !rules.spread.is_empty(),
+            "rules.spread",
+            "even spread over a key is not honoured yet",
+        ),
+        (
+            !rules.affinity.is_empty(),
+            "rules.affinity",
+            "affinity to other tasks is not honoured yet",
+        ),
+        (
+            !rules.tolerations.is_empty(),
+            "rules.tolerations",
+            "nodes have no taints yet",
+        ),
+        (
+            rules.limits.iter().any(|l| !l.among.is_empty()),
+            "rules.limits.among",
+            "a limit per key counts the tasks of the same workload only",
+        ),
+        (
+            spec.containers.len() > 1,
+            "spec.containers",
+            "several containers in one task are not run yet",
+        ),
+    ];
+    match table.into_iter().find(|(asked, _, _)| *asked) {
+        None => Ok(()),
+        Some((_, field, why)) => Err((RefusalReason::NotSupported, field, why.to_owned())),
+    }
+}
+
+fn invalid(terms: &Terms, spec: &TaskSpec) -> Result<(), Unfit> {
+    let table: [(bool, &'static str, &str); 8] = [
+        (
+            spec.containers.is_empty(),
+            "spec.containers",
+            "a task has at least one container",
+        ),
+        (
+            terms.charge.slots == 0,
+            "charge.slots",
+            "every task holds at least one slot",
+        ),
+        (
+            !well_formed(&terms.tenant),
+            "tenant",
+            "a tenant is a path of parts with one / between them",
+        ),
+        (
+            terms.workload.uid.is_empty(),
+            "workload.uid",
+            "it is what tells workloads apart",
+        ),
+        (
+            terms.ports.len() > usize::from(u16::MAX),
+            "ports",
+            "there are more than a node can have",
+        ),
+        (!countable(&terms.charge), "charge", "no count may be above 2^48"),
+        (
+            terms.ports.iter().any(|p| p.host == HostPort::Fixed(0)),
+            "ports",
+            "port 0 cannot be held",
+        ),
+        (
+            fixed_twice(terms),
+            "ports",
+            "a fixed host port is asked for twice with the same protocol",
+        ),
+    ];
+    match table.into_iter().find(|(wrong, _, _)| *wrong) {
+        None => Ok(()),
+        Some((_, field, why)) => Err((RefusalReason::Invalid, field, why.to_owned())),
+    }
+}
+
+/// Whether sums of such amounts over any real pool stay far from overflow: 2^48 bytes are 256 TiB, and 2^15
+/// nodes of that size still add up within 64 bits.
+#[must_use]
+pub fn countable(amounts: &Amounts) -> bool {
+    amounts.iter().all(|(_, count)| count <= 1 << 48)
+}
+
+/// Whether a tenant's path has no empty part.
+#[must_use]
+pub fn well_formed(path: &TenantPath) -> bool {
+    path.as_str().split('/').all(|part| !part.is_empty())
+}
+
+fn fixed_twice(terms: &Terms) -> bool {
+    let mut seen = std::collections::BTreeSet::new();
+    terms.ports.iter().any(|ask| match ask.host {
+        HostPort::Fixed(port) => super::ports::keys(port, ask.protocol).any(|key| !seen.insert(key)),
+        HostPort::Dynamic => false,
+    })
+}

@@ -1,0 +1,232 @@
+//! Why a task waits, node by node and in numbers. The same funnel as the core's, over what readers see.
+
+use super::{NodeSeen, View};
+use crate::input::{Held, TaskNow};
+use crate::ledger::book::part;
+use crate::place::needs::Needs;
+use crate::place::ports::Ports;
+use crate::place::verdict::{CountPerKey, Extra, NodeLook, amount, in_words, verdict};
+use plenum_contract::pool::Explanation;
+use plenum_model::amounts::{Amounts, Resource};
+use plenum_model::ids::{NodeId, SchedulerId, TaskId};
+use plenum_model::why::{Cause, NodeVerdict, Why};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Counted for one question: (key, value) -> tasks of the workload.
+struct Counted(BTreeMap<(String, String), u32>);
+
+impl CountPerKey for Counted {
+    fn count(&self, key: &str, value: &str) -> u32 {
+        self.0
+            .get(&(key.to_owned(), value.to_owned()))
+            .copied()
+            .unwrap_or(0)
+    }
+}
+
+impl View {
+    /// Why a task waits, in full; none if there is no such task.
+    #[must_use]
+    pub fn explain(&self, id: TaskId, strict_caps: bool) -> Option<Explanation> {
+        let now = self.tasks.get(&id)?;
+        let task = Arc::clone(&now.task);
+        let needs = Needs::new(Arc::clone(&task.terms), Arc::clone(&now.spec), strict_caps).ok();
+        let (Some(needs), true) = (needs, now.waits) else {
+            let (why, nodes, holders) = (None, Vec::new(), Vec::new());
+            return Some(Explanation {
+                task,
+                why,
+                nodes,
+                ahead: 0,
+                holders,
+                fix: None,
+            });
+        };
+        let nodes = self.verdicts(now, &needs);
+        let limit = task.status.why.as_ref().and_then(|why| why.limit.clone());
+        let mut by: BTreeMap<Cause, u32> = BTreeMap::new();
+        for cause in nodes.iter().filter_map(|v| v.cause.clone()) {
+            *by.entry(cause).or_insert(0) += 1;
+        }
+        let by = if limit.is_some() {
+            Vec::new()
+        } else {
+            by.into_iter().collect()
+        };
+        let why = Why {
+            nodes: u32::try_from(nodes.len()).unwrap_or(u32::MAX),
+            by,
+            limit,
+        };
+        let tenant = &task.terms.tenant;
+        let older = self.waiting.range(..(now.age, id));
+        let ahead = older
+            .filter(|(_, other)| self.tasks[other].task.terms.tenant == *tenant)
+            .count();
+        Some(Explanation {
+            ahead: u32::try_from(ahead).unwrap_or(u32::MAX),
+            holders: self.holders(&why),
+            fix: self.fix(&why, &nodes, &needs),
+            why: Some(why),
+            nodes,
+            task,
+        })
+    }
+
+    fn verdicts(&self, now: &TaskNow, needs: &Needs) -> Vec<NodeVerdict> {
+        let same = self.counted(now, needs);
+        let only = now.on.as_ref();
+        let holds = only.map(|_| part(&now.task.terms.charge, now.held));
+        let extra = Extra {
+            task: now.task.id(),
+            holds: holds.as_ref(),
+            past_cordon: false,
+        };
+        let look = |(id, seen): (&NodeId, &NodeSeen)| {
+            let (free, ports) = (seen.free(), self.ports(seen, needs));
+            let facts = &seen.now.facts;
+            let cause = match only {
+                Some(only) if only != id => Some(Cause::NotPinned),
+                Some(_) | None => {
+                    let node = NodeLook {
+                        facts,
+                        liveness: seen.now.liveness,
+                        scheduling: seen.now.scheduling,
+                        free: &free,
+                        ports: &ports,
+                    };
+                    verdict(needs, &node, &extra, &same).err()
+                }
+            };
+            let detail = cause
+                .as_ref()
+                .map(|c| in_words(c, needs, &free, facts))
+                .unwrap_or_default();
+            NodeVerdict {
+                node: id.clone(),
+                cause,
+                detail,
+            }
+        };
+        self.nodes.iter().map(look).collect()
+    }
+
+    fn ports(&self, seen: &NodeSeen, needs: &Needs) -> Ports {
+        let mut ports = Ports::default();
+        if !needs.terms.ports.is_empty() {
+            let full = seen
+                .tasks
+                .iter()
+                .filter_map(|id| self.tasks.get(id))
+                .filter(|t| t.held == Held::Full);
+            for now in full {
+                ports.hold(&now.task.terms.ports, &now.task.status.ports);
+            }
+        }
+        ports
+    }
+
+    fn counted(&self, now: &TaskNow, needs: &Needs) -> Counted {
+        let mut counts = BTreeMap::new();
+        let keys: BTreeSet<_> = needs.terms.rules.limits.iter().map(|l| l.key.as_str()).collect();
+        if keys.is_empty() {
+            return Counted(counts);
+        }
+        let same = self.tasks.values().filter(|other| {
+            other.held == Held::Full
+                && other.task.scheduler == now.task.scheduler
+                && other.task.terms.workload.uid == now.task.terms.workload.uid
+        });
+        for other in same {
+            let Some(node) = other.on.as_ref().and_then(|n| self.nodes.get(n)) else {
+                continue;
+            };
+            for key in &keys {
+                if let Some(value) = node.now.facts.attribute(key) {
+                    *counts.entry(((*key).to_owned(), value.to_owned())).or_insert(0) += 1;
+                }
+            }
+        }
+        Counted(counts)
+    }
+
+    /// Who holds what is short: on all nodes, or of the tenant whose limit is reached.
+    fn holders(&self, why: &Why) -> Vec<(SchedulerId, Amounts)> {
+        let short: BTreeSet<Resource> = match &why.limit {
+            Some(limit) => BTreeSet::from([limit.resource.clone()]),
+            None => why
+                .by
+                .iter()
+                .filter_map(|(cause, _)| {
+                    let Cause::Short(resource) = cause else {
+                        return None;
+                    };
+                    Some(resource.clone())
+                })
+                .collect(),
+        };
+        let holders = self.schedulers.iter().filter_map(|(id, seen)| {
+            let mut held = Amounts::default();
+            for resource in &short {
+                held.set(resource, seen.held.get(resource));
+            }
+            (!held.is_zero()).then(|| (id.clone(), held))
+        });
+        holders.collect()
+    }
+
+    /// One change that would help.
+    fn fix(&self, why: &Why, nodes: &[NodeVerdict], needs: &Needs) -> Option<String> {
+        let charge = &needs.terms.charge;
+        if let Some(limit) = &why.limit {
+            let enough = amount(
+                &limit.resource,
+                limit.used.saturating_add(charge.get(&limit.resource)),
+            );
+            return Some(format!("raise the limit of tenant {} to {enough}", limit.tenant));
+        }
+        if nodes.is_empty() {
+            return Some("add a node".to_owned());
+        }
+        let missing = nodes.iter().filter_map(|v| {
+            let Some(Cause::Short(resource)) = &v.cause else {
+                return None;
+            };
+            let seen = self.nodes.get(&v.node)?;
+            let lacks = charge.get(resource).saturating_sub(seen.free().get(resource));
+            let of = seen.now.facts.allocatable().get(resource);
+            Some((
+                lacks.saturating_mul(1000) / of.max(1),
+                resource,
+                lacks,
+                &v.node,
+                of,
+            ))
+        });
+        if let Some((_, resource, lacks, node, of)) = missing.min_by_key(|(part, ..)| *part) {
+            let asks = charge.get(resource);
+            if asks > of {
+                let (asks, of) = (amount(resource, asks), amount(resource, of));
+                return Some(format!(
+                    "no node is large enough: it asks {asks}, {node} has {of} in all"
+                ));
+            }
+            return Some(format!("free {} on {node}", amount(resource, lacks)));
+        }
+        nodes.iter().find_map(|v| match v.cause.as_ref()? {
+            Cause::Cordoned => Some(format!("open node {}", v.node)),
+            Cause::Runtime(name) => Some(format!("add a node with runtime {name}")),
+            Cause::Capability(name) => Some(format!("add a node that can do {name}")),
+            Cause::Attribute(key) => Some(format!("add a node whose {key} matches, or change the rule")),
+            Cause::LimitPerKey(key) => Some(format!("add a node with another {key}, or raise the limit")),
+            Cause::Port(port) => Some(format!("release what holds port {port}, or ask for any port")),
+            Cause::Unreachable
+            | Cause::NotPinned
+            | Cause::Taint(_)
+            | Cause::Short(_)
+            | Cause::Device(_)
+            | Cause::DynamicPorts => None,
+        })
+    }
+}
