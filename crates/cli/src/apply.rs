@@ -2,7 +2,6 @@
 
 use crate::failure::{Done, Failure};
 use crate::marathon::Marathon;
-use crate::output;
 use crate::session::Session;
 use crate::wait::{Change, WaitArgs};
 use clap::Args;
@@ -11,7 +10,6 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 /// Which files.
 #[derive(Debug, Args)]
@@ -34,16 +32,7 @@ pub(crate) async fn run(args: &ApplyArgs, session: &Session<'_>) -> Done {
     let undo = format!("plenum delete {}", names.join(" "));
     let change = Change::new(session, &marathon, names.clone(), undo).await?;
     let deployments = marathon.put(&apps).await?;
-    output::print(
-        &names
-            .iter()
-            .map(|n| format!("marathon/{n}\n"))
-            .collect::<String>(),
-    )?;
-    if args.wait.detach {
-        return Ok(ExitCode::SUCCESS);
-    }
-    change.watch(&deployments, args.wait.timeout).await
+    change.taken(&deployments, &args.wait).await
 }
 
 fn read(file: &Path) -> Result<Vec<(String, Value)>, Failure> {

@@ -98,7 +98,14 @@ fn list(global: &GlobalArgs) -> Result<(), Failure> {
             endpoints: local,
         },
     );
-    output::list(global, "contexts", &all, |c| &c.name, |c| &c.name, table)
+    output::list(
+        global,
+        "contexts",
+        &all,
+        |c| c.name.clone(),
+        |c| c.name.clone(),
+        table,
+    )
 }
 
 fn table(contexts: &[Shown]) -> Table {

@@ -6,7 +6,6 @@ use crate::session::Session;
 use crate::wait::{Change, WaitArgs};
 use clap::Args;
 use plenum_model::code;
-use std::process::ExitCode;
 
 /// Which apps.
 #[derive(Debug, Args)]
@@ -29,10 +28,7 @@ pub(crate) async fn run(args: &DeleteArgs, session: &Session<'_>) -> Done {
     for app in &apps {
         deployments.extend(marathon.delete(app).await?);
     }
-    if args.wait.detach {
-        return Ok(ExitCode::SUCCESS);
-    }
-    change.watch(&deployments, args.wait.timeout).await
+    change.taken(&deployments, &args.wait).await
 }
 
 /// The app that is meant. What other schedulers run is theirs to delete.

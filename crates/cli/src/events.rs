@@ -37,22 +37,16 @@ const COLUMNS: &[Column] = &[
 ];
 
 pub(crate) async fn run(args: &EventArgs, session: &Session<'_>) -> Done {
+    if args.follow {
+        output::lines_only(session.global)?;
+    }
     let past = session.client.past_events(args.after).await?;
     let last = past.last().map(|e| e.cursor).or(args.after);
     let id = |e: &Event| e.cursor.to_string();
-    let ids: Vec<String> = past.iter().map(id).collect();
-    let named: Vec<(&Event, &String)> = past.iter().zip(&ids).collect();
     if args.follow && session.global.output == Format::Json {
         past.iter().try_for_each(output::json_line)?;
     } else {
-        output::list(
-            session.global,
-            "events",
-            &named,
-            |(_, id)| id,
-            |(_, id)| id,
-            |named| table(named.iter().map(|(e, _)| *e)),
-        )?;
+        output::list(session.global, "events", &past, id, id, table)?;
     }
     if args.follow {
         follow(last, session).await?;
@@ -106,7 +100,7 @@ fn time(event: &Event) -> String {
     event.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-pub(crate) fn table<'a>(events: impl IntoIterator<Item = &'a Event>) -> Table {
+pub(crate) fn table(events: &[Event]) -> Table {
     #[allow(clippy::cast_precision_loss, reason = "an order of cursors for people")]
     let row = |e: &Event| {
         vec![
@@ -119,5 +113,5 @@ pub(crate) fn table<'a>(events: impl IntoIterator<Item = &'a Event>) -> Table {
             Cell::keyed(e.cursor.to_string(), e.cursor as f64),
         ]
     };
-    Table::new(COLUMNS, events.into_iter().map(row))
+    Table::new(COLUMNS, events.iter().map(row))
 }

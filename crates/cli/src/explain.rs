@@ -44,7 +44,14 @@ pub(crate) fn run(args: &ExplainArgs, global: &GlobalArgs) -> Done {
         }
         None => {
             let all: Vec<Shown> = code::ALL.iter().map(shown).collect();
-            output::list(global, "codes", &all, |c| &c.code, |c| &c.code, table)?;
+            output::list(
+                global,
+                "codes",
+                &all,
+                |c| c.code.clone(),
+                |c| c.code.clone(),
+                table,
+            )?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -1,9 +1,8 @@
 //! `plenum task logs`.
 
 use crate::failure::{Done, Failure};
-use crate::output::Format;
 use crate::output::text::parse_duration;
-use crate::output::{self};
+use crate::output::{self, Format};
 use crate::session::Session;
 use clap::{Args, ValueEnum};
 use futures::StreamExt;
@@ -50,6 +49,7 @@ pub enum Source {
 }
 
 pub(crate) async fn run(args: &LogArgs, session: &Session<'_>) -> Done {
+    output::lines_only(session.global)?;
     let query = LogQuery {
         container: args.container.clone(),
         follow: args.follow,

@@ -32,7 +32,7 @@ impl Marathon {
     /// Creates an app; gives the deployments it starts.
     pub(crate) async fn create(&self, app: &Value) -> Result<Vec<String>, Failure> {
         let answer = self
-            .send(self.request(Method::POST, "v2/apps")?.json(app))
+            .send(self.request(Method::POST, ["v2", "apps"]).json(app))
             .await?;
         let deployments = answer.get("deployments").and_then(Value::as_array);
         Ok(deployments
@@ -45,21 +45,25 @@ impl Marathon {
     /// Creates or replaces apps; gives the deployments it starts.
     pub(crate) async fn put(&self, apps: &[Value]) -> Result<Vec<String>, Failure> {
         let answer = self
-            .send(self.request(Method::PUT, "v2/apps")?.json(apps))
+            .send(self.request(Method::PUT, ["v2", "apps"]).json(apps))
             .await?;
         Ok(text(&answer, "deploymentId").into_iter().collect())
     }
 
     /// Deletes an app; gives the deployments it starts.
     pub(crate) async fn delete(&self, app: &str) -> Result<Vec<String>, Failure> {
-        let path = format!("v2/apps/{}", app.trim_start_matches('/'));
-        let answer = self.send(self.request(Method::DELETE, &path)?).await?;
+        let path = ["v2", "apps"]
+            .into_iter()
+            .chain(app.trim_start_matches('/').split('/'));
+        let answer = self.send(self.request(Method::DELETE, path)).await?;
         Ok(text(&answer, "deploymentId").into_iter().collect())
     }
 
     /// The ids of the deployments that go on.
     pub(crate) async fn deployments(&self) -> Result<Vec<String>, Failure> {
-        let answer = self.send(self.request(Method::GET, "v2/deployments")?).await?;
+        let answer = self
+            .send(self.request(Method::GET, ["v2", "deployments"]))
+            .await?;
         Ok(answer
             .as_array()
             .into_iter()
@@ -68,12 +72,12 @@ impl Marathon {
             .collect())
     }
 
-    fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, Failure> {
-        let base = format!("{}/{path}", self.base.as_str().trim_end_matches('/'));
-        let url: reqwest::Url = base
-            .parse()
-            .map_err(|e| Failure::usage(format!("`{path}` is no path: {e}")))?;
-        Ok(self.http.request(method, url))
+    fn request<'a>(&self, method: Method, path: impl IntoIterator<Item = &'a str>) -> RequestBuilder {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        self.http.request(method, url)
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Value, Failure> {

@@ -62,7 +62,14 @@ pub(crate) async fn run(command: &NodeCommand, session: &Session<'_>) -> Done {
     match command {
         NodeCommand::List => {
             let all = session.client.nodes().await?;
-            output::list(session.global, "nodes", &all, |n| &n.name, |n| &n.name, table)?;
+            output::list(
+                session.global,
+                "nodes",
+                &all,
+                |n| n.name.clone(),
+                |n| n.name.clone(),
+                table,
+            )?;
         }
         NodeCommand::Show { name } => {
             let node = session.client.node(name).await?;

@@ -24,7 +24,14 @@ const COLUMNS: &[Column] = &[
 
 pub(crate) async fn run(session: &Session<'_>) -> Done {
     let all = session.client.workloads().await?;
-    output::list(session.global, "workloads", &all, |w| &w.id, |w| &w.id, table)?;
+    output::list(
+        session.global,
+        "workloads",
+        &all,
+        |w| w.id.clone(),
+        |w| w.id.clone(),
+        table,
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 

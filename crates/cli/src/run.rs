@@ -2,14 +2,12 @@
 
 use crate::failure::{Done, Failure};
 use crate::marathon::Marathon;
-use crate::output;
 use crate::output::text::{parse_bytes, parse_cpu};
 use crate::session::Session;
 use crate::wait::{Change, WaitArgs};
 use clap::Args;
 use plenum_model::code;
 use serde_json::{Map, Value, json};
-use std::process::ExitCode;
 
 /// What to run.
 #[derive(Debug, Args)]
@@ -54,11 +52,7 @@ pub(crate) async fn run(args: &RunArgs, session: &Session<'_>) -> Done {
     let undo = format!("plenum delete {name}");
     let change = Change::new(session, &marathon, vec![name.clone()], undo).await?;
     let deployments = marathon.create(&app).await.map_err(|f| exists(f, &name))?;
-    output::print(&format!("marathon/{name}\n"))?;
-    if args.wait.detach {
-        return Ok(ExitCode::SUCCESS);
-    }
-    change.watch(&deployments, args.wait.timeout).await
+    change.taken(&deployments, &args.wait).await
 }
 
 fn exists(failure: Failure, name: &str) -> Failure {

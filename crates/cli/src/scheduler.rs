@@ -36,8 +36,8 @@ pub(crate) async fn run(command: &SchedulerCommand, session: &Session<'_>) -> Do
                 session.global,
                 "schedulers",
                 &all,
-                |s| &s.name,
-                |s| &s.name,
+                |s| s.name.clone(),
+                |s| s.name.clone(),
                 table,
             )?;
         }

@@ -137,7 +137,14 @@ async fn list(args: &ListArgs, session: &Session<'_>) -> Result<(), Failure> {
     all.sort_by(|a, b| {
         (&a.scheduler, &a.workload.name, a.slot).cmp(&(&b.scheduler, &b.workload.name, b.slot))
     });
-    output::list(session.global, "tasks", &all, |t| &t.name, |t| &t.id, table)
+    output::list(
+        session.global,
+        "tasks",
+        &all,
+        |t| t.name.clone(),
+        |t| t.id.clone(),
+        table,
+    )
 }
 
 pub(crate) fn table(tasks: &[Task]) -> Table {

@@ -23,7 +23,6 @@ pub enum TenantCommand {
 
 /// What to set.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = true, id = "settings", args = ["weight", "guarantee", "limit"])]
 pub struct SetArgs {
     /// Its path (`web/checkout`)
     pub path: String,
@@ -52,9 +51,21 @@ pub(crate) async fn run(command: &TenantCommand, session: &Session<'_>) -> Done 
     match command {
         TenantCommand::List => {
             let all = session.client.tenants().await?;
-            output::list(session.global, "tenants", &all, |t| &t.path, |t| &t.path, table)?;
+            output::list(
+                session.global,
+                "tenants",
+                &all,
+                |t| t.path.clone(),
+                |t| t.path.clone(),
+                table,
+            )?;
         }
         TenantCommand::Set(args) => {
+            if args.weight.is_none() && args.guarantee.is_none() && args.limit.is_none() {
+                return Err(
+                    Failure::usage("there is nothing to set").hint("--weight, --guarantee or --limit")
+                );
+            }
             let settings = changed(args, existing(args, session).await?);
             let tenant = session.client.set_tenant(&args.path, &settings).await?;
             output::one(session.global, "tenant", &tenant, &tenant.path, |t| {

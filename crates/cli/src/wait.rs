@@ -3,6 +3,7 @@
 
 use crate::failure::{Done, Exit, Failure};
 use crate::marathon::Marathon;
+use crate::output;
 use crate::output::text::parse_duration;
 use crate::session::Session;
 use clap::Args;
@@ -11,6 +12,7 @@ use plenum_client::v1::task::Task;
 use plenum_client::v1::workload::Workload;
 use plenum_model::code;
 use plenum_model::phase::Phase;
+use serde::Serialize;
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -32,16 +34,25 @@ pub struct WaitArgs {
     pub timeout: Duration,
 }
 
+/// A change that the door has taken.
+#[derive(Debug, Clone, Serialize)]
+struct Taken {
+    /// The workload, `scheduler/name`.
+    id: String,
+    /// What carries it out.
+    deployments: Vec<String>,
+}
+
 /// A change of apps of a Marathon door.
 pub(crate) struct Change<'a> {
-    pub(crate) session: &'a Session<'a>,
-    pub(crate) marathon: &'a Marathon,
+    session: &'a Session<'a>,
+    marathon: &'a Marathon,
     /// The names of the apps, without the first `/`.
-    pub(crate) apps: Vec<String>,
+    apps: Vec<String>,
     /// Tasks there were before: their ends are not its doing.
     before: BTreeSet<String>,
     /// How to take it back.
-    pub(crate) undo: String,
+    undo: String,
 }
 
 impl<'a> Change<'a> {
@@ -59,12 +70,34 @@ impl<'a> Change<'a> {
             before: BTreeSet::new(),
             undo,
         };
-        change.before = change.tasks().await?.into_iter().map(|t| t.id).collect();
+        let workloads = change.workloads().await?;
+        change.before = change
+            .tasks(&workloads)
+            .await?
+            .into_iter()
+            .map(|t| t.id)
+            .collect();
         Ok(change)
     }
 
-    /// Waits until the deployments are done.
-    pub(crate) async fn watch(&self, deployments: &[String], timeout: Duration) -> Done {
+    /// Prints what was taken, then waits until it is done, unless that is not wanted.
+    pub(crate) async fn taken(&self, deployments: &[String], wait: &WaitArgs) -> Done {
+        let taken: Vec<Taken> = self
+            .apps
+            .iter()
+            .map(|app| Taken {
+                id: format!("marathon/{app}"),
+                deployments: deployments.to_vec(),
+            })
+            .collect();
+        output::names(self.session.global, "changes", &taken, |t| t.id.clone())?;
+        if wait.detach {
+            return Ok(ExitCode::SUCCESS);
+        }
+        self.watch(deployments, wait.timeout).await
+    }
+
+    async fn watch(&self, deployments: &[String], timeout: Duration) -> Done {
         let outcome = tokio::select! {
             outcome = self.until_done(deployments) => outcome,
             () = tokio::time::sleep(timeout) => Err(self.late().await),
@@ -83,7 +116,8 @@ impl<'a> Change<'a> {
                 progress.end();
                 return Ok(());
             }
-            if let Some(failure) = self.hopeless(&self.tasks().await?) {
+            let troubled: Vec<Workload> = workloads.into_iter().filter(|w| w.problem.is_some()).collect();
+            if let Some(failure) = self.hopeless(&self.tasks(&troubled).await?) {
                 progress.end();
                 return Err(failure);
             }
@@ -99,17 +133,19 @@ impl<'a> Change<'a> {
             .collect())
     }
 
-    async fn tasks(&self) -> Result<Vec<Task>, Failure> {
-        let query = TaskQuery {
-            scheduler: Some("marathon".into()),
-            ended: true,
-            ..TaskQuery::default()
-        };
-        let all = self.session.client.tasks(&query).await?;
-        Ok(all
-            .into_iter()
-            .filter(|t| self.is_ours(&t.scheduler, &t.workload.name))
-            .collect())
+    /// The tasks of these workloads, ended ones included.
+    async fn tasks(&self, of: &[Workload]) -> Result<Vec<Task>, Failure> {
+        let mut all = Vec::new();
+        for workload in of {
+            let query = TaskQuery {
+                scheduler: Some(workload.scheduler.clone()),
+                workload: Some(workload.name.clone()),
+                ended: true,
+                ..TaskQuery::default()
+            };
+            all.extend(self.session.client.tasks(&query).await?);
+        }
+        Ok(all)
     }
 
     fn is_ours(&self, scheduler: &str, name: &str) -> bool {
@@ -149,12 +185,9 @@ impl<'a> Change<'a> {
 
     /// Time is up: whether something still waits for room is worth an exit code of its own.
     async fn late(&self) -> Failure {
-        let waiting = self
-            .tasks()
-            .await
-            .unwrap_or_default()
-            .into_iter()
-            .find(|t| t.state == Phase::Pending);
+        let workloads = self.workloads().await.unwrap_or_default();
+        let tasks = self.tasks(&workloads).await.unwrap_or_default();
+        let waiting = tasks.into_iter().find(|t| t.state == Phase::Pending);
         let failure = match waiting {
             Some(task) => {
                 let why = task.problem.unwrap_or_default();

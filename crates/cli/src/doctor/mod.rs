@@ -71,7 +71,14 @@ impl Check {
 
 pub(crate) async fn run(global: &GlobalArgs) -> Done {
     let checks = checks(global).await?;
-    output::list(global, "checks", &checks, |c| c.name, |c| c.name, table)?;
+    output::list(
+        global,
+        "checks",
+        &checks,
+        |c| c.name.to_owned(),
+        |c| c.name.to_owned(),
+        table,
+    )?;
     let failed = checks.iter().any(|c| c.verdict == Verdict::Fail);
     Ok(if failed {
         ExitCode::FAILURE
@@ -101,7 +108,7 @@ async fn checks(global: &GlobalArgs) -> Result<Vec<Check>, Failure> {
 
 fn table(checks: &[Check]) -> Table {
     const COLUMNS: &[Column] = &[
-        Column::new("", 9),
+        Column::new("STATE", 9),
         Column::new("CHECK", 9),
         Column::new("FOUND", 8),
         Column::new("FIX", 7),

@@ -4,9 +4,13 @@ use super::Check;
 use crate::session::Session;
 use jiff::Timestamp;
 use plenum_model::node::Liveness;
+use std::time::Duration;
 
 /// A clock that differs by more than this makes ages and timelines misleading.
 const MAX_SKEW_SECONDS: i64 = 5;
+
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// Whether it answers.
 pub(super) async fn reachable(session: &Session<'_>) -> (Check, bool) {
@@ -94,6 +98,7 @@ pub(super) async fn clock(session: &Session<'_>) -> Check {
     let asked = async {
         let response = reqwest::Client::builder()
             .no_proxy()
+            .timeout(ANSWER)
             .build()?
             .get(url)
             .send()

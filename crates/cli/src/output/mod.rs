@@ -50,8 +50,8 @@ pub(crate) fn list<T: Serialize>(
     global: &GlobalArgs,
     kind: &'static str,
     items: &[T],
-    name: impl Fn(&T) -> &str,
-    id: impl Fn(&T) -> &str,
+    name: impl Fn(&T) -> String,
+    id: impl Fn(&T) -> String,
     table: impl FnOnce(&[T]) -> Table,
 ) -> Result<(), Failure> {
     if global.quiet {
@@ -80,10 +80,10 @@ pub(crate) fn one<T: Serialize>(
     text: impl FnOnce(&T) -> String,
 ) -> Result<(), Failure> {
     if global.quiet {
-        return lines([name].into_iter());
+        return lines([name.to_owned()].into_iter());
     }
     match global.output {
-        Format::Name => lines([name].into_iter()),
+        Format::Name => lines([name.to_owned()].into_iter()),
         Format::Json | Format::Yaml => whole(
             global.output,
             &Item {
@@ -93,6 +93,38 @@ pub(crate) fn one<T: Serialize>(
             },
         ),
         Format::Table | Format::Wide => print(&text(item)),
+    }
+}
+
+/// Prints what a change touched: its names, or whole.
+pub(crate) fn names<T: Serialize>(
+    global: &GlobalArgs,
+    kind: &'static str,
+    items: &[T],
+    name: impl Fn(&T) -> String,
+) -> Result<(), Failure> {
+    match global.output {
+        Format::Json | Format::Yaml if !global.quiet => whole(
+            global.output,
+            &Items {
+                version: VERSION,
+                kind,
+                items,
+            },
+        ),
+        Format::Json | Format::Yaml | Format::Table | Format::Wide | Format::Name => {
+            lines(items.iter().map(name))
+        }
+    }
+}
+
+/// Refuses a format that a stream of lines does not have.
+pub(crate) fn lines_only(global: &GlobalArgs) -> Result<(), Failure> {
+    match global.output {
+        Format::Table | Format::Wide | Format::Json => Ok(()),
+        Format::Yaml | Format::Name => {
+            Err(Failure::usage("what comes line by line is printed as text or as JSON").at("--output"))
+        }
     }
 }
 
@@ -119,8 +151,8 @@ fn to_json<T: Serialize>(value: &T, pretty: bool) -> Result<String, Failure> {
     text.map_err(|e| Failure::new(code::INTERNAL, e.to_string()))
 }
 
-fn lines<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
-    print(&names.fold(String::new(), |all, name| all + name + "\n"))
+fn lines(names: impl Iterator<Item = String>) -> Result<(), Failure> {
+    print(&names.fold(String::new(), |all, name| all + &name + "\n"))
 }
 
 /// Writes to standard output. A reader that has gone (`| head`) wants no more, and that is no failure.
