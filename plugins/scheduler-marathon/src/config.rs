@@ -9,10 +9,12 @@ use std::ops::Range;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MarathonConfig {
-    /// Address and port of the door; port 0 takes any free one.
+    /// Loopback address and port of the door; port 0 takes any free one.
     pub listen: String,
+    /// An address that others can reach, in place of `listen`: whoever reaches it may start processes.
+    pub insecure_listen: String,
     /// Names, beside `localhost` and the loopback addresses, under which the door answers.
-    pub hosts: Vec<String>,
+    pub allowed_hosts: Vec<String>,
     /// What becomes of request fields that nobody knows.
     pub unknown_fields: UnknownFields,
     /// Who is charged for an app.
@@ -36,7 +38,8 @@ impl Default for MarathonConfig {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:8080".to_owned(),
-            hosts: Vec::new(),
+            insecure_listen: String::new(),
+            allowed_hosts: Vec::new(),
             unknown_fields: UnknownFields::Refuse,
             tenant: TenantRule::TopLevelGroup,
             cpu_cap: CpuCap::Share,
@@ -70,6 +73,16 @@ impl MarathonConfig {
     #[must_use]
     pub fn node_timeout_ms(&self) -> u64 {
         self.node_timeout_seconds.saturating_mul(1000)
+    }
+
+    /// Where to listen, and the key that says so.
+    #[must_use]
+    pub fn address(&self) -> (&'static str, &str) {
+        if self.insecure_listen.is_empty() {
+            ("listen", &self.listen)
+        } else {
+            ("insecure_listen", &self.insecure_listen)
+        }
     }
 
     /// Checks what types cannot.

@@ -19,7 +19,7 @@ use plenum_sdk::time::Clock;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, lookup_host};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -71,12 +71,26 @@ async fn listen(
     context: &SchedulerContext,
     config: &MarathonConfig,
 ) -> Result<(TcpListener, SocketAddr), SchedulerError> {
+    let (key, given) = config.address();
+    let bad = |why: String| SchedulerError::Config {
+        scheduler: context.id.to_string(),
+        key: key.to_owned(),
+        why,
+    };
     let failed = |source| SchedulerError::Listen {
         scheduler: context.id.to_string(),
-        address: config.listen.clone(),
+        address: given.to_owned(),
         source,
     };
-    let listener = TcpListener::bind(&config.listen).await.map_err(failed)?;
+    let addresses: Vec<SocketAddr> = lookup_host(given)
+        .await
+        .map_err(|e| bad(format!("`{given}` is no address: {e}")))?
+        .collect();
+    if key == "listen" && addresses.iter().any(|a| !a.ip().is_loopback()) {
+        let why = format!("`{given}` can be reached from other machines; only `insecure_listen` takes it");
+        return Err(bad(why));
+    }
+    let listener = TcpListener::bind(&addresses[..]).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
 }
@@ -147,7 +161,16 @@ impl Running {
             clock,
             stopping: stopping.clone(),
         });
-        let mut guards = Guards::new(Hosts::loopback_and(config.hosts.iter().cloned()), refuse::message);
+        let mut guards = Guards::new(
+            Hosts::loopback_and(
+                config
+                    .allowed_hosts
+                    .iter()
+                    .cloned()
+                    .chain([address.ip().to_string()]),
+            ),
+            refuse::message,
+        );
         guards.is_long = |request| request.uri.path().ends_with("/events");
         let routes = guard(router(door), guards);
         let door = serve_until(listener, routes, ServeOptions::default(), stopping);

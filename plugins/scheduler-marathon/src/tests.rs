@@ -238,6 +238,26 @@ fn an_app_sent_back_as_it_is_changes_nothing() {
 }
 
 #[test]
+fn what_the_typed_python_client_sends_with_every_field_is_taken() {
+    let rest = r#""acceptedResourceRoles":null,"args":null,"backoffFactor":null,"backoffSeconds":null,"constraints":[],
+        "cpus":0.1,"dependencies":[],"deployments":[],"disk":null,"env":{},"executor":null,"fetch":[],"gpus":null,
+        "healthChecks":[],"id":"/a","instances":1,"killSelection":null,"labels":{},"lastTaskFailure":null,
+        "maxLaunchDelaySeconds":null,"mem":16,"networks":null,"portDefinitions":[],"ports":[],
+        "readinessCheckResults":[],"readinessChecks":[],"requirePorts":null,"residency":null,"role":null,"secrets":{},
+        "storeUrls":[],"taskKillGracePeriodSeconds":null,"taskRateLimit":null,"taskStats":null,"tasks":[],
+        "tasksHealthy":null,"tasksRunning":null,"tasksStaged":null,"tasksUnhealthy":null,"unreachableStrategy":null,
+        "upgradeStrategy":null,"uris":[],"user":null,"version":null,"versionInfo":null"#;
+    let process = config(&format!(r#"{{"cmd":"sleep 1","container":null,{rest}}}"#));
+    assert_eq!(process.port_definitions, Some(vec![]));
+    let docker = config(&format!(
+        r#"{{"cmd":null,{rest},"container":{{"type":"DOCKER","volumes":[],"docker":{{"forcePullImage":false,
+            "image":"nginx","network":"BRIDGE","parameters":[],"privileged":false,"portMappings":[{{"containerPort":80,
+            "hostPort":0,"labels":null,"name":null,"protocol":"tcp","servicePort":null}}]}}}}}}"#
+    ));
+    assert_eq!(docker.port_mappings()[0].container_port, 80);
+}
+
+#[test]
 fn a_partial_update_keeps_what_was_not_sent_and_null_is_not_sent() {
     let app = app_at(
         r#"{"id":"/a","cmd":"sleep 1","env":{"A":"b"},"labels":{"x":"y"}}"#,

@@ -2,7 +2,7 @@
 
 use crate::fake::Fake;
 use crate::state::MemoryState;
-use plenum_contract::scheduler::{RunningScheduler, Scheduler, SchedulerContext};
+use plenum_contract::scheduler::{RunningScheduler, Scheduler, SchedulerContext, SchedulerError};
 use plenum_model::ids::SchedulerId;
 use scheduler_marathon::MarathonScheduler;
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ impl Field {
         let (pool, state) = (Fake::with_room(room), Arc::new(MemoryState::default()));
         let mut config = config;
         config["listen"] = json!("127.0.0.1:0");
-        let running = start(&pool, &state, &config).await;
+        let running = start(&pool, &state, &config).await.unwrap();
         let url = running.endpoints()["marathon"].clone();
         Self {
             pool,
@@ -66,7 +66,7 @@ impl Field {
     /// Another life of the scheduler, with the same pool and store.
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
-        let running = start(&self.pool, &self.state, &self.config).await;
+        let running = start(&self.pool, &self.state, &self.config).await.unwrap();
         self.url = running.endpoints()["marathon"].clone();
         self.running = Some(running);
     }
@@ -147,7 +147,11 @@ impl Field {
     }
 }
 
-async fn start(pool: &Fake, state: &Arc<MemoryState>, config: &Value) -> Box<dyn RunningScheduler> {
+pub(crate) async fn start(
+    pool: &Fake,
+    state: &Arc<MemoryState>,
+    config: &Value,
+) -> Result<Box<dyn RunningScheduler>, SchedulerError> {
     let context = SchedulerContext {
         id: SchedulerId::new("marathon").unwrap(),
         broker: Arc::new(pool.clone()),
@@ -156,5 +160,5 @@ async fn start(pool: &Fake, state: &Arc<MemoryState>, config: &Value) -> Box<dyn
         streams: Arc::new(pool.clone()),
         config: config.clone(),
     };
-    MarathonScheduler.start(context).await.unwrap()
+    MarathonScheduler.start(context).await
 }

@@ -1,7 +1,10 @@
 //! How requests and answers look on the wire: quirks of clients, shapes of refusals, headers.
 
-use crate::field::Field;
+use crate::fake::Fake;
+use crate::field::{Field, start};
+use crate::state::MemoryState;
 use serde_json::json;
+use std::sync::Arc;
 
 #[tokio::test]
 async fn refusals_have_marathons_status_and_body() {
@@ -115,5 +118,35 @@ async fn a_page_of_another_site_is_not_answered() {
             .await
             .unwrap();
         assert_eq!(reply.status(), 403, "{header}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_others_can_reach_needs_the_insecure_key() {
+    let start = async |config| {
+        let (pool, state) = (Fake::with_room(1), Arc::new(MemoryState::default()));
+        start(&pool, &state, &config)
+            .await
+            .map(|running| running.endpoints())
+    };
+    let refused = start(json!({"listen": "0.0.0.0:0"}))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("key `listen`") && refused.contains("insecure_listen"),
+        "{refused}"
+    );
+    assert!(start(json!({"insecure_listen": "0.0.0.0:0"})).await.is_ok());
+    for (config, says) in [
+        (json!({"listen": "nonsense"}), "`nonsense` is no address"),
+        (json!({"lisen": "127.0.0.1:0"}), "lisen"),
+        (
+            json!({"listen": "127.0.0.1:0", "max_versions": 0}),
+            "max_versions",
+        ),
+    ] {
+        let refused = start(config).await.unwrap_err().to_string();
+        assert!(refused.contains(says), "{refused}");
     }
 }
