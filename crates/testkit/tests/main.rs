@@ -1,0 +1,5 @@
+//! Whole clusters, simulated.
+
+#![allow(clippy::unwrap_used)]
+
+mod storms;

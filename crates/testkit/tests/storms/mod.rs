@@ -1,0 +1,295 @@
+//! Clusters through bad days: whatever fails, the invariants hold at each step, and once it is calm what runs
+//! is what is wanted.
+//!
+//! `STORM_SEEDS=1000..2000` looks at other seeds than the usual ones, as long as one likes.
+
+use plenum_model::amounts::Amounts;
+use plenum_model::claim::{HostPort, PortAsk, Protocol};
+use plenum_model::ids::{SchedulerId, TenantPath};
+use plenum_model::tenant::Tenant;
+use plenum_sdk::health::is_ready;
+use plenum_testkit::Factory;
+use plenum_testkit::machine::{RUNTIME, Temper};
+use plenum_testkit::replicas::{Replicas, Wish, Wishes};
+use plenum_testkit::rng::Rng;
+use plenum_testkit::sim::{Fault, Sim};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::slice;
+
+fn factory(wishes: &Wishes) -> Factory {
+    let wishes = wishes.clone();
+    Box::new(move || Box::new(Replicas::new(wishes.clone(), RUNTIME)))
+}
+
+fn scheduler(name: &str) -> SchedulerId {
+    SchedulerId::new(name).unwrap()
+}
+
+fn assert_sound(sim: &mut Sim, seed: u64) {
+    sim.check_copies();
+    assert!(
+        sim.violations().is_empty(),
+        "seed {seed}: {:#?}",
+        sim.violations()
+    );
+}
+
+/// Whether what runs on machines and what a scheduler sees is what is wanted, and nothing else.
+fn is_as_wanted(sim: &Sim, all: &[Wishes]) -> bool {
+    if !sim.is_whole() {
+        return false;
+    }
+    let mut wanted = 0;
+    for (index, wishes) in all.iter().enumerate() {
+        let Some(observed) = sim.observed(index) else {
+            return false;
+        };
+        for (uid, wish) in wishes.lock().iter() {
+            let version = wish.version.to_string();
+            let ready = observed.workload(uid).filter(|t| is_ready(t));
+            let mut slots: Vec<u64> = ready
+                .filter(|t| t.terms.workload.version == version)
+                .map(|t| t.seat.slot)
+                .collect();
+            slots.dedup();
+            if slots.len() != wish.count as usize {
+                return false;
+            }
+            wanted += slots.len();
+        }
+    }
+    sim.running().count() == wanted
+}
+
+fn settle(sim: &mut Sim, all: &[Wishes], seed: u64) {
+    sim.calm();
+    let settled = sim.until(600_000, |s| is_as_wanted(s, all));
+    assert_sound(sim, seed);
+    assert!(
+        settled,
+        "seed {seed}: not as wanted after ten calm minutes: {}",
+        describe(sim, all)
+    );
+}
+
+fn describe(sim: &Sim, all: &[Wishes]) -> String {
+    let mut out = format!("whole: {}, running: {}", sim.is_whole(), sim.running().count());
+    for (index, wishes) in all.iter().enumerate() {
+        for (uid, wish) in wishes.lock().iter() {
+            let mut phases: BTreeMap<String, u32> = BTreeMap::new();
+            for t in sim.observed(index).into_iter().flat_map(|o| o.workload(uid)) {
+                let key = format!(
+                    "{}{} v{}",
+                    t.status.phase(),
+                    if t.released { "!" } else { "" },
+                    t.terms.workload.version
+                );
+                *phases.entry(key).or_default() += 1;
+            }
+            out += &format!("\n{uid}: {} of v{}: {phases:?}", wish.count, wish.version);
+        }
+    }
+    let odd = (0..all.len())
+        .filter_map(|index| sim.observed(index))
+        .flat_map(plenum_sdk::observed::Observed::tasks)
+        .find(|t| !t.status.phase().is_terminal() && !is_ready(t));
+    out + &odd.map(|t| sim.dossier(t.id())).unwrap_or_default()
+}
+
+fn wishes(items: impl IntoIterator<Item = (&'static str, Wish)>) -> Wishes {
+    let all: Wishes = Wishes::default();
+    all.lock()
+        .extend(items.into_iter().map(|(uid, w)| (uid.to_owned(), w)));
+    all
+}
+
+#[test]
+fn replicas_run_scale_roll_and_end() {
+    let all = wishes([("web", Wish::new(30)), ("db", Wish::new(3))]);
+    let mut sim = Sim::seeded(1).nodes(5).scheduler(scheduler("one"), factory(&all));
+    settle(&mut sim, slice::from_ref(&all), 1);
+    if let Some(web) = all.lock().get_mut("web") {
+        web.version = 2;
+        web.since = sim.moment();
+        web.count = 12;
+    }
+    all.lock().remove("db");
+    sim.wake(0);
+    settle(&mut sim, slice::from_ref(&all), 1);
+    all.lock().clear();
+    sim.wake(0);
+    let empty = sim.until(60_000, |s| s.running().count() == 0 && s.task_count() == Some(0));
+    assert!(empty, "nothing is left: {}", describe(&sim, &[all]));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let run = |seed| {
+        let all = wishes([("web", Wish::new(20))]);
+        let mut sim = Sim::seeded(seed)
+            .nodes(4)
+            .scheduler(scheduler("one"), factory(&all));
+        let mut faults = Vec::new();
+        for _ in 0..20 {
+            sim.run_for(700);
+            faults.push(sim.misfortune());
+        }
+        let observed = sim
+            .observed(0)
+            .map(|o| format!("{:?}", o.tasks().collect::<Vec<_>>()));
+        (sim.now(), faults, observed)
+    };
+    assert_eq!(run(7), run(7));
+    assert_ne!(run(7), run(8));
+}
+
+#[test]
+fn a_lost_node_is_replaced_and_its_copies_are_stopped_when_it_returns() {
+    let all = wishes([("web", Wish::new(8))]);
+    let mut sim = Sim::seeded(3).nodes(4).scheduler(scheduler("one"), factory(&all));
+    settle(&mut sim, slice::from_ref(&all), 3);
+    let node = sim.running().next().map(|(node, _)| node).unwrap();
+    sim.fault(Fault::Partition(node, 120_000));
+    let replaced = sim.until(100_000, |s| {
+        s.observed(0)
+            .is_some_and(|o| o.tasks().filter(|t| is_ready(t)).count() == 8)
+            && s.running().count() > 8
+    });
+    assert!(replaced, "{}", describe(&sim, slice::from_ref(&all)));
+    settle(&mut sim, &[all], 3);
+}
+
+/// A cluster with everything in it, through so many misfortunes, while its users change their minds.
+fn storm(seed: u64, nodes: usize, misfortunes: u32) {
+    let mut rng = Rng::new(seed ^ 0xABCD);
+    let fixed = PortAsk {
+        host: HostPort::Fixed(8080),
+        protocol: Protocol::Tcp,
+        ..PortAsk::default()
+    };
+    let dynamic = PortAsk {
+        protocol: Protocol::Both,
+        ..PortAsk::default()
+    };
+    let n = u32::try_from(nodes).unwrap();
+    let one = wishes([
+        (
+            "web",
+            Wish {
+                ports: vec![dynamic],
+                ..Wish::new(n * 3)
+            },
+        ),
+        (
+            "edge",
+            Wish {
+                ports: vec![fixed],
+                ..Wish::new(n / 2)
+            },
+        ),
+        (
+            "stubborn",
+            Wish {
+                args: vec!["stubborn".into()],
+                ..Wish::new(n / 4 + 1)
+            },
+        ),
+    ]);
+    let two = wishes([("batch", Wish::new(n)), ("quiet", Wish::new(n / 3 + 1))]);
+    let both = [one.clone(), two.clone()];
+    // Room for what is wanted and not for what a rollout would like to have besides.
+    let path = TenantPath::new("narrow/batch").unwrap();
+    let limit = Amounts {
+        slots: u64::from(n),
+        ..Amounts::default()
+    };
+    let narrow = Tenant {
+        limit,
+        ..Tenant::new(TenantPath::new("narrow").unwrap())
+    };
+    if let Some(batch) = two.lock().get_mut("batch") {
+        batch.tenant = path;
+    }
+    let temper = Temper {
+        flaky: 20,
+        no_image: 5,
+        mortal: 10,
+    };
+    let mut sim = Sim::seeded(seed)
+        .temper(temper)
+        .nodes(nodes)
+        .scheduler(scheduler("one"), factory(&one))
+        .scheduler(scheduler("two"), factory(&two));
+    sim.tenant(narrow);
+    for _ in 0..misfortunes {
+        sim.run_for(rng.between(10, 3_000));
+        sim.misfortune();
+        if rng.per_mille(200) {
+            let at = usize::try_from(rng.below(2)).unwrap();
+            let moment = sim.moment();
+            let mut wishes = both[at].lock();
+            let uids: Vec<String> = wishes.keys().cloned().collect();
+            if let Some(wish) = rng.pick(&uids).and_then(|uid| wishes.get_mut(uid)) {
+                if rng.per_mille(500) {
+                    wish.version += 1;
+                    wish.since = moment;
+                } else {
+                    wish.count = u32::try_from(rng.below(u64::from(wish.count) + 3))
+                        .unwrap()
+                        .min(n / 2 + 1);
+                }
+            }
+            drop(wishes);
+            sim.wake(at);
+        }
+        sim.check_copies();
+        assert!(
+            sim.violations().is_empty(),
+            "seed {seed}: {:#?}",
+            sim.violations()
+        );
+    }
+    settle(&mut sim, &both, seed);
+    println!(
+        "seed {seed}: {} events in {} s",
+        sim.event_count(),
+        sim.now() / 1000
+    );
+}
+
+fn seeds(usual: Range<u64>) -> Range<u64> {
+    let asked = std::env::var("STORM_SEEDS").ok();
+    asked.map_or(usual, |text| {
+        let (from, to) = text.split_once("..").expect("STORM_SEEDS is FROM..TO");
+        from.parse().unwrap()..to.parse().unwrap()
+    })
+}
+
+#[test]
+fn small_clusters_survive_many_storms() {
+    for seed in seeds(0..40) {
+        storm(seed, 5, 40);
+    }
+}
+
+#[test]
+fn a_hundred_nodes_survive_a_storm() {
+    storm(100, 100, 300);
+}
+
+#[test]
+fn the_checker_sees_what_a_lying_disk_loses() {
+    let all = wishes([("web", Wish::new(8))]);
+    let mut sim = Sim::seeded(5).nodes(4).scheduler(scheduler("one"), factory(&all));
+    settle(&mut sim, slice::from_ref(&all), 5);
+    if let Some(web) = all.lock().get_mut("web") {
+        web.count = 12;
+    }
+    sim.wake(0);
+    let more = sim.until(5_000, |s| s.task_count().is_some_and(|n| n > 8));
+    assert!(more);
+    sim.fault(Fault::LyingDisk);
+    sim.run_for(30_000);
+    assert!(!sim.violations().is_empty(), "a disk that lies is found out");
+}
