@@ -218,6 +218,16 @@ pub fn wait(dir: &Path) -> Result<Exit, ShimError> {
     }
 }
 
+/// The asynchronous half of [`wait`]: a stream that becomes readable, or ends, when the container has ended.
+/// It may be made non-blocking; what can be read is one line with a [`Reply::Ended`]. If it just ends, call
+/// [`recover`].
+///
+/// # Errors
+/// `Gone` when no shim runs any more, as after [`Recovered::Ended`].
+pub fn watch(dir: &Path) -> Result<UnixStream, ShimError> {
+    ask(dir, &Request::Wait)
+}
+
 /// Joins the streams of the container. On the stream that is returned both sides send
 /// [`crate::wire::Frame`]s; it may be made non-blocking and given to an async runtime.
 ///
@@ -238,14 +248,13 @@ fn done(dir: &Path, request: &Request) -> Result<(), ShimError> {
     }
 }
 
-/// Connects, asks, reads the reply and not one byte more.
-fn call(dir: &Path, request: &Request) -> Result<(Reply, UnixStream), ShimError> {
-    let gone = || ShimError::Gone { dir: dir.to_owned() };
+/// Connects and asks.
+fn ask(dir: &Path, request: &Request) -> Result<UnixStream, ShimError> {
     let mut stream = match connect(dir) {
         Ok(stream) => stream,
         Err(error) => {
             return Err(match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => gone(),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => gone(dir),
                 _ => failed("connect to the shim", dir)(error),
             });
         }
@@ -253,33 +262,42 @@ fn call(dir: &Path, request: &Request) -> Result<(Reply, UnixStream), ShimError>
     let io = failed("talk to the shim", dir);
     let mut line = serde_json::to_vec(request).map_err(|error| io(error.into()))?;
     line.push(b'\n');
-    let (mut reply, mut byte) = (Vec::new(), [0]);
-    let talked = stream.write_all(&line).and_then(|()| {
-        loop {
-            match stream.read(&mut byte)? {
-                0 => return Ok(false),
-                _ if byte == *b"\n" => return Ok(true),
-                _ if reply.len() > MAX_PAYLOAD => return Err(io::ErrorKind::InvalidData.into()),
-                _ => reply.extend(byte),
-            }
-        }
-    });
-    match talked {
-        Ok(true) => {
-            let reply = serde_json::from_slice(&reply).map_err(|error| io(error.into()))?;
-            Ok((reply, stream))
-        }
-        Ok(false) => Err(gone()),
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
-            ) =>
-        {
-            Err(gone())
-        }
+    match stream.write_all(&line) {
+        Ok(()) => Ok(stream),
+        Err(error) if hung_up(&error) => Err(gone(dir)),
         Err(error) => Err(io(error)),
     }
+}
+
+/// Asks, reads the reply and not one byte more.
+fn call(dir: &Path, request: &Request) -> Result<(Reply, UnixStream), ShimError> {
+    let mut stream = ask(dir, request)?;
+    let io = failed("talk to the shim", dir);
+    let (mut reply, mut byte) = (Vec::new(), [0]);
+    loop {
+        match stream.read(&mut byte) {
+            Ok(0) => return Err(gone(dir)),
+            Ok(_) if byte == *b"\n" => break,
+            Ok(_) if reply.len() > MAX_PAYLOAD => return Err(io(io::ErrorKind::InvalidData.into())),
+            Ok(_) => reply.extend(byte),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if hung_up(&error) => return Err(gone(dir)),
+            Err(error) => return Err(io(error)),
+        }
+    }
+    let reply = serde_json::from_slice(&reply).map_err(|error| io(error.into()))?;
+    Ok((reply, stream))
+}
+
+fn gone(dir: &Path) -> ShimError {
+    ShimError::Gone { dir: dir.to_owned() }
+}
+
+fn hung_up(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+    )
 }
 
 fn connect(dir: &Path) -> io::Result<UnixStream> {

@@ -8,21 +8,22 @@ use plenum_shim::config::{Rlimit, RlimitResource, User};
 use plenum_shim::state::{Stage, StartFailure};
 use std::path::Path;
 
-/// Limits first (some need the privilege), then the user, then the directory as that user.
+/// Limits first (some need the privilege), then the directory, then the user.
+///
+/// The directory is entered before the privilege is given up, so that a user gets into a directory of their
+/// own that lies in one they may not pass; where the privilege does not help (a file server), after it.
 pub(crate) fn assume(rlimits: &[Rlimit], user: Option<&User>, cwd: &Path) -> Result<(), StartFailure> {
     for limit in rlimits {
         set_limit(limit)?;
     }
+    let entered = chdir(cwd);
     if let Some(user) = user {
         become_user(user)?;
     }
     umask(Mode::from_bits_truncate(0o022));
-    chdir(cwd).map_err(|error| {
-        StartFailure::new(
-            Stage::Directory,
-            &format!("cannot enter working directory {}", cwd.display()),
-            &error.into(),
-        )
+    entered.or_else(|_| chdir(cwd)).map_err(|error| {
+        let what = format!("cannot enter working directory {}", cwd.display());
+        StartFailure::new(Stage::Directory, &what, &error.into())
     })
 }
 
