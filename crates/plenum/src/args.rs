@@ -6,17 +6,23 @@ use std::path::PathBuf;
 
 /// One machine pool, every orchestrator.
 #[derive(Debug, Parser)]
-#[command(name = "plenum", version, about, subcommand_required = true, arg_required_else_help = true)]
-pub struct Arguments {
+#[command(
+    name = "plenum",
+    version,
+    about,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Arguments {
     #[command(flatten)]
-    pub global: GlobalArgs,
+    pub(crate) global: GlobalArgs,
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 /// A command.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     #[command(flatten)]
     Operate(OperateCommand),
     #[command(flatten)]
@@ -25,7 +31,7 @@ pub enum Command {
 
 /// Commands that run a part of Plenum.
 #[derive(Debug, Subcommand)]
-pub enum OperateCommand {
+pub(crate) enum OperateCommand {
     /// Bring up broker, agents and doors on this machine
     Up(UpArgs),
     /// Stop what `plenum up` runs, and every task it left running
@@ -47,73 +53,73 @@ pub enum OperateCommand {
 
 /// What all parts take.
 #[derive(Debug, Clone, Args)]
-pub struct PartArgs {
+pub(crate) struct PartArgs {
     /// Directory of all data [default: /var/lib/plenum as root, else ~/.plenum]
     #[arg(long, env = "PLENUM_DATA", value_name = "DIR")]
-    pub data: Option<PathBuf>,
+    pub(crate) data: Option<PathBuf>,
     /// Configuration file [default: config.toml in the data directory, if there is one]
     #[arg(long, env = "PLENUM_CONFIG", value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     /// Set one key of the configuration (may be repeated)
     #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
+    pub(crate) set: Vec<String>,
 }
 
 /// `plenum up`
 #[derive(Debug, Args)]
-pub struct UpArgs {
+pub(crate) struct UpArgs {
     #[command(flatten)]
-    pub part: PartArgs,
+    pub(crate) part: PartArgs,
     /// Agents on this machine, each with an equal share of it [default: one per core, at most 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=254))]
-    pub nodes: Option<u32>,
+    pub(crate) nodes: Option<u32>,
     /// Let every door listen on any free port
     #[arg(long)]
-    pub free_ports: bool,
+    pub(crate) free_ports: bool,
 }
 
 /// `plenum down`
 #[derive(Debug, Args)]
-pub struct DownArgs {
+pub(crate) struct DownArgs {
     #[command(flatten)]
-    pub part: PartArgs,
+    pub(crate) part: PartArgs,
 }
 
 /// `plenum broker`
 #[derive(Debug, Args)]
-pub struct BrokerArgs {
+pub(crate) struct BrokerArgs {
     #[command(flatten)]
-    pub part: PartArgs,
+    pub(crate) part: PartArgs,
     /// Where the API listens; loopback only
     #[arg(long, value_name = "ADDRESS:PORT")]
-    pub listen: Option<String>,
+    pub(crate) listen: Option<String>,
     /// The same on any address: anybody who reaches it can start processes on every node
     #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "listen")]
-    pub insecure_listen: Option<String>,
+    pub(crate) insecure_listen: Option<String>,
 }
 
 /// `plenum agent`
 #[derive(Debug, Args)]
-pub struct AgentArgs {
+pub(crate) struct AgentArgs {
     #[command(flatten)]
-    pub part: PartArgs,
+    pub(crate) part: PartArgs,
     /// Where the broker is (http://10.0.0.1:7717)
     #[arg(long, value_name = "URL")]
-    pub broker: Option<String>,
+    pub(crate) broker: Option<String>,
     /// The node's name [default: the host name]
     #[arg(long)]
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// The address on which ports of tasks are published [default: that of the route to the broker]
     #[arg(long)]
-    pub address: Option<String>,
+    pub(crate) address: Option<String>,
     /// Attributes for placement rules (may be repeated)
     #[arg(long = "attribute", value_name = "KEY=VALUE")]
-    pub attributes: Vec<String>,
+    pub(crate) attributes: Vec<String>,
 }
 
 /// Schedulers as processes, and the list of those that run.
 #[derive(Debug, Subcommand)]
-pub enum SchedulerCommand {
+pub(crate) enum SchedulerCommand {
     #[command(flatten)]
     Use(plenum_cli::SchedulerCommand),
     /// Run the Marathon scheduler with its door
@@ -122,20 +128,20 @@ pub enum SchedulerCommand {
 
 /// `plenum scheduler KIND`
 #[derive(Debug, Args)]
-pub struct SchedulerRunArgs {
+pub(crate) struct SchedulerRunArgs {
     #[command(flatten)]
-    pub part: PartArgs,
+    pub(crate) part: PartArgs,
     /// Where the broker is (http://10.0.0.1:7717)
     #[arg(long, value_name = "URL")]
-    pub broker: String,
+    pub(crate) broker: String,
     /// Where its door listens; loopback only
     #[arg(long, value_name = "ADDRESS:PORT")]
-    pub listen: Option<String>,
+    pub(crate) listen: Option<String>,
 }
 
 /// `plenum config`
 #[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
+pub(crate) enum ConfigCommand {
     /// Check the configuration and say what is wrong with it
     Check(PartArgs),
     /// Print the configuration with every key, as it would be used
@@ -144,7 +150,7 @@ pub enum ConfigCommand {
 
 /// `plenum store`
 #[derive(Debug, Subcommand)]
-pub enum StoreCommand {
+pub(crate) enum StoreCommand {
     /// Read all stored data and say what is damaged; nothing is changed
     Check(PartArgs),
 }

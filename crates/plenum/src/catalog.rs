@@ -10,39 +10,49 @@ use std::sync::Arc;
 
 /// Every scheduler that is linked in.
 #[must_use]
-pub fn schedulers() -> Vec<Box<dyn Scheduler>> {
+pub(crate) fn schedulers() -> Vec<Box<dyn Scheduler>> {
     vec![Box::new(scheduler_marathon::MarathonScheduler)]
 }
 
 /// The scheduler of this kind.
 #[must_use]
-pub fn scheduler(kind: &str) -> Option<Box<dyn Scheduler>> {
+pub(crate) fn scheduler(kind: &str) -> Option<Box<dyn Scheduler>> {
     schedulers().into_iter().find(|s| s.kind() == kind)
 }
 
 /// The defaults of the whole configuration, the sections of the schedulers included.
 #[must_use]
-pub fn defaults() -> Layers {
-    Layers::defaults(schedulers().iter().map(|s| (s.kind().to_owned(), s.default_config())))
+pub(crate) fn defaults() -> Layers {
+    Layers::defaults(
+        schedulers()
+            .iter()
+            .map(|s| (s.kind().to_owned(), s.default_config())),
+    )
 }
 
+/// The name in specs of the runtime without images.
+const PROCESS: &str = "process";
+
 /// Names of the runtimes that are linked in.
-pub const RUNTIMES: [&str; 2] = [runtime_docker::NAME, runtime_process::NAME];
+pub(crate) const RUNTIMES: [&str; 2] = [runtime_docker::NAME, PROCESS];
 
 /// Every runtime that is linked in and wanted (none named: all), kept apart from those of other agents by
 /// `owner`. One that does not answer now may answer later, and says so by itself; one that can never work here
 /// is left out and said in the log.
-pub async fn runtimes(agent_dir: &Path, owner: &str, wanted: &[String]) -> Vec<Arc<dyn Runtime>> {
+pub(crate) async fn runtimes(agent_dir: &Path, owner: &str, wanted: &[String]) -> Vec<Arc<dyn Runtime>> {
     let wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|w| w == name);
     let mut runtimes: Vec<Arc<dyn Runtime>> = Vec::new();
     if wanted(runtime_docker::NAME) {
         runtimes.push(Arc::new(DockerRuntime::new(owner, None)));
     }
-    if wanted(runtime_process::NAME) {
-        let settings = Settings { dir: agent_dir.join("processes"), cgroup: Path::new("plenum").join(owner) };
+    if wanted(PROCESS) {
+        let settings = Settings {
+            dir: agent_dir.join("processes"),
+            cgroup: Path::new("plenum").join(owner),
+        };
         match ProcessRuntime::open(settings).await {
             Ok(runtime) => runtimes.push(Arc::new(runtime)),
-            Err(e) => tracing::error!(runtime = runtime_process::NAME, error = %e, "left out"),
+            Err(e) => tracing::error!(runtime = PROCESS, error = %e, "left out"),
         }
     }
     runtimes

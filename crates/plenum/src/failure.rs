@@ -11,7 +11,7 @@ use std::fmt;
 
 /// Why a command failed, as a user reads it.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     code: Code,
     message: String,
     hint: Option<String>,
@@ -19,25 +19,36 @@ pub struct Failure {
 
 impl Failure {
     /// From an error with all its causes.
-    pub fn new(code: Code, error: &dyn Error) -> Self {
+    pub(crate) fn new(code: Code, error: &dyn Error) -> Self {
         let mut message = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
             message = format!("{message}: {cause}");
             source = cause.source();
         }
-        Self { code, message, hint: None }
+        Self {
+            code,
+            message,
+            hint: None,
+        }
     }
 
     /// From words.
-    pub fn say(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: None }
+    pub(crate) fn say(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// Adds what to try.
     #[must_use]
-    pub fn hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
     }
 }
 
@@ -80,9 +91,16 @@ impl From<LogError> for Failure {
         };
         let failure = Self::new(code, &e);
         match e {
-            LogError::Locked { .. } => failure.hint("plenum down      (stops it), or --data DIR for another pool"),
-            LogError::Damaged { .. } => failure.hint("plenum store check      (looks at all of it, changes nothing)"),
-            LogError::Full { .. } | LogError::Schema { .. } | LogError::Fenced { .. } | LogError::Io { .. } => failure,
+            LogError::Locked { .. } => {
+                failure.hint("plenum down      (stops it), or --data DIR for another pool")
+            }
+            LogError::Damaged { .. } => {
+                failure.hint("plenum store check      (looks at all of it, changes nothing)")
+            }
+            LogError::Full { .. }
+            | LogError::Schema { .. }
+            | LogError::Fenced { .. }
+            | LogError::Io { .. } => failure,
         }
     }
 }
@@ -91,8 +109,14 @@ impl From<SchedulerError> for Failure {
     fn from(e: SchedulerError) -> Self {
         match &e {
             SchedulerError::Config { .. } => Self::new(code::CONFIG, &e),
-            SchedulerError::Listen { address, source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
-                let port = address.rsplit(':').next().and_then(|p| p.parse().ok()).unwrap_or(0);
+            SchedulerError::Listen { address, source, .. }
+                if source.kind() == std::io::ErrorKind::AddrInUse =>
+            {
+                let port = address
+                    .rsplit(':')
+                    .next()
+                    .and_then(|p| p.parse().ok())
+                    .unwrap_or(0);
                 let holder = crate::listen::holder(port);
                 Self::say(code::PORT_TAKEN, format!("{e}: in use by {holder}"))
                     .hint("plenum up --free-ports      (or stop the other process, or set another port)")
@@ -112,11 +136,20 @@ impl From<crate::endpoints::WriteError> for Failure {
 impl From<plenum_agent::StartError> for Failure {
     fn from(e: plenum_agent::StartError) -> Self {
         match &e {
-            plenum_agent::StartError::Locked { .. } => {
-                Self::new(code::DATA_LOCKED, &e).hint("plenum down      (stops it), or --data DIR for another pool")
-            }
+            plenum_agent::StartError::Locked { .. } => Self::new(code::DATA_LOCKED, &e)
+                .hint("plenum down      (stops it), or --data DIR for another pool"),
             plenum_agent::StartError::DataDir { .. } => Self::new(code::CONFIG, &e),
             plenum_agent::StartError::Journal(_) => Self::new(code::DAMAGED, &e),
+        }
+    }
+}
+
+impl From<plenum_broker::StartError> for Failure {
+    fn from(e: plenum_broker::StartError) -> Self {
+        match e {
+            plenum_broker::StartError::Log(e) => e.into(),
+            plenum_broker::StartError::Restore(_) => Self::new(code::DAMAGED, &e),
+            plenum_broker::StartError::Thread(_) => Self::new(code::INTERNAL, &e),
         }
     }
 }

@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 
 /// A socket that could not be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum ListenError {
+pub(crate) enum ListenError {
     /// The address is none.
     #[error("`{key}`: `{given}` is no address; give it as 127.0.0.1:7717")]
     Address {
@@ -16,8 +16,10 @@ pub enum ListenError {
         given: String,
     },
     /// The address is reachable from outside, and the key is not the one for that.
-    #[error("`{key}`: {given} is not a loopback address; there are no users and no TLS yet, so only \
-             `insecure_listen` takes it")]
+    #[error(
+        "`{key}`: {given} is not a loopback address; there are no users and no TLS yet, so only \
+             `insecure_listen` takes it"
+    )]
     NotLoopback {
         /// The configuration key.
         key: &'static str,
@@ -44,7 +46,7 @@ pub enum ListenError {
 
 /// Whether an address may be reachable from outside this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
+pub(crate) enum Reach {
     /// Loopback only.
     Loopback,
     /// Any, asked for by a name that says it is insecure.
@@ -55,25 +57,36 @@ pub enum Reach {
 ///
 /// # Errors
 /// See [`ListenError`].
-pub async fn listen(key: &'static str, given: &str, reach: Reach) -> Result<TcpListener, ListenError> {
-    let address: SocketAddr =
-        given.parse().map_err(|_| ListenError::Address { key, given: given.to_owned() })?;
+pub(crate) async fn listen(key: &'static str, given: &str, reach: Reach) -> Result<TcpListener, ListenError> {
+    let address: SocketAddr = given.parse().map_err(|_| ListenError::Address {
+        key,
+        given: given.to_owned(),
+    })?;
     if reach == Reach::Loopback && !address.ip().is_loopback() {
         return Err(ListenError::NotLoopback { key, given: address });
     }
-    TcpListener::bind(address).await.map_err(|source| match source.kind() {
-        std::io::ErrorKind::AddrInUse => ListenError::Taken { address, holder: holder(address.port()) },
-        _ => ListenError::Io { address, source },
-    })
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| match source.kind() {
+            std::io::ErrorKind::AddrInUse => ListenError::Taken {
+                address,
+                holder: holder(address.port()),
+            },
+            _ => ListenError::Io { address, source },
+        })
 }
 
 /// Who listens on a TCP port, from the tables of the kernel.
 #[must_use]
-pub fn holder(port: u16) -> String {
+pub(crate) fn holder(port: u16) -> String {
     let inodes: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
         .filter_map(|table| std::fs::read_to_string(table).ok())
-        .flat_map(|text| text.lines().filter_map(|line| listening_inode(line, port)).collect::<Vec<_>>())
+        .flat_map(|text| {
+            text.lines()
+                .filter_map(|line| listening_inode(line, port))
+                .collect::<Vec<_>>()
+        })
         .collect();
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     processes
@@ -92,7 +105,10 @@ fn listening_inode(line: &str, port: u16) -> Option<String> {
 }
 
 fn owns(pid: u32, inodes: &[String]) -> bool {
-    let files = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let files = std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten()
+        .flatten();
     files
         .filter_map(|f| std::fs::read_link(f.path()).ok())
         .any(|target| inodes.iter().any(|inode| target == Path::new(inode)))
@@ -111,7 +127,10 @@ mod tests {
     async fn a_taken_port_names_its_holder() {
         let first = listen("k", "127.0.0.1:0", Reach::Loopback).await.unwrap();
         let address = first.local_addr().unwrap().to_string();
-        let text = listen("k", &address, Reach::Loopback).await.unwrap_err().to_string();
+        let text = listen("k", &address, Reach::Loopback)
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(text.contains(&format!("pid {}", std::process::id())), "{text}");
     }
 

@@ -34,7 +34,9 @@ fn main() -> ExitCode {
     let tree = <Arguments as clap::CommandFactory>::command;
     let user = match arguments.command {
         Command::Use(command) => command,
-        Command::Operate(OperateCommand::Scheduler(SchedulerCommand::Use(command))) => UserCommand::Scheduler(command),
+        Command::Operate(OperateCommand::Scheduler(SchedulerCommand::Use(command))) => {
+            UserCommand::Scheduler(command)
+        }
         Command::Operate(command) => {
             return match runtime.block_on(operate(command)) {
                 Ok(()) => ExitCode::SUCCESS,
@@ -56,7 +58,9 @@ async fn operate(command: OperateCommand) -> Result<(), Failure> {
         OperateCommand::Down(args) => command::down::run(&args).await,
         OperateCommand::Broker(args) => command::broker::run(&args).await,
         OperateCommand::Agent(args) => command::agent::run(&args).await,
-        OperateCommand::Scheduler(SchedulerCommand::Marathon(args)) => command::scheduler::run("marathon", &args).await,
+        OperateCommand::Scheduler(SchedulerCommand::Marathon(args)) => {
+            command::scheduler::run("marathon", &args).await
+        }
         // Carried out by the CLI, see `main`.
         OperateCommand::Scheduler(SchedulerCommand::Use(_)) => Ok(()),
         OperateCommand::Config(args) => command::config::run(&args),

@@ -13,27 +13,39 @@ use std::net::{ToSocketAddrs as _, UdpSocket};
 use std::path::Path;
 
 /// Dynamic host ports of an agent that has its machine to itself: below Linux' own ephemeral range.
-const PORTS: PortRange = PortRange { low: 20_000, high: 32_767 };
+const PORTS: PortRange = PortRange {
+    low: 20_000,
+    high: 32_767,
+};
 
 /// What this machine offers in all, for `plenum up` to share out.
 ///
 /// # Errors
 /// When the data directory cannot be made.
-pub fn machine(section: &AgentSection, dir: &Path) -> Result<Machine, Failure> {
+pub(crate) fn machine(section: &AgentSection, dir: &Path) -> Result<Machine, Failure> {
     make_dir(dir)?;
     let whole = AgentConfig {
         capacity: overrides(section),
         ..AgentConfig::new(node_name("machine")?, "127.0.0.1", PORTS, dir)
     };
-    let Amounts { cpu_millis, memory_bytes, disk_bytes, .. } = plenum_agent::capacity(&whole);
-    Ok(Machine { cpu_millis, memory_bytes, disk_bytes })
+    let Amounts {
+        cpu_millis,
+        memory_bytes,
+        disk_bytes,
+        ..
+    } = plenum_agent::capacity(&whole);
+    Ok(Machine {
+        cpu_millis,
+        memory_bytes,
+        disk_bytes,
+    })
 }
 
 /// One of several agents of this machine.
 ///
 /// # Errors
 /// When the data directory cannot be made.
-pub fn of_share(section: &AgentSection, share: &Share, dir: &Path) -> Result<AgentConfig, Failure> {
+pub(crate) fn of_share(section: &AgentSection, share: &Share, dir: &Path) -> Result<AgentConfig, Failure> {
     let data = layout::agent(dir, &share.name);
     make_dir(&data)?;
     let mut config = AgentConfig::new(node_name(&share.name)?, &share.address, share.ports, data);
@@ -52,26 +64,43 @@ pub fn of_share(section: &AgentSection, share: &Share, dir: &Path) -> Result<Age
 ///
 /// # Errors
 /// When its name or address cannot be found, or its data directory not be made.
-pub fn of_machine(section: &AgentSection, dir: &Path) -> Result<AgentConfig, Failure> {
+pub(crate) fn of_machine(section: &AgentSection, dir: &Path) -> Result<AgentConfig, Failure> {
     let name = match section.name.as_str() {
-        "" => nix::unistd::gethostname().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
+        "" => nix::unistd::gethostname()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default(),
         given => given.to_owned(),
     };
     let address = match section.address.as_str() {
         "" => route_to(&section.broker).ok_or_else(|| {
-            let message = format!("no route to the broker at `{}`, so this node's address is unknown", section.broker);
-            Failure::say(code::CONFIG, message).hint("--address ADDRESS      (where its tasks' ports are published)")
+            let message = format!(
+                "no route to the broker at `{}`, so this node's address is unknown",
+                section.broker
+            );
+            Failure::say(code::CONFIG, message)
+                .hint("--address ADDRESS      (where its tasks' ports are published)")
         })?,
         given => given.to_owned(),
     };
     let data = layout::agent(dir, &name);
     make_dir(&data)?;
     let ports = PortRange {
-        low: if section.port_low == 0 { PORTS.low } else { section.port_low },
-        high: if section.port_high == 0 { PORTS.high } else { section.port_high },
+        low: if section.port_low == 0 {
+            PORTS.low
+        } else {
+            section.port_low
+        },
+        high: if section.port_high == 0 {
+            PORTS.high
+        } else {
+            section.port_high
+        },
     };
     if ports.low > ports.high {
-        let message = format!("agent.port_low {} is above agent.port_high {}", ports.low, ports.high);
+        let message = format!(
+            "agent.port_low {} is above agent.port_high {}",
+            ports.low, ports.high
+        );
         return Err(Failure::say(code::CONFIG, message));
     }
     let mut config = AgentConfig::new(node_name(&name)?, address, ports, data);
@@ -107,7 +136,12 @@ fn system(section: &AgentSection) -> Amounts {
 fn make_dir(dir: &Path) -> Result<(), Failure> {
     use std::os::unix::fs::DirBuilderExt as _;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    made.map_err(|e| Failure::say(code::CONFIG, format!("cannot make data directory `{}`: {e}", dir.display())))
+    made.map_err(|e| {
+        Failure::say(
+            code::CONFIG,
+            format!("cannot make data directory `{}`: {e}", dir.display()),
+        )
+    })
 }
 
 /// The address from which this machine would talk to the broker. Nothing is sent: connecting a datagram socket

@@ -10,11 +10,11 @@ use tracing_subscriber::{EnvFilter, Layer as _};
 
 /// Flushes what is left when the process ends.
 #[must_use = "spans are lost unless this is shut down at the end"]
-pub struct Telemetry(Option<SdkTracerProvider>);
+pub(crate) struct Telemetry(Option<SdkTracerProvider>);
 
 impl Telemetry {
     /// Sends what has not been sent.
-    pub fn shutdown(self) {
+    pub(crate) fn shutdown(self) {
         if let Some(provider) = self.0
             && let Err(e) = provider.shutdown()
         {
@@ -27,13 +27,18 @@ impl Telemetry {
 ///
 /// # Errors
 /// `ConfigError::Value` for a filter, format or address that makes no sense.
-pub fn start(section: &TelemetrySection, name: &'static str) -> Result<Telemetry, ConfigError> {
-    let bad = |key: &str, why: String| ConfigError::Value { key: format!("telemetry.{key}"), why };
+pub(crate) fn start(section: &TelemetrySection, name: &'static str) -> Result<Telemetry, ConfigError> {
+    let bad = |key: &str, why: String| ConfigError::Value {
+        key: format!("telemetry.{key}"),
+        why,
+    };
     let filter = std::env::var("PLENUM_LOG").unwrap_or_else(|_| section.log.clone());
     let filter = EnvFilter::try_new(filter).map_err(|e| bad("log", e.to_string()))?;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match section.format.as_str() {
-        "text" => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
+        "text" => lines
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .boxed(),
         "json" => lines.json().boxed(),
         other => return Err(bad("format", format!("`{other}` is neither text nor json"))),
     };
@@ -41,7 +46,9 @@ pub fn start(section: &TelemetrySection, name: &'static str) -> Result<Telemetry
         "" => None,
         address => Some(exporter(address, name).map_err(|why| bad("otlp", why))?),
     };
-    let spans = provider.as_ref().map(|p| tracing_opentelemetry::layer().with_tracer(p.tracer(name)));
+    let spans = provider
+        .as_ref()
+        .map(|p| tracing_opentelemetry::layer().with_tracer(p.tracer(name)));
     tracing_subscriber::registry()
         .with(filter)
         .with(lines)
@@ -57,6 +64,11 @@ fn exporter(address: &str, name: &'static str) -> Result<SdkTracerProvider, Stri
         .with_endpoint(address)
         .build()
         .map_err(|e| e.to_string())?;
-    let resource = opentelemetry_sdk::Resource::builder().with_service_name(name).build();
-    Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
+    let resource = opentelemetry_sdk::Resource::builder()
+        .with_service_name(name)
+        .build();
+    Ok(SdkTracerProvider::builder()
+        .with_batch_exporter(exporter)
+        .with_resource(resource)
+        .build())
 }

@@ -11,7 +11,7 @@ use crate::{node_config, telemetry};
 ///
 /// # Errors
 /// Why it could not start.
-pub async fn run(args: &AgentArgs) -> Result<(), Failure> {
+pub(crate) async fn run(args: &AgentArgs) -> Result<(), Failure> {
     let (dir, mut layers) = settings(&args.part)?;
     let flags = [
         ("agent.broker", "--broker", args.broker.as_ref()),

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 ///
 /// # Errors
 /// Why it could not start.
-pub async fn run(args: &BrokerArgs) -> Result<(), Failure> {
+pub(crate) async fn run(args: &BrokerArgs) -> Result<(), Failure> {
     let (dir, mut layers) = settings(&args.part)?;
     if let Some(listen) = &args.listen {
         layers.set("broker.listen", listen, "--listen")?;
@@ -26,7 +26,11 @@ pub async fn run(args: &BrokerArgs) -> Result<(), Failure> {
     let doors = BTreeMap::from([("api".to_owned(), broker.url())]);
     endpoints::write(&dir, &doors, &BTreeMap::new())?;
     let kept = broker.tasks().await;
-    println!(" ok  broker    {}    data in {}, {kept} tasks kept from before", broker.url(), dir.display());
+    println!(
+        " ok  broker    {}    data in {}, {kept} tasks kept from before",
+        broker.url(),
+        dir.display()
+    );
     asked_to_end().await?;
     broker.stop().await;
     telemetry.shutdown();

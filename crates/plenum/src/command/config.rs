@@ -8,7 +8,7 @@ use crate::failure::Failure;
 ///
 /// # Errors
 /// What is wrong with the configuration.
-pub fn run(command: &ConfigCommand) -> Result<(), Failure> {
+pub(crate) fn run(command: &ConfigCommand) -> Result<(), Failure> {
     match command {
         ConfigCommand::Check(args) => {
             let (dir, layers) = settings(args)?;

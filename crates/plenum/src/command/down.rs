@@ -23,7 +23,7 @@ const GRACE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// What would not end.
-pub async fn run(args: &DownArgs) -> Result<(), Failure> {
+pub(crate) async fn run(args: &DownArgs) -> Result<(), Failure> {
     let (dir, _) = settings(&args.part)?;
     end_processes(&dir).await?;
     let mut stopped = 0;
@@ -37,14 +37,18 @@ pub async fn run(args: &DownArgs) -> Result<(), Failure> {
             }
         }
     }
-    println!("ok  {stopped} containers stopped; what users want is kept and starts again with the next `plenum up`");
+    println!(
+        "ok  {stopped} containers stopped; what users want is kept and starts again with the next `plenum up`"
+    );
     Ok(())
 }
 
 /// The lock files of the parts that may run on this directory.
 fn locks(dir: &Path) -> Vec<PathBuf> {
     let agents = layout::agents(dir).into_iter().map(|(_, path)| path.join("lock"));
-    std::iter::once(layout::broker(dir).join("lock")).chain(agents).collect()
+    std::iter::once(layout::broker(dir).join("lock"))
+        .chain(agents)
+        .collect()
 }
 
 /// The process that holds a lock file, if one does.
@@ -53,7 +57,12 @@ fn holder(lock: &Path) -> Option<i32> {
     match file.try_lock_shared() {
         Ok(()) => None,
         // `4711` from the broker, `agent node-1, pid 4711` from an agent.
-        Err(_) => std::fs::read_to_string(lock).ok()?.split_whitespace().last()?.parse().ok(),
+        Err(_) => std::fs::read_to_string(lock)
+            .ok()?
+            .split_whitespace()
+            .last()?
+            .parse()
+            .ok(),
     }
 }
 
@@ -62,15 +71,21 @@ async fn end_processes(dir: &Path) -> Result<(), Failure> {
     let mut asked = Vec::new();
     loop {
         let holders: Vec<i32> = locks(dir).iter().filter_map(|lock| holder(lock)).collect();
-        let Some(first) = holders.first() else { return Ok(()) };
+        let Some(first) = holders.first() else {
+            return Ok(());
+        };
         if tokio::time::Instant::now() > deadline {
-            return Err(Failure::say(code::DATA_LOCKED, format!("pid {first} does not end")));
+            return Err(Failure::say(
+                code::DATA_LOCKED,
+                format!("pid {first} does not end"),
+            ));
         }
         for pid in holders {
             if !asked.contains(&pid) {
                 let to = nix::unistd::Pid::from_raw(pid);
-                nix::sys::signal::kill(to, nix::sys::signal::Signal::SIGTERM)
-                    .map_err(|e| Failure::new(code::FORBIDDEN, &e).hint("run it as the user that started it"))?;
+                nix::sys::signal::kill(to, nix::sys::signal::Signal::SIGTERM).map_err(|e| {
+                    Failure::new(code::FORBIDDEN, &e).hint("run it as the user that started it")
+                })?;
                 asked.push(pid);
             }
         }
@@ -80,7 +95,10 @@ async fn end_processes(dir: &Path) -> Result<(), Failure> {
 
 /// Stops and removes every container of one runtime; how many ran.
 async fn clear(runtime: &Arc<dyn Runtime>) -> Result<usize, Failure> {
-    let found = runtime.recover().await.map_err(|e| Failure::new(code::UNAVAILABLE, &e))?;
+    let found = runtime
+        .recover()
+        .await
+        .map_err(|e| Failure::new(code::UNAVAILABLE, &e))?;
     let ends = join_all(found.iter().map(|f| end(runtime, f))).await;
     ends.into_iter().collect::<Result<Vec<()>, Failure>>()?;
     Ok(found.iter().filter(|f| f.state == FoundState::Running).count())
@@ -90,7 +108,10 @@ async fn end(runtime: &Arc<dyn Runtime>, found: &Found) -> Result<(), Failure> {
     let failed = |e: plenum_contract::runtime::RuntimeError| Failure::new(code::UNAVAILABLE, &e);
     if found.state == FoundState::Running {
         runtime.signal(&found.key, "SIGTERM").await.map_err(failed)?;
-        if tokio::time::timeout(GRACE, runtime.wait(&found.key)).await.is_err() {
+        if tokio::time::timeout(GRACE, runtime.wait(&found.key))
+            .await
+            .is_err()
+        {
             runtime.signal(&found.key, "SIGKILL").await.map_err(failed)?;
             runtime.wait(&found.key).await.map_err(failed)?;
         }

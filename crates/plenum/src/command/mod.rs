@@ -1,13 +1,13 @@
 //! The commands that run a part of Plenum, one file each, and what they share: the configuration, the end by a
 //! signal.
 
-pub mod agent;
-pub mod broker;
-pub mod config;
-pub mod down;
-pub mod scheduler;
-pub mod store;
-pub mod up;
+pub(crate) mod agent;
+pub(crate) mod broker;
+pub(crate) mod config;
+pub(crate) mod down;
+pub(crate) mod scheduler;
+pub(crate) mod store;
+pub(crate) mod up;
 
 use crate::args::PartArgs;
 use crate::catalog;
@@ -22,7 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 ///
 /// # Errors
 /// What is wrong with the configuration.
-pub fn settings(args: &PartArgs) -> Result<(PathBuf, Layers), Failure> {
+pub(crate) fn settings(args: &PartArgs) -> Result<(PathBuf, Layers), Failure> {
     let dir = args.data.clone().unwrap_or_else(layout::default_dir);
     let mut layers = catalog::defaults();
     match &args.config {
@@ -32,7 +32,10 @@ pub fn settings(args: &PartArgs) -> Result<(PathBuf, Layers), Failure> {
     layers.environment(std::env::vars())?;
     for pair in &args.set {
         let Some((key, value)) = pair.split_once('=') else {
-            return Err(Failure::say(code::CONFIG, format!("--set takes KEY=VALUE, not `{pair}`")));
+            return Err(Failure::say(
+                code::CONFIG,
+                format!("--set takes KEY=VALUE, not `{pair}`"),
+            ));
         };
         layers.set(key.trim(), value, "--set")?;
     }
@@ -43,7 +46,7 @@ pub fn settings(args: &PartArgs) -> Result<(PathBuf, Layers), Failure> {
 ///
 /// # Errors
 /// When the system does not let signals be caught.
-pub async fn asked_to_end() -> Result<(), Failure> {
+pub(crate) async fn asked_to_end() -> Result<(), Failure> {
     let failed = |e: std::io::Error| Failure::new(code::INTERNAL, &e);
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;

@@ -12,7 +12,7 @@ use crate::telemetry;
 ///
 /// # Errors
 /// Why it could not start.
-pub async fn run(kind: &str, args: &SchedulerRunArgs) -> Result<(), Failure> {
+pub(crate) async fn run(kind: &str, args: &SchedulerRunArgs) -> Result<(), Failure> {
     let (dir, mut layers) = settings(&args.part)?;
     if let Some(listen) = &args.listen {
         layers.set(&format!("{kind}.listen"), listen, "--listen")?;

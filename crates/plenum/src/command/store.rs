@@ -10,7 +10,7 @@ use plenum_model::code;
 ///
 /// # Errors
 /// `DAMAGED` when something does not read back; what stands in the way of looking.
-pub fn run(command: &StoreCommand) -> Result<(), Failure> {
+pub(crate) fn run(command: &StoreCommand) -> Result<(), Failure> {
     let StoreCommand::Check(args) = command;
     let (dir, _) = settings(args)?;
     let report = plenum_store::check(layout::broker(&dir))?;
@@ -18,5 +18,8 @@ pub fn run(command: &StoreCommand) -> Result<(), Failure> {
     if report.is_sound() {
         return Ok(());
     }
-    Err(Failure::say(code::DAMAGED, format!("stored data in {} does not read back", dir.display())))
+    Err(Failure::say(
+        code::DAMAGED,
+        format!("stored data in {} does not read back", dir.display()),
+    ))
 }

@@ -25,7 +25,7 @@ struct Pool {
 ///
 /// # Errors
 /// Why it could not start.
-pub async fn run(args: &UpArgs) -> Result<(), Failure> {
+pub(crate) async fn run(args: &UpArgs) -> Result<(), Failure> {
     let (dir, mut layers) = settings(&args.part)?;
     if let Some(nodes) = args.nodes {
         layers.set("up.nodes", &nodes.to_string(), "--nodes")?;
@@ -57,7 +57,11 @@ fn free_ports(layers: &mut Layers) -> Result<(), Failure> {
 impl Pool {
     async fn start(config: &Config, layers: &Layers, dir: &Path) -> Result<Self, Failure> {
         let broker = BrokerPart::start(&config.broker, dir).await?;
-        let mut pool = Self { broker, nodes: Vec::new(), schedulers: Vec::new() };
+        let mut pool = Self {
+            broker,
+            nodes: Vec::new(),
+            schedulers: Vec::new(),
+        };
         match pool.join(config, layers, dir).await {
             Ok(()) => Ok(pool),
             Err(e) => {
@@ -71,10 +75,12 @@ impl Pool {
         for share in shares(config, dir)? {
             let node = node_config::of_share(&config.agent, &share, dir)?;
             let dispatcher = self.broker.dispatcher();
-            self.nodes.push(NodePart::start(node, dir, &config.agent.runtimes, dispatcher).await?);
+            self.nodes
+                .push(NodePart::start(node, dir, &config.agent.runtimes, dispatcher).await?);
         }
         for kind in &config.up.schedulers {
-            self.schedulers.push(scheduler::linked(kind, layers, &self.broker).await?);
+            self.schedulers
+                .push(scheduler::linked(kind, layers, &self.broker).await?);
         }
         Ok(())
     }
@@ -94,13 +100,21 @@ impl Pool {
     /// Says where everything is.
     async fn announce(&self, dir: &Path) {
         let kept = self.broker.tasks().await;
-        println!(" ok  broker    {}    data in {}, {kept} tasks kept from before", self.broker.url(), dir.display());
+        println!(
+            " ok  broker    {}    data in {}, {kept} tasks kept from before",
+            self.broker.url(),
+            dir.display()
+        );
         let runtimes: BTreeSet<_> = self.nodes.iter().flat_map(NodePart::runtimes).collect();
         let runtimes: Vec<_> = runtimes.into_iter().collect();
-        let (cpu, memory) = self.nodes.iter().map(NodePart::facts).fold((0, 0), |(cpu, memory), facts| {
-            let a = facts.allocatable();
-            (cpu + a.cpu_millis, memory + a.memory_bytes)
-        });
+        let (cpu, memory) = self
+            .nodes
+            .iter()
+            .map(NodePart::facts)
+            .fold((0, 0), |(cpu, memory), facts| {
+                let a = facts.allocatable();
+                (cpu + a.cpu_millis, memory + a.memory_bytes)
+            });
         println!(
             " ok  agents    {} ready    {}.{} cpu  {} GiB    runtimes {}",
             self.nodes.len(),
@@ -109,7 +123,11 @@ impl Pool {
             memory >> 30,
             runtimes.join(", ")
         );
-        let doors: Vec<_> = self.doors().into_iter().map(|(name, url)| format!("{name} {url}")).collect();
+        let doors: Vec<_> = self
+            .doors()
+            .into_iter()
+            .map(|(name, url)| format!("{name} {url}"))
+            .collect();
         println!(" ok  doors     {}", doors.join("    "));
         let run = "plenum run --name hello -- sh -c 'while :; do date; sleep 1; done'";
         println!(" Next: {run}    |    plenum ps    |    plenum why hello");

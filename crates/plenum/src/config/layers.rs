@@ -11,7 +11,7 @@ const OF_THE_CLI: [&str; 4] = ["PLENUM_CONTEXT", "PLENUM_DATA", "PLENUM_CONFIG",
 
 /// A configuration that is not acceptable.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// The file cannot be read.
     #[error("cannot read configuration `{path}`")]
     Read {
@@ -62,14 +62,14 @@ pub enum ConfigError {
 
 /// A configuration while it is put together.
 #[derive(Debug, Clone)]
-pub struct Layers {
+pub(crate) struct Layers {
     tree: Table,
 }
 
 impl Layers {
     /// The defaults: Plenum's own and those of the schedulers, each a section of its own name.
     #[must_use]
-    pub fn defaults(schedulers: impl IntoIterator<Item = (String, serde_json::Value)>) -> Self {
+    pub(crate) fn defaults(schedulers: impl IntoIterator<Item = (String, serde_json::Value)>) -> Self {
         let mut tree = Table::try_from(Config::default()).expect("the defaults are plain tables and values");
         for (name, defaults) in schedulers {
             let section = Table::try_from(defaults).unwrap_or_default();
@@ -82,14 +82,21 @@ impl Layers {
     ///
     /// # Errors
     /// See [`ConfigError`].
-    pub fn file(&mut self, path: &Path, required: bool) -> Result<(), ConfigError> {
+    pub(crate) fn file(&mut self, path: &Path, required: bool) -> Result<(), ConfigError> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && !required => return Ok(()),
-            Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
+            Err(source) => {
+                return Err(ConfigError::Read {
+                    path: path.to_owned(),
+                    source,
+                });
+            }
         };
-        let given: Table =
-            text.parse().map_err(|source| ConfigError::Parse { path: path.to_owned(), source })?;
+        let given: Table = text.parse().map_err(|source| ConfigError::Parse {
+            path: path.to_owned(),
+            source,
+        })?;
         let known = leaves(&self.tree);
         overlay(&mut self.tree, given, "", &path.display().to_string(), &known)
     }
@@ -98,7 +105,10 @@ impl Layers {
     ///
     /// # Errors
     /// See [`ConfigError`].
-    pub fn environment(&mut self, vars: impl IntoIterator<Item = (String, String)>) -> Result<(), ConfigError> {
+    pub(crate) fn environment(
+        &mut self,
+        vars: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<(), ConfigError> {
         let known = leaves(&self.tree);
         for (name, value) in vars {
             if !name.starts_with(PREFIX) || OF_THE_CLI.contains(&name.as_str()) {
@@ -110,7 +120,11 @@ impl Layers {
                 None => {
                     let names: Vec<String> = known.iter().map(variable).collect();
                     let nearest = nearest(&name, &names);
-                    return Err(ConfigError::Unknown { origin: "environment".to_owned(), key: name, nearest });
+                    return Err(ConfigError::Unknown {
+                        origin: "environment".to_owned(),
+                        key: name,
+                        nearest,
+                    });
                 }
             }
         }
@@ -121,21 +135,14 @@ impl Layers {
     ///
     /// # Errors
     /// See [`ConfigError`].
-    pub fn set(&mut self, key: &str, text: &str, origin: &str) -> Result<(), ConfigError> {
+    pub(crate) fn set(&mut self, key: &str, text: &str, origin: &str) -> Result<(), ConfigError> {
         let known = leaves(&self.tree);
         let unknown = || ConfigError::Unknown {
             origin: origin.to_owned(),
             key: key.to_owned(),
             nearest: nearest(key, &known),
         };
-        let slot = key
-            .split('.')
-            .try_fold(None::<&mut Value>, |at, part| match at {
-                None => self.tree.get_mut(part).map(Some),
-                Some(value) => value.as_table_mut().and_then(|t| t.get_mut(part)).map(Some),
-            })
-            .flatten()
-            .ok_or_else(unknown)?;
+        let slot = find(&mut self.tree, key).ok_or_else(unknown)?;
         *slot = parse(slot, text).ok_or_else(|| ConfigError::Type {
             origin: origin.to_owned(),
             key: key.to_owned(),
@@ -149,9 +156,14 @@ impl Layers {
     ///
     /// # Errors
     /// `Value` when something is out of its range.
-    pub fn config(&self) -> Result<Config, ConfigError> {
+    pub(crate) fn config(&self) -> Result<Config, ConfigError> {
         let own = ["broker", "agent", "up", "telemetry"];
-        let table: Table = self.tree.clone().into_iter().filter(|(k, _)| own.contains(&k.as_str())).collect();
+        let table: Table = self
+            .tree
+            .clone()
+            .into_iter()
+            .filter(|(k, _)| own.contains(&k.as_str()))
+            .collect();
         table.try_into().map_err(|e: toml::de::Error| ConfigError::Value {
             key: "configuration".to_owned(),
             why: e.message().to_owned(),
@@ -160,14 +172,25 @@ impl Layers {
 
     /// The section of a scheduler.
     #[must_use]
-    pub fn section(&self, name: &str) -> serde_json::Value {
-        self.tree.get(name).and_then(|v| serde_json::to_value(v).ok()).unwrap_or_default()
+    pub(crate) fn section(&self, name: &str) -> serde_json::Value {
+        self.tree
+            .get(name)
+            .and_then(|v| serde_json::to_value(v).ok())
+            .unwrap_or_default()
     }
 
     /// The whole as TOML text.
     #[must_use]
-    pub fn to_toml(&self) -> String {
+    pub(crate) fn to_toml(&self) -> String {
         toml::to_string_pretty(&self.tree).expect("a table of plain values is TOML")
+    }
+}
+
+/// The value at a dotted key.
+fn find<'a>(tree: &'a mut Table, key: &str) -> Option<&'a mut Value> {
+    match key.split_once('.') {
+        None => tree.get_mut(key),
+        Some((first, rest)) => find(tree.get_mut(first)?.as_table_mut()?, rest),
     }
 }
 
@@ -180,18 +203,31 @@ fn overlay(
     known: &[String],
 ) -> Result<(), ConfigError> {
     for (name, value) in given {
-        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        let key = if prefix.is_empty() {
+            name.clone()
+        } else {
+            format!("{prefix}.{name}")
+        };
         match (base.get_mut(&name), value) {
             (None, _) => {
                 let nearest = nearest(&key, known);
-                return Err(ConfigError::Unknown { origin: origin.to_owned(), key, nearest });
+                return Err(ConfigError::Unknown {
+                    origin: origin.to_owned(),
+                    key,
+                    nearest,
+                });
             }
             (Some(Value::Table(free)), Value::Table(given)) if free.is_empty() => *free = given,
             (Some(Value::Table(inner)), Value::Table(given)) => overlay(inner, given, &key, origin, known)?,
             (Some(slot), value) if slot.same_type(&value) => *slot = value,
             (Some(slot), value) => {
                 let (expected, given) = (kind(slot), value.to_string());
-                return Err(ConfigError::Type { origin: origin.to_owned(), key, expected, given });
+                return Err(ConfigError::Type {
+                    origin: origin.to_owned(),
+                    key,
+                    expected,
+                    given,
+                });
             }
         }
     }
@@ -231,9 +267,13 @@ fn parse(like: &Value, text: &str) -> Option<Value> {
             Some(Value::Array(items.map(|s| Value::String(s.to_owned())).collect()))
         }
         Value::Table(_) => {
-            let pairs = text.split(',').filter(|s| !s.is_empty()).map(|s| s.split_once('='));
-            let table: Option<Table> =
-                pairs.map(|p| p.map(|(k, v)| (k.trim().to_owned(), Value::String(v.to_owned())))).collect();
+            let pairs = text
+                .split(',')
+                .filter(|s| !s.is_empty())
+                .map(|s| s.split_once('='));
+            let table: Option<Table> = pairs
+                .map(|p| p.map(|(k, v)| (k.trim().to_owned(), Value::String(v.to_owned()))))
+                .collect();
             table.map(Value::Table)
         }
         Value::Datetime(_) => None,
@@ -257,18 +297,25 @@ mod tests {
     use super::*;
 
     fn layers() -> Layers {
-        Layers::defaults([("marathon".to_owned(), serde_json::json!({"listen": "127.0.0.1:8080"}))])
+        Layers::defaults([(
+            "marathon".to_owned(),
+            serde_json::json!({"listen": "127.0.0.1:8080"}),
+        )])
     }
 
     #[test]
     fn a_later_layer_wins() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("c.toml");
-        std::fs::write(&path, "[broker]\nlisten = '127.0.0.1:1'\nlease_ms = 5\n[agent.attributes]\nrack = 'a'\n")
-            .unwrap();
+        std::fs::write(
+            &path,
+            "[broker]\nlisten = '127.0.0.1:1'\nlease_ms = 5\n[agent.attributes]\nrack = 'a'\n",
+        )
+        .unwrap();
         let mut l = layers();
         l.file(&path, true).unwrap();
-        l.environment([("PLENUM_BROKER_LISTEN".to_owned(), "127.0.0.1:2".to_owned())]).unwrap();
+        l.environment([("PLENUM_BROKER_LISTEN".to_owned(), "127.0.0.1:2".to_owned())])
+            .unwrap();
         l.set("marathon.listen", "127.0.0.1:3", "flag").unwrap();
         let c = l.config().unwrap();
         assert_eq!((c.broker.listen.as_str(), c.broker.lease_ms), ("127.0.0.1:2", 5));
@@ -282,7 +329,10 @@ mod tests {
         let path = dir.path().join("c.toml");
         std::fs::write(&path, "[broker]\nlisen = 'x'\n").unwrap();
         let text = layers().file(&path, true).unwrap_err().to_string();
-        assert!(text.contains("`broker.lisen`") && text.contains("`broker.listen`"), "{text}");
+        assert!(
+            text.contains("`broker.lisen`") && text.contains("`broker.listen`"),
+            "{text}"
+        );
         let vars = [("PLENUM_MARATHON_LISTN".to_owned(), "x".to_owned())];
         let text = layers().environment(vars).unwrap_err().to_string();
         assert!(text.contains("PLENUM_MARATHON_LISTEN"), "{text}");
@@ -291,7 +341,10 @@ mod tests {
     #[test]
     fn a_value_of_another_type_is_refused() {
         let mut l = layers();
-        assert!(matches!(l.set("broker.lease_ms", "soon", "flag"), Err(ConfigError::Type { .. })));
+        assert!(matches!(
+            l.set("broker.lease_ms", "soon", "flag"),
+            Err(ConfigError::Type { .. })
+        ));
         assert!(matches!(l.set("broker.lease_ms", "-1", "flag"), Ok(())));
         assert!(l.config().is_err(), "a negative lease is no lease");
     }

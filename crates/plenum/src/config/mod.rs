@@ -4,7 +4,7 @@
 
 mod layers;
 
-pub use layers::{ConfigError, Layers};
+pub(crate) use layers::{ConfigError, Layers};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -12,29 +12,29 @@ use std::collections::BTreeMap;
 /// Everything but the sections of the schedulers, which belong to the plugins.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub(crate) struct Config {
     /// The broker and its API.
-    pub broker: BrokerSection,
+    pub(crate) broker: BrokerSection,
     /// The agents.
-    pub agent: AgentSection,
+    pub(crate) agent: AgentSection,
     /// What `plenum up` brings up.
-    pub up: UpSection,
+    pub(crate) up: UpSection,
     /// Logs and traces.
-    pub telemetry: TelemetrySection,
+    pub(crate) telemetry: TelemetrySection,
 }
 
 /// `[broker]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct BrokerSection {
+pub(crate) struct BrokerSection {
     /// Where the API (HTTP and gRPC) listens; loopback only.
-    pub listen: String,
+    pub(crate) listen: String,
     /// The same on any address, without users or TLS; empty: not used.
-    pub insecure_listen: String,
+    pub(crate) insecure_listen: String,
     /// Milliseconds of silence after which a node counts as unreachable.
-    pub lease_ms: u64,
+    pub(crate) lease_ms: u64,
     /// Host names beside the listening address under which requests are answered.
-    pub allowed_hosts: Vec<String>,
+    pub(crate) allowed_hosts: Vec<String>,
 }
 
 impl Default for BrokerSection {
@@ -52,65 +52,72 @@ impl Default for BrokerSection {
 /// `[agent]`
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AgentSection {
+pub(crate) struct AgentSection {
     /// Where the broker is (`http://10.0.0.1:7717`).
-    pub broker: String,
+    pub(crate) broker: String,
     /// The node's name; empty: the host name.
-    pub name: String,
+    pub(crate) name: String,
     /// The address on which ports of tasks are published; empty: found by looking at the route to the broker.
-    pub address: String,
+    pub(crate) address: String,
     /// Thousandths of a core offered; 0: all there are.
-    pub cpu_millis: u64,
+    pub(crate) cpu_millis: u64,
     /// Bytes of memory offered; 0: all there is.
-    pub memory_bytes: u64,
+    pub(crate) memory_bytes: u64,
     /// Bytes of disk offered; 0: what is free where the data is.
-    pub disk_bytes: u64,
+    pub(crate) disk_bytes: u64,
     /// Tasks at most; 0: the agent's default.
-    pub slots: u64,
+    pub(crate) slots: u64,
     /// Thousandths of a core kept for the system.
-    pub system_cpu_millis: u64,
+    pub(crate) system_cpu_millis: u64,
     /// Bytes of memory kept for the system.
-    pub system_memory_bytes: u64,
+    pub(crate) system_memory_bytes: u64,
     /// Lowest dynamic host port; 0: the agent's default.
-    pub port_low: u16,
+    pub(crate) port_low: u16,
     /// Highest dynamic host port; 0: the agent's default.
-    pub port_high: u16,
+    pub(crate) port_high: u16,
     /// Attributes for placement rules, beside those the agent detects.
-    pub attributes: BTreeMap<String, String>,
+    pub(crate) attributes: BTreeMap<String, String>,
     /// Runtimes to use of those that are found; empty: all.
-    pub runtimes: Vec<String>,
+    pub(crate) runtimes: Vec<String>,
 }
 
 /// `[up]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct UpSection {
+pub(crate) struct UpSection {
     /// Agents on this machine; 0: one per core, at most three.
-    pub nodes: u32,
+    pub(crate) nodes: u32,
     /// Schedulers that are linked in; others may run as processes of their own.
-    pub schedulers: Vec<String>,
+    pub(crate) schedulers: Vec<String>,
 }
 
 impl Default for UpSection {
     fn default() -> Self {
-        Self { nodes: 0, schedulers: vec!["marathon".to_owned()] }
+        Self {
+            nodes: 0,
+            schedulers: vec!["marathon".to_owned()],
+        }
     }
 }
 
 /// `[telemetry]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TelemetrySection {
+pub(crate) struct TelemetrySection {
     /// What is logged, in the syntax of `RUST_LOG` (`info,plenum_broker=debug`).
-    pub log: String,
+    pub(crate) log: String,
     /// `text` or `json`.
-    pub format: String,
+    pub(crate) format: String,
     /// Where spans are sent by OTLP over gRPC (`http://127.0.0.1:4317`); empty: nowhere.
-    pub otlp: String,
+    pub(crate) otlp: String,
 }
 
 impl Default for TelemetrySection {
     fn default() -> Self {
-        Self { log: "warn".to_owned(), format: "text".to_owned(), otlp: String::new() }
+        Self {
+            log: "warn".to_owned(),
+            format: "text".to_owned(),
+            otlp: String::new(),
+        }
     }
 }

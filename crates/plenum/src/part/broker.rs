@@ -20,7 +20,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// A running broker.
-pub struct BrokerPart {
+pub(crate) struct BrokerPart {
     handle: BrokerHandle,
     state: Arc<dyn StateStore>,
     served: Served,
@@ -33,66 +33,80 @@ impl BrokerPart {
     ///
     /// # Errors
     /// The first that did not work, as users read it.
-    pub async fn start(section: &BrokerSection, dir: &Path) -> Result<Self, Failure> {
+    pub(crate) async fn start(section: &BrokerSection, dir: &Path) -> Result<Self, Failure> {
         let (listener, hosts) = open_door(section).await?;
-        let address = listener.local_addr().map_err(|e| Failure::new(plenum_model::code::INTERNAL, &e))?;
+        let address = listener
+            .local_addr()
+            .map_err(|e| Failure::new(plenum_model::code::INTERNAL, &e))?;
         let data = DataDir::open(layout::broker(dir))?;
         let log = data.ledger_log()?;
         let state: Arc<dyn StateStore> = data.state_store()?;
         let mut config = BrokerConfig::default();
         config.core.lease_ms = section.lease_ms;
-        let handle = plenum_broker::start(config, Box::new(log)).await?;
+        let handle = plenum_broker::start(config, Box::new(log))?;
         let stop = CancellationToken::new();
         let router = router(&handle, &state, hosts, stop.clone());
         // gRPC paths are exact and the API's own are too, so nothing is made equal here.
-        let options = ServeOptions { paths: PathRules::EXACT, ..ServeOptions::default() };
+        let options = ServeOptions {
+            paths: PathRules::EXACT,
+            ..ServeOptions::default()
+        };
         let served = serve_until(listener, router, options, stop);
-        Ok(Self { handle, state, served, address, _data: data })
+        Ok(Self {
+            handle,
+            state,
+            served,
+            address,
+            _data: data,
+        })
     }
 
     /// Where the API is.
     #[must_use]
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// The broker, for schedulers in this process.
     #[must_use]
-    pub fn broker(&self) -> Arc<dyn Broker> {
+    pub(crate) fn broker(&self) -> Arc<dyn Broker> {
         Arc::new(self.handle.clone())
     }
 
     /// The pool, for schedulers in this process.
     #[must_use]
-    pub fn pool(&self) -> Arc<dyn Pool> {
+    pub(crate) fn pool(&self) -> Arc<dyn Pool> {
         Arc::new(self.handle.clone())
     }
 
     /// The dispatcher, for agents in this process.
     #[must_use]
-    pub fn dispatcher(&self) -> Arc<dyn Dispatcher> {
+    pub(crate) fn dispatcher(&self) -> Arc<dyn Dispatcher> {
         Arc::new(self.handle.clone())
     }
 
     /// The streams, for schedulers in this process.
     #[must_use]
-    pub fn streams(&self) -> Arc<dyn Streams> {
+    pub(crate) fn streams(&self) -> Arc<dyn Streams> {
         Arc::new(self.handle.clone())
     }
 
     /// The whole state store; schedulers get their prefix of it.
     #[must_use]
-    pub fn state(&self) -> Arc<dyn StateStore> {
+    pub(crate) fn state(&self) -> Arc<dyn StateStore> {
         Arc::clone(&self.state)
     }
 
     /// Tasks that the log remembered and that have not ended.
-    pub async fn tasks(&self) -> usize {
-        self.handle.tasks(TaskFilter::default()).await.map_or(0, |page| page.tasks.len())
+    pub(crate) async fn tasks(&self) -> usize {
+        self.handle
+            .tasks(TaskFilter::default())
+            .await
+            .map_or(0, |page| page.tasks.len())
     }
 
     /// Stops listening, then the broker. Tasks run on.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.served.stop().await;
         self.handle.stop().await;
     }
@@ -102,9 +116,17 @@ impl BrokerPart {
 async fn open_door(section: &BrokerSection) -> Result<(tokio::net::TcpListener, Vec<String>), Failure> {
     let mut hosts = section.allowed_hosts.clone();
     if section.insecure_listen.is_empty() {
-        return Ok((listen("broker.listen", &section.listen, Reach::Loopback).await?, hosts));
+        return Ok((
+            listen("broker.listen", &section.listen, Reach::Loopback).await?,
+            hosts,
+        ));
     }
-    let listener = listen("broker.insecure_listen", &section.insecure_listen, Reach::Insecure).await?;
+    let listener = listen(
+        "broker.insecure_listen",
+        &section.insecure_listen,
+        Reach::Insecure,
+    )
+    .await?;
     if let Ok(address) = section.insecure_listen.parse::<SocketAddr>() {
         hosts.push(address.ip().to_string());
     }
@@ -119,8 +141,17 @@ fn router(
 ) -> axum::Router {
     let pool: Arc<dyn Pool> = Arc::new(handle.clone());
     let streams: Arc<dyn Streams> = Arc::new(handle.clone());
-    let config = GatewayConfig { hosts, stop, ..GatewayConfig::default() };
-    let api = plenum_gateway::router(&config, Arc::clone(&pool), Arc::clone(&streams), crate::metrics::of(handle));
+    let config = GatewayConfig {
+        hosts,
+        stop,
+        ..GatewayConfig::default()
+    };
+    let api = plenum_gateway::router(
+        &config,
+        Arc::clone(&pool),
+        Arc::clone(&streams),
+        crate::metrics::of(handle),
+    );
     let grpc = plenum_wire::routes(
         Arc::new(handle.clone()),
         pool,

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// A running agent.
-pub struct NodePart {
+pub(crate) struct NodePart {
     handle: AgentHandle,
 }
 
@@ -20,7 +20,7 @@ impl NodePart {
     ///
     /// # Errors
     /// The first that did not work, as users read it.
-    pub async fn start(
+    pub(crate) async fn start(
         config: AgentConfig,
         dir: &Path,
         runtimes: &[String],
@@ -34,18 +34,18 @@ impl NodePart {
 
     /// The runtimes that answer.
     #[must_use]
-    pub fn runtimes(&self) -> Vec<String> {
+    pub(crate) fn runtimes(&self) -> Vec<String> {
         self.handle.facts().runtimes.into_keys().collect()
     }
 
     /// What it says of its node.
     #[must_use]
-    pub fn facts(&self) -> plenum_model::node::NodeFacts {
+    pub(crate) fn facts(&self) -> plenum_model::node::NodeFacts {
         self.handle.facts()
     }
 
     /// Leaves the pool. Tasks run on.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.handle.stop().await;
     }
 }
@@ -54,7 +54,10 @@ impl NodePart {
 async fn runtimes_of(dir: &Path, name: &str, wanted: &[String]) -> Result<Vec<Arc<dyn Runtime>>, Failure> {
     if let Some(unknown) = wanted.iter().find(|w| !catalog::RUNTIMES.contains(&w.as_str())) {
         let known = catalog::RUNTIMES.join(", ");
-        return Err(Failure::say(code::CONFIG, format!("agent.runtimes: there is no `{unknown}`, there are {known}")));
+        return Err(Failure::say(
+            code::CONFIG,
+            format!("agent.runtimes: there is no `{unknown}`, there are {known}"),
+        ));
     }
     let agent_dir = layout::agent(dir, name);
     std::fs::create_dir_all(&agent_dir).map_err(|e| Failure::new(code::INTERNAL, &e))?;

@@ -12,7 +12,7 @@ use plenum_wire::{RemoteBroker, RemoteDispatcher, RemotePool, RemoteState, Remot
 use std::sync::Arc;
 
 /// A broker elsewhere. Connections are made when they are needed, and again when they break.
-pub struct Remote {
+pub(crate) struct Remote {
     channel: plenum_wire::Channel,
 }
 
@@ -21,7 +21,7 @@ impl Remote {
     ///
     /// # Errors
     /// When that is no URL.
-    pub fn new(url: &str) -> Result<Self, Failure> {
+    pub(crate) fn new(url: &str) -> Result<Self, Failure> {
         if url.is_empty() {
             let hint = "--broker http://ADDRESS:7717";
             return Err(Failure::say(code::CONFIG, "it is not said where the broker is").hint(hint));
@@ -31,24 +31,24 @@ impl Remote {
         Ok(Self { channel })
     }
 
-    pub fn broker(&self) -> Arc<dyn Broker> {
+    pub(crate) fn broker(&self) -> Arc<dyn Broker> {
         Arc::new(RemoteBroker::new(self.channel.clone()))
     }
 
-    pub fn pool(&self) -> Arc<dyn Pool> {
+    pub(crate) fn pool(&self) -> Arc<dyn Pool> {
         Arc::new(RemotePool::new(self.channel.clone()))
     }
 
-    pub fn dispatcher(&self) -> Arc<dyn Dispatcher> {
+    pub(crate) fn dispatcher(&self) -> Arc<dyn Dispatcher> {
         Arc::new(RemoteDispatcher::new(self.channel.clone()))
     }
 
-    pub fn streams(&self) -> Arc<dyn Streams> {
+    pub(crate) fn streams(&self) -> Arc<dyn Streams> {
         Arc::new(RemoteStreams::new(self.channel.clone()))
     }
 
     /// The part of the state store that is this scheduler's.
-    pub fn state(&self, scheduler: &SchedulerId) -> Arc<dyn StateStore> {
+    pub(crate) fn state(&self, scheduler: &SchedulerId) -> Arc<dyn StateStore> {
         Arc::new(RemoteState::new(self.channel.clone(), scheduler.clone()))
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// The first that did not work, as users read it.
-pub async fn linked(
+pub(crate) async fn linked(
     kind: &str,
     layers: &Layers,
     broker: &BrokerPart,
@@ -36,7 +36,7 @@ pub async fn linked(
 ///
 /// # Errors
 /// The first that did not work, as users read it.
-pub async fn remote(
+pub(crate) async fn remote(
     kind: &str,
     layers: &Layers,
     remote: &Remote,
