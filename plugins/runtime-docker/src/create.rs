@@ -3,6 +3,7 @@
 use crate::failure::{failed, of_create, refused, status, text};
 use crate::labels;
 use bollard::Docker;
+use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, PortBinding, PortMap};
 use bollard::query_parameters::{CreateContainerOptions, CreateImageOptions};
 use futures::TryStreamExt as _;
@@ -11,6 +12,9 @@ use plenum_model::claim::Protocol;
 use plenum_model::spec::{Caps, Image, Mount, MountSource, Network, Pull};
 use plenum_model::task::ExitReason;
 use std::collections::HashMap;
+
+/// The period of the quota of processor time: the kernel's default.
+const PERIOD_MICROS: i64 = 100_000;
 
 /// Makes the container of a plan; one that is there already is left as it is.
 pub(crate) async fn prepare(docker: &Docker, owner: &str, plan: &ContainerPlan) -> Result<(), RuntimeError> {
@@ -23,7 +27,7 @@ pub(crate) async fn prepare(docker: &Docker, owner: &str, plan: &ContainerPlan) 
         ..CreateContainerOptions::default()
     };
     match docker
-        .create_container(Some(options), body(owner, plan, image))
+        .create_container(Some(options), body(owner, plan, image)?)
         .await
     {
         Ok(_) => Ok(()),
@@ -63,22 +67,27 @@ async fn pull(docker: &Docker, reference: &str) -> Result<(), RuntimeError> {
     };
     tracing::info!(image = reference, "pulling");
     let pulled: Result<Vec<_>, _> = docker.create_image(Some(options), None, None).try_collect().await;
-    pulled.map(|_| ()).map_err(|e| {
-        refused(
-            ExitReason::Image,
-            format!("cannot pull {reference}: {}", text(&e)),
-        )
+    // Whatever the registry answers, or that none does, is the image's fault as far as the task goes: its
+    // orchestrator knows when to try again. Only a daemon that is away is not.
+    pulled.map(|_| ()).map_err(|e| match (&e, status(&e)) {
+        (Error::DockerStreamError { .. }, _) | (_, Some(..503 | 504..)) => {
+            let why = format!("No such image: {reference}: cannot be pulled: {}", text(&e));
+            refused(ExitReason::Image, why)
+        }
+        (_, Some(503) | None) => failed("pull the image", &e),
     })
 }
 
-fn body(owner: &str, plan: &ContainerPlan, image: &Image) -> ContainerCreateBody {
+fn body(owner: &str, plan: &ContainerPlan, image: &Image) -> Result<ContainerCreateBody, RuntimeError> {
     let mut all = plan.labels.clone().into_iter().collect::<HashMap<_, _>>();
     all.extend(labels::of(owner, &plan.key));
-    ContainerCreateBody {
+    Ok(ContainerCreateBody {
         hostname: plan.hostname.clone(),
         user: plan.user.clone(),
         tty: Some(plan.tty),
         open_stdin: Some(plan.stdin),
+        // Without a terminal the end of the input must reach the process; with one it is typed.
+        stdin_once: Some(plan.stdin && !plan.tty),
         env: Some(plan.env.iter().map(|(k, v)| format!("{k}={v}")).collect()),
         cmd: plan.args.clone(),
         entrypoint: plan.entrypoint.clone(),
@@ -87,20 +96,22 @@ fn body(owner: &str, plan: &ContainerPlan, image: &Image) -> ContainerCreateBody
         exposed_ports: Some(plan.ports.iter().flat_map(names).collect()),
         labels: Some(all),
         stop_signal: plan.stop_signal.clone(),
-        host_config: Some(host_config(plan)),
+        host_config: Some(host_config(plan)?),
         ..ContainerCreateBody::default()
-    }
+    })
 }
 
-fn host_config(plan: &ContainerPlan) -> HostConfig {
+fn host_config(plan: &ContainerPlan) -> Result<HostConfig, RuntimeError> {
     let (network, ports) = match plan.network {
         Network::Host => ("host", None),
         Network::Bridge => ("bridge", Some(bindings(&plan.ports))),
     };
     // The sandbox is at the same path inside, so that a path of it means the same on both sides.
-    let sandbox = plan.sandbox.display();
-    let mut binds = vec![format!("{sandbox}:{sandbox}")];
-    binds.extend(plan.mounts.iter().filter_map(bind));
+    let sandbox = plan.sandbox.display().to_string();
+    let mut binds = vec![bound(&sandbox, &sandbox, false)?];
+    for mount in &plan.mounts {
+        binds.extend(bind(mount)?);
+    }
     let logs = HashMap::from([
         ("max-size".to_owned(), plan.logs.max_bytes.max(1).to_string()),
         ("max-file".to_owned(), plan.logs.files.max(1).to_string()),
@@ -117,7 +128,7 @@ fn host_config(plan: &ContainerPlan) -> HostConfig {
         privileged: Some(plan.privileged),
         ..HostConfig::default()
     };
-    with_caps(config, &plan.caps)
+    Ok(with_caps(config, &plan.caps))
 }
 
 fn with_caps(config: HostConfig, caps: &Caps) -> HostConfig {
@@ -128,7 +139,12 @@ fn with_caps(config: HostConfig, caps: &Caps) -> HostConfig {
         cpu_shares: caps
             .cpu_weight_millis
             .map(|m| signed((m.saturating_mul(1024) / 1000).max(2))),
-        nano_cpus: caps.cpu_limit_millis.map(|m| signed(m.saturating_mul(1_000_000))),
+        // Not `NanoCpus`: the daemon refuses more of those than the machine has cores. The kernel takes no
+        // less than a millisecond.
+        cpu_period: caps.cpu_limit_millis.map(|_| PERIOD_MICROS),
+        cpu_quota: caps
+            .cpu_limit_millis
+            .map(|m| signed(m).saturating_mul(PERIOD_MICROS / 1000).max(1000)),
         memory,
         // Equal to the memory: no swap, so that the limit is the limit.
         memory_swap: memory,
@@ -166,14 +182,32 @@ fn bindings(ports: &[PublishedPort]) -> PortMap {
     map
 }
 
-fn bind(mount: &Mount) -> Option<String> {
+fn bind(mount: &Mount) -> Result<Option<String>, RuntimeError> {
     let source = match &mount.source {
-        MountSource::Host(path) => path,
+        MountSource::Host(path) if path.starts_with('/') => path,
+        // The daemon would take it for the name of a volume.
+        MountSource::Host(path) => {
+            let why = format!(
+                "mount of {path} at {}: a path of the node is absolute",
+                mount.target
+            );
+            return Err(refused(ExitReason::Setup, why));
+        }
         MountSource::Volume(name) => name,
-        MountSource::Tmpfs(_) => return None,
+        MountSource::Tmpfs(_) => return Ok(None),
     };
-    let mode = if mount.read_only { "ro" } else { "rw" };
-    Some(format!("{source}:{}:{mode}", mount.target))
+    bound(source, &mount.target, mount.read_only).map(Some)
+}
+
+fn bound(source: &str, target: &str, read_only: bool) -> Result<String, RuntimeError> {
+    if source.contains(':') || target.contains(':') {
+        let why = format!("mount of {source} at {target}: the daemon takes no colon in a path");
+        return Err(refused(ExitReason::Setup, why));
+    }
+    Ok(format!(
+        "{source}:{target}:{}",
+        if read_only { "ro" } else { "rw" }
+    ))
 }
 
 fn tmpfs(mount: &Mount) -> Option<(String, String)> {
@@ -187,4 +221,100 @@ fn tmpfs(mount: &Mount) -> Option<(String, String)> {
     }];
     options.extend(size.map(|bytes| format!("size={bytes}")));
     Some((mount.target.clone(), options.join(",")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plenum_contract::runtime::ContainerKey;
+    use plenum_model::ids::{Incarnation, TaskId};
+    use plenum_model::spec::LogLimits;
+
+    fn plan() -> ContainerPlan {
+        let key = ContainerKey {
+            task: TaskId([1; 16]),
+            container: "main".into(),
+            incarnation: Incarnation(0),
+        };
+        ContainerPlan {
+            key,
+            image: None,
+            entrypoint: None,
+            args: None,
+            env: vec![],
+            workdir: None,
+            user: None,
+            hostname: None,
+            tty: false,
+            stdin: false,
+            caps: Caps::default(),
+            mounts: vec![],
+            network: Network::Bridge,
+            ports: vec![],
+            stop_signal: None,
+            logs: LogLimits::default(),
+            privileged: false,
+            labels: [].into(),
+            sandbox: "/s".into(),
+        }
+    }
+
+    #[test]
+    fn caps_are_hard_and_swap_adds_nothing() {
+        let mut p = plan();
+        p.caps = Caps {
+            cpu_weight_millis: Some(1),
+            cpu_limit_millis: Some(2500),
+            memory_limit_bytes: Some(64 << 20),
+            pids: Some(9),
+        };
+        let host = host_config(&p).unwrap();
+        assert_eq!((host.memory, host.memory_swap), (Some(64 << 20), Some(64 << 20)));
+        assert_eq!((host.cpu_quota, host.cpu_period), (Some(250_000), Some(100_000)));
+        assert_eq!((host.cpu_shares, host.pids_limit), (Some(2), Some(9)));
+        let none = host_config(&plan()).unwrap();
+        assert_eq!((none.memory, none.cpu_quota, none.cpu_shares), (None, None, None));
+    }
+
+    #[test]
+    fn ports_are_bound_on_the_nodes_address_in_a_bridge_only() {
+        let mut p = plan();
+        let port = PublishedPort {
+            address: "127.77.0.1".into(),
+            host: 31000,
+            container: 80,
+            protocol: Protocol::Both,
+        };
+        let second = PublishedPort {
+            host: 31001,
+            protocol: Protocol::Tcp,
+            ..port.clone()
+        };
+        p.ports = vec![port, second];
+        let ports = host_config(&p).unwrap().port_bindings.unwrap();
+        let tcp = ports["80/tcp"].as_ref().unwrap();
+        assert_eq!(tcp.len(), 2, "one port inside may be published twice");
+        assert_eq!(tcp[0].host_ip.as_deref(), Some("127.77.0.1"));
+        assert_eq!(ports["80/udp"].as_ref().unwrap().len(), 1);
+        p.network = Network::Host;
+        let host = host_config(&p).unwrap();
+        assert_eq!(
+            (host.port_bindings, host.network_mode.as_deref()),
+            (None, Some("host"))
+        );
+    }
+
+    #[test]
+    fn mounts_that_the_daemon_would_take_for_something_else_are_refused_by_name() {
+        for (path, words) in [("data", "is absolute"), ("/a:b", "no colon")] {
+            let mut p = plan();
+            p.mounts.push(Mount {
+                target: "/x".into(),
+                source: MountSource::Host(path.into()),
+                read_only: false,
+            });
+            let error = host_config(&p).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+    }
 }

@@ -18,8 +18,23 @@ pub(crate) fn status(e: &Error) -> Option<u16> {
 pub(crate) fn text(e: &Error) -> String {
     match e {
         Error::DockerResponseServerError { message, .. } => message.clone(),
-        other => other.to_string(),
+        Error::DockerStreamError { error } => error.clone(),
+        other => with_causes(other),
     }
+}
+
+fn with_causes(e: &Error) -> String {
+    let mut text = e.to_string();
+    let mut next = std::error::Error::source(e);
+    while let Some(cause) = next {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        next = cause.source();
+    }
+    text
 }
 
 /// Trying again may help.
@@ -41,9 +56,10 @@ pub(crate) fn refused(reason: ExitReason, why: impl Into<String>) -> RuntimeErro
 
 /// A container that could not be created.
 pub(crate) fn of_create(e: &Error) -> RuntimeError {
-    match status(e) {
-        Some(404) => refused(ExitReason::Image, text(e)),
-        Some(400) => refused(ExitReason::Setup, text(e)),
+    match (status(e), reason(&text(e))) {
+        (Some(_), Some(reason)) => refused(reason, text(e)),
+        (Some(404), None) => refused(ExitReason::Image, text(e)),
+        (Some(400), None) => refused(ExitReason::Setup, text(e)),
         _ => failed("create", e),
     }
 }
@@ -54,53 +70,82 @@ pub(crate) fn of_start(e: &Error) -> RuntimeError {
         return failed("start", e);
     };
     let why = text(e);
-    match reason_of_start(&why) {
+    match reason(&why) {
         Some(reason) => refused(reason, why),
-        None if status < 500 => refused(ExitReason::Setup, why),
+        None if status < 500 && status != 409 => refused(ExitReason::Setup, why),
         None => failed("start", e),
     }
 }
 
-fn reason_of_start(why: &str) -> Option<ExitReason> {
+/// Why a container can never be as asked, by the daemon's words whatever status it gives them; none: it may
+/// work later.
+fn reason(why: &str) -> Option<ExitReason> {
     let has = |parts: &[&str]| parts.iter().any(|p| why.contains(p));
-    if has(&["port is already allocated", "address already in use"]) {
-        return Some(ExitReason::Port);
+    if has(&["No such image", "invalid reference format"]) {
+        Some(ExitReason::Image)
+    } else if has(&["port is already allocated", "address already in use"]) {
+        Some(ExitReason::Port)
+    } else if has(&["No command specified", "executable file not found"]) || why.contains("exec: \"") {
+        Some(ExitReason::Command)
+    } else {
+        has(SETUP).then_some(ExitReason::Setup)
     }
-    if has(&["exec: ", "executable file not found"]) {
-        return Some(ExitReason::Command);
-    }
-    has(&[
-        "unable to find user",
-        "error mounting",
-        "invalid mount",
-        "not a directory",
-    ])
-    .then_some(ExitReason::Setup)
 }
+
+const SETUP: &[&str] = &[
+    "OCI runtime create failed",
+    "error while creating mount source path",
+    "error mounting",
+    "invalid mount",
+    "unable to find user",
+    "unable to find group",
+    "no matching entries",
+    "Cannot mkdir",
+    "not a directory",
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use plenum_contract::error::{Class, Classified as _};
 
+    /// Word for word from 20.10 and 28.
     #[test]
     fn the_daemons_texts_give_the_cause() {
+        const OCI: &str = "failed to create shim task: OCI runtime create failed: runc create failed: unable to start \
+             container process: ";
         let table = [
-            (
-                "driver failed programming external connectivity: Bind for 127.0.0.1:80 failed: port is already allocated",
-                Some(ExitReason::Port),
-            ),
-            (
-                "OCI runtime create failed: exec: \"/x\": stat /x: no such file or directory: unknown",
-                Some(ExitReason::Command),
-            ),
-            (
-                "linux spec user: unable to find user bad: no matching entries in passwd file",
-                Some(ExitReason::Setup),
-            ),
-            ("containerd is gone", None),
+            (404, "No such image: nope:latest".to_owned(), Some(ExitReason::Image)),
+            (400, format!("{OCI}exec: \"nope\": executable file not found in $PATH: unknown"), Some(ExitReason::Command)),
+            (500, format!("{OCI}exec: \"/x\": stat /x: no such file or directory: unknown"), Some(ExitReason::Command)),
+            (400, format!("{OCI}exec: \"/etc/passwd\": permission denied: unknown"), Some(ExitReason::Command)),
+            (500, format!("{OCI}error during container init: error mounting \"/x\""), Some(ExitReason::Setup)),
+            (400, "No command specified".to_owned(), Some(ExitReason::Command)),
+            (500, "driver failed programming external connectivity on endpoint x: Bind for 127.0.0.1:80 failed: \
+                   port is already allocated".to_owned(), Some(ExitReason::Port)),
+            (500, "driver failed programming external connectivity on endpoint x: Error starting userland proxy: \
+                   listen tcp4 127.0.0.1:80: bind: address already in use".to_owned(), Some(ExitReason::Port)),
+            (500, "error while creating mount source path '/proc/x/y': mkdir /proc/x: no such file or directory".to_owned(),
+                Some(ExitReason::Setup)),
+            (400, "unable to find user nobodyx: no matching entries in passwd file".to_owned(), Some(ExitReason::Setup)),
+            (400, "Minimum memory limit allowed is 6MB".to_owned(), Some(ExitReason::Setup)),
+            (500, "context deadline exceeded".to_owned(), None),
+            (503, "daemon is shutting down".to_owned(), None),
         ];
-        for (why, reason) in table {
-            assert_eq!(reason_of_start(why), reason, "{why}");
+        for (status_code, message, reason) in table {
+            let e = Error::DockerResponseServerError {
+                status_code,
+                message: message.clone(),
+            };
+            for error in [of_start(&e), of_create(&e)] {
+                match (error, reason) {
+                    (RuntimeError::Refused { reason, why }, Some(wanted)) => {
+                        assert_eq!((reason, why), (wanted, message.clone()));
+                    }
+                    (e @ RuntimeError::Failed { .. }, None) => assert_eq!(e.class(), Class::Retry),
+                    (other, _) => panic!("{message}: {other:?}"),
+                }
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 use crate::failure::{status, text};
 use crate::{DockerRuntime, NAME, end};
 use async_trait::async_trait;
+use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::exec::{CreateExecOptions, ResizeExecOptions, StartExecOptions, StartExecResults};
@@ -19,8 +20,16 @@ use plenum_contract::streams::{
     ExecRequest, LogLine, LogQuery, LogSource, Output, Stats, StreamError, StreamInput, StreamOutput,
     WindowSize,
 };
+use std::collections::VecDeque;
 use std::pin::Pin;
+use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+
+/// Between two looks for an exit code.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// So many looks: what the daemon does not know after a second it does not learn.
+const LOOKS: u32 = 50;
 
 type Sink = Pin<Box<dyn AsyncWrite + Send>>;
 
@@ -29,27 +38,24 @@ impl RuntimeIo for DockerRuntime {
     async fn logs(&self, key: &ContainerKey, query: LogQuery) -> Result<StreamOutput, StreamError> {
         let docker = self.docker().await.map_err(unavailable)?.clone();
         self.inspect(key).await.map_err(unavailable)?;
-        let since = query.since.unwrap_or(0);
-        let options = LogsOptions {
-            follow: query.follow,
-            stdout: query.stdout,
-            stderr: query.stderr,
-            // Whole seconds here; the rest is cut below.
-            since: i32::try_from(since / 1000).unwrap_or(i32::MAX),
-            timestamps: true,
-            tail: query.tail.map_or_else(|| "all".to_owned(), |n| n.to_string()),
-            ..LogsOptions::default()
-        };
-        let lines = docker
-            .logs(&self.name_of(key), Some(options))
-            .map(|item| item.map(line));
-        let wanted = move |item: &Result<LogLine, Error>| {
-            ready(item.as_ref().map_or(true, |l| l.at_nanos / 1_000_000 >= since))
-        };
-        Ok(lines
-            .filter(wanted)
-            .map(|item| item.map(Output::Log).map_err(|e| broken(&e)))
-            .boxed())
+        let name = self.name_of(key);
+        let since = query.since.unwrap_or(0).saturating_mul(1_000_000);
+        match query.tail {
+            // The daemon counts the lines of both streams before it leaves one out.
+            Some(tail) if query.stdout != query.stderr => {
+                let (last, newest) = last_lines(&docker, &name, &query, since, tail).await?;
+                let last = stream::iter(last.into_iter().map(|l| Ok(Output::Log(l))));
+                if !query.follow {
+                    return Ok(last.boxed());
+                }
+                let after = newest.map_or(since, |n| n + 1);
+                let rest = lines(&docker, &name, &LogQuery { tail: None, ..query }, after);
+                Ok(last.chain(rest.map(|item| item.map(Output::Log))).boxed())
+            }
+            _ => Ok(lines(&docker, &name, &query, since)
+                .map(|item| item.map(Output::Log))
+                .boxed()),
+        }
     }
 
     async fn exec(
@@ -100,12 +106,7 @@ impl RuntimeIo for DockerRuntime {
             }
         };
         let first = stream::iter(tty.map(StreamInput::Resize));
-        let code = async move {
-            let exec = docker.inspect_exec(&created.id).await.map_err(|e| broken(&e))?;
-            Ok(Output::Exit {
-                code: exec.exit_code.and_then(|c| i32::try_from(c).ok()).unwrap_or(-1),
-            })
-        };
+        let code = async move { code_of_exec(&docker, &created.id).await };
         Ok(both(output, sink, first.chain(input).boxed(), resize, code))
     }
 
@@ -116,9 +117,15 @@ impl RuntimeIo for DockerRuntime {
     ) -> Result<StreamOutput, StreamError> {
         let docker = self.docker().await.map_err(unavailable)?.clone();
         let name = self.name_of(key);
+        let inspected = self.inspect(key).await.map_err(unavailable)?;
+        if end::state(&inspected) == end::State::Ended {
+            return Err(StreamError::State {
+                why: "the container is not running".to_owned(),
+            });
+        }
         let options = AttachContainerOptions {
             stream: true,
-            stdin: true,
+            stdin: inspected.config.and_then(|c| c.open_stdin) == Some(true),
             stdout: true,
             stderr: true,
             ..AttachContainerOptions::default()
@@ -138,15 +145,7 @@ impl RuntimeIo for DockerRuntime {
                 let _ = docker.resize_container_tty(&name, options).await;
             }
         };
-        let code = async move {
-            let inspected = docker
-                .inspect_container(&name, None)
-                .await
-                .map_err(|e| broken(&e))?;
-            Ok(Output::Exit {
-                code: end::exit(&inspected).code.unwrap_or(-1),
-            })
-        };
+        let code = async move { code_of_container(&docker, &name).await };
         Ok(both(attached.output, attached.input, input, resize, code))
     }
 
@@ -192,6 +191,93 @@ impl RuntimeIo for DockerRuntime {
             pids: read.pids_stats.and_then(|p| p.current).unwrap_or(0),
             at_nanos: nanos(Timestamp::now()),
         })
+    }
+}
+
+/// The lines of a log that were written at or after `since`, in Unix nanoseconds.
+fn lines(
+    docker: &Docker,
+    name: &str,
+    query: &LogQuery,
+    since: u64,
+) -> BoxStream<'static, Result<LogLine, StreamError>> {
+    let options = LogsOptions {
+        follow: query.follow,
+        stdout: query.stdout,
+        stderr: query.stderr,
+        // Whole seconds here; the rest is cut below.
+        since: i32::try_from(since / 1_000_000_000).unwrap_or(i32::MAX),
+        timestamps: true,
+        tail: query.tail.map_or_else(|| "all".to_owned(), |n| n.to_string()),
+        ..LogsOptions::default()
+    };
+    let lines = docker
+        .logs(name, Some(options))
+        .map(|item| item.map(line).map_err(|e| broken(&e)));
+    lines
+        .filter(move |item| ready(item.as_ref().map_or(true, |l| l.at_nanos >= since)))
+        .boxed()
+}
+
+/// The last `tail` lines that are there, and when the newest of them was written.
+async fn last_lines(
+    docker: &Docker,
+    name: &str,
+    query: &LogQuery,
+    since: u64,
+    tail: u64,
+) -> Result<(VecDeque<LogLine>, Option<u64>), StreamError> {
+    let all = LogQuery {
+        follow: false,
+        tail: None,
+        ..query.clone()
+    };
+    let mut lines = lines(docker, name, &all, since);
+    let (mut last, mut newest) = (VecDeque::new(), None);
+    while let Some(line) = lines.next().await.transpose()? {
+        newest = newest.max(Some(line.at_nanos));
+        last.push_back(line);
+        if last.len() as u64 > tail {
+            last.pop_front();
+        }
+    }
+    Ok((last, newest))
+}
+
+/// The exit code of an exec whose output has ended: the daemon may learn of it a little later.
+async fn code_of_exec(docker: &Docker, id: &str) -> Result<Output, StreamError> {
+    for _ in 0..LOOKS {
+        let exec = docker.inspect_exec(id).await.map_err(|e| broken(&e))?;
+        if exec.running != Some(true) {
+            let code = exec.exit_code.and_then(|c| i32::try_from(c).ok());
+            return code.map(|code| Output::Exit { code }).ok_or_else(no_code);
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    Err(no_code())
+}
+
+/// The exit code of a container whose attached output has ended.
+async fn code_of_container(docker: &Docker, name: &str) -> Result<Output, StreamError> {
+    for _ in 0..LOOKS {
+        let inspected = docker
+            .inspect_container(name, None)
+            .await
+            .map_err(|e| broken(&e))?;
+        if end::state(&inspected) == end::State::Ended {
+            return end::exit(&inspected)
+                .code
+                .map(|code| Output::Exit { code })
+                .ok_or_else(no_code);
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    Err(no_code())
+}
+
+fn no_code() -> StreamError {
+    StreamError::Unavailable {
+        why: format!("runtime {NAME}: the stream ended and the process did not"),
     }
 }
 

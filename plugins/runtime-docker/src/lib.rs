@@ -17,10 +17,10 @@ use bollard::query_parameters::{
     InspectContainerOptions, KillContainerOptions, ListContainersOptions, RemoveContainerOptions,
     StartContainerOptions,
 };
-use failure::{failed, status};
+use failure::{failed, refused, status};
 use plenum_contract::runtime::{ContainerKey, ContainerPlan, Found, FoundState, Runtime, RuntimeError};
 use plenum_model::node::{RuntimeFacts, capability};
-use plenum_model::task::Exit;
+use plenum_model::task::{Exit, ExitReason};
 use std::collections::HashMap;
 use tokio::sync::OnceCell;
 
@@ -98,11 +98,16 @@ impl Runtime for DockerRuntime {
             .info()
             .await
             .map_err(|e| failed("ask for its capabilities", &e))?;
+        // A daemon may be told to have no bridge although it could.
+        let bridge = docker.inspect_network("bridge", None).await.is_ok();
         let flags = [
             (capability::MEMORY_LIMIT, info.memory_limit.unwrap_or(false)),
             (capability::CPU_LIMIT, info.cpu_cfs_quota.unwrap_or(false)),
             (capability::PIDS_LIMIT, info.pids_limit.unwrap_or(false)),
-            (capability::BRIDGE, info.ipv4_forwarding.unwrap_or(false)),
+            (
+                capability::BRIDGE,
+                bridge && info.ipv4_forwarding.unwrap_or(false),
+            ),
             (capability::PID_NAMESPACE, true),
             (capability::USER, true),
             (capability::IMAGES, true),
@@ -156,6 +161,7 @@ impl Runtime for DockerRuntime {
                 // Not running any more, or not yet.
                 Some(409) => Ok(()),
                 Some(404) => Err(RuntimeError::NotFound { key: key.clone() }),
+                Some(400) => Err(refused(ExitReason::Setup, failure::text(&e))),
                 _ => Err(failed("signal", &e)),
             },
         }
