@@ -57,3 +57,10 @@ pub fn router(
         .layer(from_fn_with_state(limits, limits::bound))
         .with_state(app)
 }
+
+/// The routes, answered only for requests whose `Host` is this machine (`localhost`, a loopback address) or one of
+/// `hosts`, and whose `Origin`, if they have one, is one of `hosts`; others get 403. [`router`] is guarded already: this
+/// is for what else is served on its port.
+pub fn guarded<S: Clone + Send + Sync + 'static>(routes: Router<S>, hosts: &[String]) -> Router<S> {
+    routes.layer(from_fn_with_state(guard::Hosts::new(hosts), guard::check_host))
+}

@@ -302,13 +302,14 @@ async fn exec(upgrade: WebSocketUpgrade) -> Response {
         let mut send = vec![Frame::Stderr(
             format!("{:?} {:?}\n", start.argv, start.env).into(),
         )];
-        while start.stdin {
+        let mut open = start.stdin;
+        while open {
             let Some(Ok(Message::Binary(bytes))) = socket.next().await else {
                 return;
             };
             match Frame::decode(&bytes).unwrap() {
                 Frame::Stdin(bytes) => send.push(Frame::Stdout(bytes)),
-                Frame::Eof => break,
+                Frame::Eof => open = false,
                 other => panic!("not input: {other:?}"),
             }
         }
