@@ -3,6 +3,7 @@
 //! distinct value. A field's number is never given to another; what a newer version adds has a new number.
 
 use crate::fact::{Fact, NodeIx, Order, TermsIx};
+use messages::*;
 use plenum_model::claim::{Desired, Pin, Seat};
 use plenum_model::ids::{BadId, LeaderEpoch, SchedulerId, SessionEpoch, SpecId, TaskId};
 use plenum_model::ids::{Incarnation, Seq};
@@ -13,6 +14,10 @@ use prost::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+
+mod messages;
+
+pub(crate) use messages::{DesiredMsg, SeatMsg};
 
 /// The version that this build writes, and the newest that it reads.
 pub const VERSION: u32 = 1;
@@ -78,235 +83,6 @@ pub fn check_version(found: u32) -> Result<(), BadRecord> {
         });
     }
     Ok(())
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Record {
-    #[prost(uint32, tag = "1")]
-    version: u32,
-    #[prost(uint64, tag = "2")]
-    at: u64,
-    #[prost(message, repeated, tag = "3")]
-    facts: Vec<FactMsg>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct FactMsg {
-    #[prost(
-        oneof = "Kind",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19"
-    )]
-    kind: Option<Kind>,
-}
-
-#[derive(Clone, PartialEq, prost::Oneof)]
-enum Kind {
-    #[prost(uint64, tag = "1")]
-    Led(u64),
-    #[prost(message, tag = "2")]
-    SessionOpened(SessionMsg),
-    #[prost(message, tag = "3")]
-    SessionClosed(SessionMsg),
-    #[prost(message, tag = "4")]
-    Spec(JsonMsg),
-    #[prost(message, tag = "5")]
-    Terms(TermsMsg),
-    #[prost(message, tag = "6")]
-    Claimed(ClaimedMsg),
-    #[prost(message, tag = "7")]
-    Placed(PlacedMsg),
-    #[prost(message, tag = "8")]
-    Waiting(WaitingMsg),
-    #[prost(message, tag = "9")]
-    Seen(SeenMsg),
-    #[prost(message, tag = "10")]
-    Ended(EndedMsg),
-    #[prost(message, tag = "11")]
-    Ordered(OrderedMsg),
-    #[prost(message, tag = "12")]
-    Reworded(RewordedMsg),
-    #[prost(bytes = "vec", tag = "13")]
-    Forgotten(Vec<u8>),
-    #[prost(message, tag = "14")]
-    NodeJoined(NodeMsg),
-    #[prost(message, tag = "15")]
-    NodeChanged(NodeMsg),
-    #[prost(message, tag = "16")]
-    NodeLiveness(NodeMsg),
-    #[prost(message, tag = "17")]
-    NodeScheduling(NodeMsg),
-    #[prost(message, tag = "18")]
-    NodeRemoved(NodeMsg),
-    #[prost(message, tag = "19")]
-    TenantSet(TenantMsg),
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct SessionMsg {
-    #[prost(string, tag = "1")]
-    scheduler: String,
-    #[prost(string, tag = "2")]
-    kind: String,
-    #[prost(uint64, tag = "3")]
-    epoch: u64,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct JsonMsg {
-    #[prost(bytes = "vec", tag = "1")]
-    id: Vec<u8>,
-    #[prost(bytes = "vec", tag = "2")]
-    json: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct TermsMsg {
-    #[prost(uint64, tag = "1")]
-    ix: u64,
-    #[prost(string, tag = "2")]
-    scheduler: String,
-    #[prost(bytes = "vec", tag = "3")]
-    json: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct ClaimedMsg {
-    #[prost(uint64, tag = "1")]
-    terms: u64,
-    #[prost(message, repeated, tag = "2")]
-    seats: Vec<SeatMsg>,
-}
-
-/// A seat.
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct SeatMsg {
-    #[prost(fixed64, tag = "1")]
-    hi: u64,
-    #[prost(fixed64, tag = "2")]
-    lo: u64,
-    #[prost(string, tag = "3")]
-    name: String,
-    #[prost(uint64, tag = "4")]
-    slot: u64,
-    #[prost(bytes = "vec", tag = "5")]
-    replaces: Vec<u8>,
-    #[prost(bytes = "vec", tag = "6")]
-    pin: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct PlacedMsg {
-    #[prost(fixed64, tag = "1")]
-    hi: u64,
-    #[prost(fixed64, tag = "2")]
-    lo: u64,
-    #[prost(uint32, tag = "3")]
-    node: u32,
-    #[prost(uint32, repeated, tag = "4")]
-    ports: Vec<u32>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct WaitingMsg {
-    #[prost(bytes = "vec", tag = "1")]
-    tasks: Vec<u8>,
-    #[prost(bytes = "vec", tag = "2")]
-    why: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct SeenMsg {
-    #[prost(fixed64, tag = "1")]
-    hi: u64,
-    #[prost(fixed64, tag = "2")]
-    lo: u64,
-    #[prost(uint64, tag = "3")]
-    seq: u64,
-    #[prost(uint32, tag = "4")]
-    incarnation: u32,
-    #[prost(uint32, tag = "5")]
-    phase: u32,
-    #[prost(bool, optional, tag = "6")]
-    ready: Option<bool>,
-    #[prost(string, optional, tag = "7")]
-    address: Option<String>,
-    #[prost(bytes = "vec", tag = "8")]
-    exit: Vec<u8>,
-    #[prost(string, tag = "9")]
-    message: String,
-    #[prost(uint64, tag = "10")]
-    at: u64,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct EndedMsg {
-    #[prost(fixed64, tag = "1")]
-    hi: u64,
-    #[prost(fixed64, tag = "2")]
-    lo: u64,
-    #[prost(uint32, tag = "3")]
-    phase: u32,
-    #[prost(bytes = "vec", tag = "4")]
-    exit: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct OrderedMsg {
-    #[prost(fixed64, tag = "1")]
-    hi: u64,
-    #[prost(fixed64, tag = "2")]
-    lo: u64,
-    #[prost(message, optional, tag = "3")]
-    desired: Option<DesiredMsg>,
-    #[prost(bool, tag = "4")]
-    release: bool,
-    #[prost(uint64, optional, tag = "5")]
-    grace_ms: Option<u64>,
-    #[prost(bool, tag = "6")]
-    readmit: bool,
-    #[prost(bytes = "vec", tag = "7")]
-    cause: Vec<u8>,
-    #[prost(string, tag = "8")]
-    actor: String,
-}
-
-/// What shall be true of a task. Kind 1: held, 2: running, 3: stopped.
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct DesiredMsg {
-    #[prost(uint32, tag = "1")]
-    kind: u32,
-    #[prost(uint64, tag = "2")]
-    deadline_ms: u64,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct RewordedMsg {
-    #[prost(fixed64, tag = "1")]
-    hi: u64,
-    #[prost(fixed64, tag = "2")]
-    lo: u64,
-    #[prost(uint64, tag = "3")]
-    terms: u64,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct NodeMsg {
-    #[prost(uint32, tag = "1")]
-    ix: u32,
-    #[prost(bytes = "vec", tag = "2")]
-    json: Vec<u8>,
-    #[prost(uint32, tag = "3")]
-    state: u32,
-    #[prost(string, tag = "4")]
-    actor: String,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct TenantMsg {
-    #[prost(bytes = "vec", tag = "1")]
-    json: Vec<u8>,
-    #[prost(string, tag = "2")]
-    actor: String,
 }
 
 /// JSON of plain data.
@@ -596,22 +372,12 @@ fn unwrap_fact(msg: FactMsg) -> Result<Fact, BadRecord> {
         Kind::Led(epoch) => Fact::Led {
             epoch: LeaderEpoch(epoch),
         },
-        Kind::SessionOpened(m) => Fact::SessionOpened {
-            scheduler: name(m.scheduler.parse())?,
-            kind: m.kind,
-            epoch: SessionEpoch(m.epoch),
-        },
+        Kind::SessionOpened(m) => session_opened(m)?,
         Kind::SessionClosed(m) => Fact::SessionClosed {
             scheduler: name(m.scheduler.parse())?,
             epoch: SessionEpoch(m.epoch),
         },
-        Kind::Spec(m) => {
-            let id: [u8; 32] = m.id.try_into().map_err(|_| malformed("a spec id is cut off"))?;
-            Fact::Spec {
-                id: SpecId(id),
-                spec: Arc::new(from_json(&m.json)?),
-            }
-        }
+        Kind::Spec(m) => spec(m)?,
         Kind::Terms(m) => Fact::Terms {
             ix: TermsIx(m.ix),
             scheduler: name(m.scheduler.parse())?,
@@ -670,6 +436,23 @@ fn unwrap_fact(msg: FactMsg) -> Result<Fact, BadRecord> {
             tenant: from_json(&m.json)?,
             actor: m.actor,
         },
+    })
+}
+
+fn session_opened(m: SessionMsg) -> Result<Fact, BadRecord> {
+    let (scheduler, epoch) = (name(m.scheduler.parse())?, SessionEpoch(m.epoch));
+    Ok(Fact::SessionOpened {
+        scheduler,
+        kind: m.kind,
+        epoch,
+    })
+}
+
+fn spec(m: JsonMsg) -> Result<Fact, BadRecord> {
+    let id: [u8; 32] = m.id.try_into().map_err(|_| malformed("a spec id is cut off"))?;
+    Ok(Fact::Spec {
+        id: SpecId(id),
+        spec: Arc::new(from_json(&m.json)?),
     })
 }
 
