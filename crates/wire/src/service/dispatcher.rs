@@ -6,6 +6,7 @@ use crate::convert::dispatcher::{read_carried, read_carry};
 use crate::malformed::{Malformed, name, need};
 use crate::proto::agent::v1 as wire;
 use crate::status::{malformed, protocol, status};
+use futures::FutureExt;
 use futures::stream::{BoxStream, StreamExt, unfold};
 use plenum_contract::dispatcher::{AgentHello, AgentMessage, BrokerStream, DispatchError, Dispatcher};
 use plenum_contract::streams::{Output, StreamError};
@@ -109,15 +110,18 @@ fn answers(down: BrokerStream, faulted: oneshot::Receiver<Malformed>) -> Answers
     let state = Some((down, faulted, Outgoing::default()));
     unfold(state, |state| async {
         let (mut down, mut faulted, mut outgoing) = state?;
-        tokio::select! {
-            message = down.next() => match message? {
-                Ok(message) => {
-                    let answer = outgoing.to_agent(&message);
-                    Some((Ok(answer), Some((down, faulted, outgoing))))
-                }
-                Err(error) => Some((Err(status(&error)), None)),
-            },
-            fault = &mut faulted => Some((Err(fault), None)),
+        let message = tokio::select! {
+            message = down.next() => message,
+            fault = &mut faulted => return Some((Err(fault), None)),
+        };
+        match message {
+            Some(Ok(message)) => {
+                let answer = outgoing.to_agent(&message);
+                Some((Ok(answer), Some((down, faulted, outgoing))))
+            }
+            Some(Err(error)) => Some((Err(status(&error)), None)),
+            // The broker lets an agent go whose side has ended; if it ended over a fault, that is to be told.
+            None => (&mut faulted).now_or_never().map(|fault| (Err(fault), None)),
         }
     })
     .boxed()

@@ -1,0 +1,16 @@
+//! Each contract in process and over a real connection on the loopback: the same fakes, the same assertions.
+
+mod broken;
+mod broker;
+mod dispatcher;
+mod fake_broker;
+mod fake_dispatcher;
+mod fake_pool;
+mod fake_streams;
+mod flow;
+mod nouns;
+mod pool;
+mod raw;
+mod state;
+mod streams;
+mod wired;
