@@ -1,5 +1,5 @@
-//! A Docker daemon of the tests' own, so that they neither need one nor disturb one. A shell stands behind it
-//! and ends it, by its pid, when the tests' process is gone, however that ended.
+//! A Docker daemon of the tests' own, in a network of its own, so that they neither need one nor disturb one. A
+//! shell stands behind it and ends it, by its pid, when the tests' process is gone, however that ended.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub(crate) const IMAGE: &str = "plenum-test/runtime-docker:1";
 /// (which stops its containers), undoes the mounts it leaves and removes the directory.
 const GUARD: &str = r#"
 dir=$1; shift
-dockerd "$@" >>"$dir/log" 2>&1 </dev/null &
+unshare --net sh -c 'ip link set lo up; exec dockerd "$@"' sh "$@" >>"$dir/log" 2>&1 </dev/null &
 pid=$!
 echo $pid
 cat >/dev/null
@@ -80,13 +80,7 @@ impl Daemon {
                 "--pidfile",
                 &path("pid"),
             ])
-            .args([
-                "-H",
-                &host,
-                "--bridge=none",
-                "--iptables=false",
-                "--storage-driver=vfs",
-            ])
+            .args(["-H", &host, "--storage-driver=vfs"])
             .args(["--shutdown-timeout=1"])
             .args(more)
             .stdin(Stdio::piped())
@@ -126,6 +120,15 @@ impl Daemon {
     pub(crate) fn docker(&self, args: &[&str]) -> Command {
         let mut command = Command::new("docker");
         command.arg("-H").arg(&self.host).args(args);
+        command
+    }
+
+    /// A command in the daemon's network, where published ports are.
+    pub(crate) fn in_network(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("nsenter");
+        command
+            .args(["--net", "--target", &self.pid.to_string()])
+            .args(args);
         command
     }
 
@@ -184,7 +187,9 @@ fn fill(root: &Path) {
         std::fs::create_dir(root.join(dir)).unwrap();
     }
     std::fs::copy("/bin/busybox", root.join("bin/busybox")).expect("package busybox-static is installed");
-    for applet in ["sh", "sleep", "cat", "echo", "pwd", "id", "stty", "true", "kill"] {
+    for applet in [
+        "sh", "sleep", "cat", "echo", "pwd", "id", "stty", "true", "kill", "nc",
+    ] {
         std::os::unix::fs::symlink("busybox", root.join("bin").join(applet)).unwrap();
     }
     let users = "root:x:0:0:root:/:/bin/sh\napp:x:1000:1000::/:/bin/sh\n";

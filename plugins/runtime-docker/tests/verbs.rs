@@ -2,9 +2,10 @@
 
 use crate::daemon::Daemon;
 use crate::{on, plan, runtime, start};
-use plenum_contract::runtime::{FoundState, Runtime as _, RuntimeError};
+use plenum_contract::runtime::{ContainerPlan, FoundState, PublishedPort, Runtime as _, RuntimeError};
+use plenum_model::claim::Protocol;
 use plenum_model::node::capability;
-use plenum_model::spec::{Image, Mount, MountSource, Pull};
+use plenum_model::spec::{Image, Mount, MountSource, Network, Pull};
 use plenum_model::task::ExitReason;
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ async fn an_image_that_cannot_be_had_is_refused_by_name() {
 #[tokio::test]
 async fn what_cannot_start_is_refused_with_its_cause() {
     let Some((runtime, dir)) = on("cause") else { return };
-    type Change = fn(&mut plenum_contract::runtime::ContainerPlan);
+    type Change = fn(&mut ContainerPlan);
     let table: [(Change, ExitReason, &str); 5] = [
         (
             |p| p.entrypoint = Some(vec!["nope".into()]),
@@ -151,16 +152,68 @@ async fn agents_that_share_a_daemon_do_not_see_each_others_containers() {
 }
 
 #[tokio::test]
-async fn a_daemon_without_a_bridge_does_not_offer_one() {
-    let Some((runtime, _dir)) = on("facts") else {
-        return;
-    };
-    let facts = runtime.facts().await.unwrap();
+async fn a_daemon_offers_a_bridge_only_if_it_has_one() {
+    let Some((with, _dir)) = on("facts") else { return };
+    let facts = with.facts().await.unwrap();
     assert!(
         !facts.version.is_empty() && facts.capabilities.contains(capability::IMAGES),
         "{facts:?}"
     );
-    assert!(!facts.capabilities.contains(capability::BRIDGE), "{facts:?}");
+    assert!(facts.capabilities.contains(capability::BRIDGE), "{facts:?}");
+    let Some(daemon) = Daemon::new(&["--bridge=none"]) else {
+        return;
+    };
+    let without = runtime("facts", &daemon).facts().await.unwrap();
+    assert!(!without.capabilities.contains(capability::BRIDGE), "{without:?}");
+}
+
+#[tokio::test]
+async fn a_published_port_leads_inside_and_is_refused_to_a_second_container() {
+    let Some((runtime, dir)) = on("ports") else { return };
+    let daemon = crate::daemon::shared().unwrap();
+    let publish = |mut plan: ContainerPlan| {
+        plan.network = Network::Bridge;
+        plan.ports = vec![PublishedPort {
+            address: "127.77.0.1".into(),
+            host: 31000,
+            container: 80,
+            protocol: Protocol::Tcp,
+        }];
+        plan
+    };
+    let plans = [
+        publish(plan(&dir, "echo inside | nc -l -p 80; sleep 100")),
+        publish(plan(&dir, "sleep 100")),
+    ];
+    start(&runtime, &plans[0]).await;
+    let mut heard = Vec::new();
+    for _ in 0..100 {
+        let nc = daemon
+            .in_network(&["busybox", "nc", "-w", "2", "127.77.0.1", "31000"])
+            .output()
+            .unwrap();
+        heard = nc.stdout;
+        if !heard.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(heard, b"inside\n");
+    runtime.prepare(&plans[1]).await.unwrap();
+    match runtime.start(&plans[1].key).await {
+        Err(RuntimeError::Refused {
+            reason: ExitReason::Port,
+            why,
+        }) => {
+            assert!(why.contains("127.77.0.1:31000"), "{why}");
+        }
+        other => panic!("{other:?}"),
+    }
+    runtime.signal(&plans[0].key, "SIGKILL").await.unwrap();
+    runtime.wait(&plans[0].key).await.unwrap();
+    for plan in &plans {
+        runtime.remove(&plan.key).await.unwrap();
+    }
 }
 
 /// The daemon is killed under running containers and comes back: what runs on is waited for to its very end,
