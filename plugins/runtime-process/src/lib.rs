@@ -3,7 +3,9 @@
 //! of its own for process ids, mounts and host name.
 //!
 //! What is found out once, when it is opened: which cgroups can be made and which namespaces work. What is
-//! missing is not among its capabilities, and a container that needs it is refused by name.
+//! missing is not among its capabilities. A container that needs a namespace or a user is refused by name; one
+//! with caps that cannot be enforced runs without them, since whether such caps are a condition is the
+//! broker's to decide (`strict_caps`), and it knows the capabilities.
 //!
 //! It keeps nothing in memory: every verb finds its container in a directory named after the key, which the
 //! shim serves (`record`), so that an agent that starts anew goes on where it was. Read next: `runtime`, the

@@ -6,6 +6,7 @@ use crate::cgroups::hierarchy::Controller;
 use crate::mounts;
 use crate::users::{self, Identity};
 use plenum_contract::runtime::{ContainerPlan, RuntimeError};
+use plenum_model::node::capability;
 use plenum_model::spec::Network;
 use plenum_model::task::ExitReason;
 use plenum_shim::config::{Config, LogLimits, Stdin, WindowSize};
@@ -70,8 +71,29 @@ pub(crate) fn refused(reason: ExitReason, why: &str) -> RuntimeError {
     }
 }
 
+/// The caps of `plan` that this machine cannot enforce. The broker knows (they are not among this runtime's
+/// capabilities); where it places by its own rules all the same, the container runs without them.
+pub(crate) fn unenforced(plan: &ContainerPlan, can: &Abilities) -> Vec<&'static str> {
+    [
+        (
+            plan.caps.memory_limit_bytes.is_some(),
+            Controller::Memory,
+            capability::MEMORY_LIMIT,
+        ),
+        (
+            plan.caps.cpu_limit_millis.is_some(),
+            Controller::Cpu,
+            capability::CPU_LIMIT,
+        ),
+        (plan.caps.pids.is_some(), Controller::Pids, capability::PIDS_LIMIT),
+    ]
+    .into_iter()
+    .filter(|(asked, by, _)| *asked && !can.controllers.contains(by))
+    .map(|(_, _, name)| name)
+    .collect()
+}
+
 fn check(plan: &ContainerPlan, can: &Abilities) -> Result<(), RuntimeError> {
-    let has = |controller| can.controllers.contains(&controller);
     let needs = [
         (plan.image.is_some(), format!("runtime {NAME} runs no images")),
         (
@@ -85,18 +107,6 @@ fn check(plan: &ContainerPlan, can: &Abilities) -> Result<(), RuntimeError> {
         (
             !plan.mounts.is_empty() && !can.namespaces.mount,
             "this node cannot give containers mounts of their own".to_owned(),
-        ),
-        (
-            plan.caps.memory_limit_bytes.is_some() && !has(Controller::Memory),
-            "this node cannot limit memory".to_owned(),
-        ),
-        (
-            plan.caps.cpu_limit_millis.is_some() && !has(Controller::Cpu),
-            "this node cannot limit processor time".to_owned(),
-        ),
-        (
-            plan.caps.pids.is_some() && !has(Controller::Pids),
-            "this node cannot limit processes".to_owned(),
         ),
         (
             plan.privileged && (!can.users || plan.user.is_some()),
@@ -203,21 +213,27 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn caps_that_cannot_be_enforced_are_told() {
+        let mut plan = plan();
+        plan.caps.memory_limit_bytes = Some(1 << 20);
+        plan.caps.pids = Some(5);
+        let mut can = Abilities::default();
+        assert!(make(&plan, &can).is_ok());
+        assert_eq!(
+            unenforced(&plan, &can),
+            [capability::MEMORY_LIMIT, capability::PIDS_LIMIT]
+        );
+        can.controllers.extend([Controller::Memory, Controller::Pids]);
+        assert!(unenforced(&plan, &can).is_empty());
+    }
+
+    #[test]
     fn what_cannot_be_had_is_refused_by_name() {
         assert_eq!(
             why(|p| (p.entrypoint, p.args) = (None, None)),
             "there is no command to run"
         );
         assert_eq!(why(|p| p.user = Some("bad".into())), "No such user 'bad'");
-        assert_eq!(
-            why(|p| p.caps.memory_limit_bytes = Some(1)),
-            "this node cannot limit memory"
-        );
-        assert_eq!(
-            why(|p| p.caps.cpu_limit_millis = Some(1)),
-            "this node cannot limit processor time"
-        );
-        assert_eq!(why(|p| p.caps.pids = Some(1)), "this node cannot limit processes");
         assert!(why(|p| p.network = Network::Bridge).contains("bridge network"));
         assert!(why(|p| p.hostname = Some("a".into())).contains("host name"));
         assert!(why(|p| p.privileged = true).contains("as root"));

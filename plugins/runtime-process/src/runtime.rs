@@ -288,6 +288,10 @@ impl Engine {
                 )
             })?;
         }
+        let unenforced = order::unenforced(plan, &self.can);
+        if !unenforced.is_empty() {
+            tracing::warn!(key = %plan.key, missing = ?unenforced, "runs without caps this machine cannot enforce");
+        }
         let record = Record::new(&plan.key, plan.caps.memory_limit_bytes, plan.stdin);
         let dir = self.containers.join(&record.cgroup);
         let clearing = self.clearing.lock().unwrap_or_else(PoisonError::into_inner);
