@@ -223,33 +223,24 @@ impl MarathonPlanner {
         }
         let slots = scale::free_slots(instances, start);
         Moves {
-            start: slots.into_iter().map(|slot| (slot, None)).collect(),
+            start: slots,
             held_back: 0,
             done,
         }
     }
 
     /// Claims an instance in each of these slots.
-    fn launch(
-        &mut self,
-        record: &AppRecord,
-        slots: Vec<(u64, Option<TaskId>)>,
-        observed: &Observed,
-        plan: &mut Plan,
-    ) {
+    fn launch(&mut self, record: &AppRecord, slots: Vec<u64>, observed: &Observed, plan: &mut Plan) {
         if slots.is_empty() {
             return;
         }
         let app = &record.app;
         let (terms, spec) = self.lowered(record);
-        for (slot, replaces) in slots {
+        for slot in slots {
             let id = observed.next_id(&record.uid, slot);
             let name = names::task(&app.id, id);
             self.claimed.insert(id, (app.id.clone(), name.clone()));
-            let seat = Seat {
-                replaces,
-                ..Seat::new(id, name, slot)
-            };
+            let seat = Seat::new(id, name, slot);
             plan.claims.push(Claim {
                 terms: Arc::clone(&terms),
                 spec: Arc::clone(&spec),
@@ -430,8 +421,8 @@ impl Planner for MarathonPlanner {
 /// What shall move of one app.
 #[derive(Debug, Default)]
 struct Moves {
-    /// Slots to launch in, and whose place is taken.
-    start: Vec<(u64, Option<TaskId>)>,
+    /// Slots to launch in.
+    start: Vec<u64>,
     /// Launches that are due and delayed.
     held_back: usize,
     /// Whether the deployment's action is done.
@@ -473,7 +464,8 @@ fn replace(
     };
     for step in next.steps {
         match step {
-            Step::Start { slot, replaces } => moves.start.push((slot, replaces)),
+            // whose place it takes is not said: the broker does not keep the room of a predecessor yet
+            Step::Start { slot, .. } => moves.start.push(slot),
             Step::Stop { id, .. } => plan.release(id),
         }
     }

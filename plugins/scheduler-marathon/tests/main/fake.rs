@@ -315,6 +315,7 @@ impl Session for FakeSession {
                         why: "used before".into(),
                     });
                 } else {
+                    assert_eq!(seat.replaces, None, "the broker does not honour that yet");
                     w.highest.insert(seat.id.slot_key(), seat.id.attempt());
                     let task = Task {
                         scheduler: self.2.clone(),
