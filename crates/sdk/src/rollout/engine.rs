@@ -42,7 +42,7 @@ pub enum Step {
     Start {
         /// In this slot.
         slot: u64,
-        /// In the place of this one, if the slot had another.
+        /// In the place of this one, if the slot had another and the policy keeps seats.
         replaces: Option<TaskId>,
     },
     /// Release a copy.
@@ -357,6 +357,7 @@ impl Engine<'_> {
 
     fn start(&mut self, slot: u64, replaces: Option<TaskId>) {
         self.total = self.total.saturating_add(1);
+        let replaces = replaces.filter(|_| self.policy.keep_seats);
         self.steps.push(Step::Start { slot, replaces });
     }
 

@@ -14,6 +14,9 @@ pub struct Policy {
     /// Whether an old copy goes as soon as its own slot has a ready new one, whatever the other slots do;
     /// otherwise it stays while too few are ready in all.
     pub by_slot: bool,
+    /// Whether a new copy asks for the room of the one before it in its slot. Off in every policy here: the
+    /// broker has to keep the seats of predecessors, and refuses what it does not keep.
+    pub keep_seats: bool,
     /// How many slots may be under way at once; none: as many as the bounds allow.
     pub parallelism: Option<u32>,
     /// How long a slot stays under way after its new copy is ready.
@@ -88,6 +91,7 @@ impl Policy {
             max_surge: 0,
             max_unavailable: count,
             by_slot: false,
+            keep_seats: false,
             parallelism: None,
             delay: Duration::ZERO,
             monitor: Duration::ZERO,
@@ -135,6 +139,7 @@ impl Policy {
             max_surge,
             max_unavailable,
             by_slot: true,
+            keep_seats: false,
             parallelism: (update.parallelism > 0).then_some(update.parallelism),
             delay: update.delay,
             monitor: update.monitor,

@@ -236,6 +236,7 @@ fn any_policy() -> impl Strategy<Value = Policy> {
                 max_surge,
                 max_unavailable,
                 by_slot,
+                keep_seats: true,
                 parallelism,
                 delay: Duration::from_secs(delay),
                 monitor: Duration::from_secs(monitor),

@@ -94,7 +94,11 @@ fn goal(count: u32) -> Goal {
 
 fn run(count: u32, policy: &Policy, text: &str) -> (String, Next) {
     let copies = read(text);
-    let out = next(&goal(count), policy, &copies, NOW);
+    let policy = Policy {
+        keep_seats: true,
+        ..*policy
+    };
+    let out = next(&goal(count), &policy, &copies, NOW);
     (show(&out.steps, &copies), out)
 }
 
@@ -282,7 +286,8 @@ fn a_deployment_surges_and_lets_go_at_once_and_reports_a_stall() {
 #[test]
 fn a_launch_delay_holds_starts_and_its_room_is_not_given_to_others() {
     let copies = read("0:new:f1 1:old:r 2:old:r");
-    let policy = Policy::marathon(3, 1.0, 0.0, false);
+    let mut policy = Policy::marathon(3, 1.0, 0.0, false);
+    policy.keep_seats = true;
     let mut goal = goal(3);
     goal.launch_from = NOW.plus(secs(7));
     let out = next(&goal, &policy, &copies, NOW);
@@ -326,4 +331,11 @@ fn it_is_done_when_all_is_as_wanted_and_the_monitor_has_seen_enough() {
         RolloutStatus::Rolling
     );
     assert_eq!(run(0, &policy, "0:old:e5").1.status, RolloutStatus::Done);
+}
+
+#[test]
+fn a_seat_is_asked_for_only_where_it_is_kept() {
+    let copies = read("0:old:r 1:old:r");
+    let out = next(&goal(2), &Policy::marathon(2, 1.0, 0.5, false), &copies, NOW);
+    assert_eq!(show(&out.steps, &copies), "+0");
 }
