@@ -71,7 +71,7 @@ impl TryFrom<wire::AttachRequest> for AgentMessage {
 
 impl Outgoing {
     /// A message to an agent.
-    pub(crate) fn to_agent(&mut self, message: &BrokerMessage) -> wire::AttachResponse {
+    pub(crate) fn broker_message(&mut self, message: &BrokerMessage) -> wire::AttachResponse {
         use wire::attach_response::Message as M;
         let (definitions, message) = self.message(|out| match message {
             BrokerMessage::Welcome { epoch, lease_ms } => M::Welcome(wire::Welcome {
@@ -121,7 +121,10 @@ impl Outgoing {
 
 impl Incoming {
     /// A message to an agent.
-    pub(crate) fn to_agent(&mut self, response: wire::AttachResponse) -> Result<BrokerMessage, Malformed> {
+    pub(crate) fn broker_message(
+        &mut self,
+        response: wire::AttachResponse,
+    ) -> Result<BrokerMessage, Malformed> {
         use wire::attach_response::Message as M;
         self.learn(response.definitions)?;
         Ok(match need(response.message, "message")? {

@@ -20,4 +20,5 @@ pub(crate) mod tenant;
 pub(crate) mod why;
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests;

@@ -51,7 +51,7 @@ impl Dispatcher for RemoteDispatcher {
             .map_err(|status| read::<DispatchError>(&status))?;
         let mut incoming = Incoming::default();
         Ok(answers(down.into_inner(), move |answer| {
-            incoming.to_agent(answer)
+            incoming.broker_message(answer)
         }))
     }
 

@@ -116,7 +116,7 @@ fn answers(down: BrokerStream, faulted: oneshot::Receiver<Malformed>) -> Answers
         };
         match message {
             Some(Ok(message)) => {
-                let answer = outgoing.to_agent(&message);
+                let answer = outgoing.broker_message(&message);
                 Some((Ok(answer), Some((down, faulted, outgoing))))
             }
             Some(Err(error)) => Some((Err(status(&error)), None)),

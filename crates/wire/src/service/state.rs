@@ -136,6 +136,7 @@ fn cut<T>(all: Vec<T>, size: impl Fn(&T) -> usize) -> Vec<(Vec<T>, bool)> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -1,4 +1,5 @@
 //! Each contract in process and over a real connection on the loopback: the same fakes, the same assertions.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod broken;
 mod broker;

@@ -136,9 +136,9 @@ proptest! {
     fn what_a_broker_tells_its_agents_comes_back(messages in vec(to_agent(), 1..4)) {
         let (mut outgoing, mut incoming) = (Outgoing::default(), Incoming::default());
         for message in messages {
-            let bytes = outgoing.to_agent(&message).encode_to_vec();
+            let bytes = outgoing.broker_message(&message).encode_to_vec();
             let response = agent::v1::AttachResponse::decode(bytes.as_slice()).unwrap();
-            prop_assert_eq!(incoming.to_agent(response), Ok(message));
+            prop_assert_eq!(incoming.broker_message(response), Ok(message));
         }
     }
 

@@ -58,7 +58,7 @@ fn read_stateful(bytes: &[u8]) {
         let _ = incoming.event(event);
     }
     if let Ok(answer) = agent::v1::AttachResponse::decode(bytes) {
-        let _ = incoming.to_agent(answer);
+        let _ = incoming.broker_message(answer);
     }
     if let Ok(why) = api::v1::WhyResponse::decode(bytes) {
         let _ = read_explanation(why);

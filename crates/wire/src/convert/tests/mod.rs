@@ -3,5 +3,6 @@
 mod any;
 mod any_task;
 mod back;
+mod cost;
 mod definitions;
 mod malformed;
