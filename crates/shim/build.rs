@@ -10,6 +10,13 @@ const INNER: &str = "PLENUM_SHIM_INNER";
 
 fn main() {
     println!("cargo:rustc-check-cfg=cfg(shim_inner)");
+    println!("cargo:rerun-if-env-changed={INNER}");
+    if env::var_os(INNER).is_some() {
+        // Nothing else decides this; cargo itself sees to the sources of the inner build.
+        println!("cargo:rerun-if-changed=build.rs");
+        println!("cargo:rustc-cfg=shim_inner");
+        return;
+    }
     // The lock file stands for the dependencies, the workspace's manifest for the profile.
     for path in [
         "build.rs",
@@ -19,11 +26,6 @@ fn main() {
         "../../Cargo.lock",
     ] {
         println!("cargo:rerun-if-changed={path}");
-    }
-    println!("cargo:rerun-if-env-changed={INNER}");
-    if env::var_os(INNER).is_some() {
-        println!("cargo:rustc-cfg=shim_inner");
-        return;
     }
     let binary = build();
     let bytes = fs::read(&binary).expect("cargo has just said that it built this file");
