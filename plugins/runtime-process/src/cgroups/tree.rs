@@ -355,3 +355,60 @@ fn remove_tree(dir: &Path) -> io::Result<()> {
     }
     fs::remove_dir(dir)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A directory stands in for the v2 file system, whose files the kernel would make.
+    #[test]
+    fn v2_hands_controllers_down_and_is_read_in_its_own_words() {
+        let mount = tempfile::tempdir().unwrap();
+        let controllers = BTreeSet::from([
+            Controller::Cpu,
+            Controller::Cpuacct,
+            Controller::Memory,
+            Controller::Pids,
+        ]);
+        let hierarchy = Hierarchy {
+            version: Version::V2,
+            mount: mount.path().to_owned(),
+            controllers,
+        };
+        let tree = Tree {
+            hierarchies: vec![hierarchy],
+            root: "plenum/node-1".into(),
+            shape: Mutex::new(()),
+        };
+        let caps = Caps {
+            memory_limit_bytes: Some(64 << 20),
+            ..Caps::default()
+        };
+        tree.create("c", &caps).unwrap();
+        for parent in ["", "plenum", "plenum/node-1"] {
+            let handed = fs::read_to_string(mount.path().join(parent).join("cgroup.subtree_control"));
+            assert_eq!(handed.unwrap(), "+pids", "the last of three");
+        }
+        let dir = &tree.dirs("c")[0];
+        assert_eq!(*dir, mount.path().join("plenum/node-1/c"));
+        assert_eq!(fs::read_to_string(dir.join("memory.max")).unwrap(), "67108864");
+        assert_eq!(tree.names(), BTreeSet::from(["c".to_owned()]));
+        for (file, text) in [
+            ("cpu.stat", "usage_usec 1500\nuser_usec 1000\n"),
+            ("memory.current", "9000\n"),
+            ("memory.stat", "anon 1\ninactive_file 1000\n"),
+            ("pids.current", "3\n"),
+            ("memory.events", "oom 2\noom_kill 1\n"),
+        ] {
+            fs::write(dir.join(file), text).unwrap();
+        }
+        let expected = Usage {
+            cpu_nanos: Some(1_500_000),
+            memory_bytes: Some(8000),
+            memory_limit_bytes: Some(64 << 20),
+            pids: Some(3),
+        };
+        assert_eq!(tree.usage("c"), expected);
+        assert_eq!(tree.oom_kills("c"), 1);
+    }
+}
