@@ -81,6 +81,9 @@ impl Core {
             if !self.perform(effects).await {
                 return;
             }
+            for probe in self.supervisor.take_probes() {
+                self.workers.probe(probe);
+            }
         }
     }
 

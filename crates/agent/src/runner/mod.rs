@@ -7,6 +7,7 @@ mod core;
 mod link;
 mod lock;
 mod ports;
+mod probe;
 mod work;
 
 use crate::config::AgentConfig;

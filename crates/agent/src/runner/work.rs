@@ -2,8 +2,8 @@
 //! these tasks; each answers exactly once, unless the agent is stopping.
 
 use super::core::Event;
-use super::ports;
-use crate::supervisor::{Answer, Done, Input, Verb, VerbKind, Work, WorkError};
+use super::{ports, probe};
+use crate::supervisor::{Answer, Done, Input, ProbeWork, Verb, VerbKind, Work, WorkError};
 use futures::FutureExt;
 use plenum_contract::error::{Class, Classified};
 use plenum_contract::runtime::{Runtime, RuntimeError};
@@ -80,6 +80,23 @@ impl Workers {
         if let Some(token) = self.cancels.remove(&task) {
             token.cancel();
         }
+    }
+
+    /// Does one probe and answers.
+    pub(super) fn probe(&self, work: ProbeWork) {
+        let runtime = self.runtime(&work.runtime);
+        let (answers, stop) = (self.answers.clone(), self.stop.clone());
+        self.tracker.spawn(async move {
+            if let Some(result) = stop.run_until_cancelled(probe::run(&work, runtime)).await {
+                let probed = Input::Probed {
+                    key: work.key,
+                    index: work.index,
+                    result,
+                };
+                // The loop is gone only when the agent stops.
+                let _ = answers.send(Event::Input(probed)).await;
+            }
+        });
     }
 
     /// Does one piece of work and answers.

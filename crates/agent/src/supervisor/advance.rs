@@ -6,8 +6,8 @@ use super::io::{Effect, Verb, VerbKind};
 use super::live::{Live, Signalled, Slot, SlotState, Stage, Step, Verdict};
 use super::memory::{Begun, Record};
 use super::orphans::{self, Orphan};
-use super::plan;
 use super::turn::Turn;
+use super::{plan, probes};
 use plenum_contract::runtime::ContainerKey;
 use plenum_model::claim::Desired;
 use plenum_model::ids::{Incarnation, TaskId};
@@ -216,7 +216,14 @@ fn running(live: &mut Live, turn: &mut Turn<'_>, id: TaskId, since: u64) -> Next
     if turn.shall_end(id) {
         return condemn(live, turn, id, Verdict::Asked, Some(since));
     }
-    rest(wait_for_ends(live, turn, id))
+    if let Some(verdict) = live.verdict.take() {
+        return condemn(live, turn, id, verdict, Some(since));
+    }
+    if live.probes.is_none() {
+        probes::begin(live, turn, id, since);
+    }
+    let wake = wait_for_ends(live, turn, id);
+    rest(probes::due(live, turn, id).into_iter().chain(wake).min())
 }
 
 fn rest(wake: Option<u64>) -> Next {
@@ -312,16 +319,36 @@ fn conclude(live: &mut Live, turn: &mut Turn<'_>, id: TaskId, since: Option<u64>
             if restarts(turn, id, index, &exit) {
                 return restart(live, turn, id, &exit, since);
             }
-            let good = exit.code == Some(0) && exit.reason == ExitReason::Exited;
-            (if good { Phase::Finished } else { Phase::Failed }, exit)
+            let phase = if is_success(&exit) {
+                Phase::Finished
+            } else {
+                Phase::Failed
+            };
+            (phase, with_code(exit, ended))
         }
-        Verdict::Failed(exit) => (Phase::Failed, exit),
+        Verdict::Failed(exit) => (Phase::Failed, with_code(exit, ended)),
         Verdict::Rejected(exit) => (Phase::Rejected, exit),
     };
     let message = words(&exit);
     turn.observe(id, phase, Some(exit), message);
     live.go(Stage::Ended);
     Next::Step
+}
+
+fn is_success(exit: &Exit) -> bool {
+    exit.code == Some(0) && exit.reason == ExitReason::Exited
+}
+
+/// A task that was ended for a cause also tells how its process took it.
+fn with_code(exit: Exit, ended: Option<Exit>) -> Exit {
+    match ended {
+        Some(process) if exit.code.is_none() && exit.signal.is_none() => Exit {
+            code: process.code,
+            signal: process.signal,
+            ..exit
+        },
+        Some(_) | None => exit,
+    }
 }
 
 /// How it ended, in words: the runtime's, if it found any.
@@ -365,7 +392,7 @@ fn restarts(turn: &Turn<'_>, id: TaskId, index: usize, exit: &Exit) -> bool {
     match spec.containers.get(index).map_or(Restart::Never, |c| c.restart) {
         Restart::Never => false,
         Restart::Always => true,
-        Restart::OnFailure { max } => exit.code != Some(0) && (max == 0 || task.restarts < max),
+        Restart::OnFailure { max } => !is_success(exit) && (max == 0 || task.restarts < max),
     }
 }
 

@@ -37,6 +37,15 @@ pub enum Input {
     },
     /// A piece of work is done.
     Done(Done),
+    /// A probe of [`super::Supervisor::take_probes`] passed, or did not and why.
+    Probed {
+        /// The container of the probe.
+        key: ContainerKey,
+        /// Which of its probes.
+        index: usize,
+        /// Passed, or in words why not.
+        result: Result<(), String>,
+    },
     /// The time of [`super::Supervisor::next_wake`] has come.
     Wake,
 }

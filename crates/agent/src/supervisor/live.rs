@@ -3,6 +3,7 @@
 
 use super::backoff::retry_delay;
 use super::io::{Now, VerbKind};
+use super::probes::Watched;
 use plenum_model::task::Exit;
 
 /// The work on one task.
@@ -22,6 +23,8 @@ pub(super) struct Live {
     pub(super) vanished: u32,
     /// Why the incarnation ends, once that is settled.
     pub(super) verdict: Option<Verdict>,
+    /// Its probes, once all its containers run.
+    pub(super) probes: Option<Vec<Watched>>,
     /// The tick at which to look again.
     pub(super) wake: Option<u64>,
 }
@@ -161,6 +164,7 @@ impl Live {
             retry: Retry::default(),
             vanished: 0,
             verdict: None,
+            probes: None,
             wake: None,
         }
     }

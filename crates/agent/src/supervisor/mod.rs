@@ -4,7 +4,8 @@
 //! What must survive the process is its [`Memory`], changed only together with an [`Effect::Persist`]; the rest
 //! is built again from what the runtimes have. What the driver owes: perform effects in order, nothing behind a
 //! `Persist` before it is durable; answer every [`Effect::Do`]; after a start report [`Input::Recovered`] for
-//! every runtime; feed [`Input::Wake`] at [`Supervisor::next_wake`]; send what [`Supervisor::outbox`] gives only
+//! every runtime; feed [`Input::Wake`] at [`Supervisor::next_wake`]; do what
+//! [`Supervisor::take_probes`] gives; send what [`Supervisor::outbox`] gives only
 //! after the effects of the steps before were performed.
 //!
 //! Start at [`Supervisor::step`]; the machine of one task is in `advance`.
@@ -17,6 +18,7 @@ mod memory;
 mod orphans;
 mod outbox;
 mod plan;
+mod probes;
 mod recovery;
 mod results;
 #[cfg(test)]
@@ -25,6 +27,7 @@ mod turn;
 
 pub use io::{Answer, Done, Effect, Input, Now, Verb, VerbKind, Work, WorkError};
 pub use memory::{Assigned, Begun, Memory, Record, Remembered};
+pub use probes::{PlannedCheck, ProbeWork};
 
 use live::{Live, Stage};
 use orphans::Orphan;
@@ -72,6 +75,8 @@ pub struct Supervisor {
     /// What they had, for tasks that wait for another runtime.
     found: BTreeMap<ContainerKey, FoundState>,
     orphans: BTreeMap<ContainerKey, Orphan>,
+    /// Probes that are due and were not yet taken out.
+    probes: Vec<ProbeWork>,
 }
 
 /// Where a container of a task is, for streams.
@@ -103,6 +108,7 @@ impl Supervisor {
             unasked: node.runtimes.clone(),
             found: BTreeMap::new(),
             orphans: BTreeMap::new(),
+            probes: Vec::new(),
             node,
             memory,
         }
@@ -135,6 +141,7 @@ impl Supervisor {
             }
             Input::Recovered { runtime, found } => self.recovered(now, &runtime, found, &mut effects),
             Input::Done(done) => self.done(now, done, &mut effects),
+            Input::Probed { key, index, result } => self.probed(now, &key, index, &result, &mut effects),
             Input::Wake => self.wake(now, &mut effects),
         }
         effects
@@ -156,6 +163,12 @@ impl Supervisor {
     #[must_use]
     pub fn outbox_is_empty(&self) -> bool {
         self.outbox.is_empty()
+    }
+
+    /// Takes out the probes that have become due. A driver that never probes leaves tasks with readiness probes
+    /// not ready for ever.
+    pub fn take_probes(&mut self) -> Vec<ProbeWork> {
+        std::mem::take(&mut self.probes)
     }
 
     /// Where a container of a task is; no name: its first one.
@@ -288,9 +301,9 @@ impl Supervisor {
         self.lives
             .insert(id, Live::new(Stage::Preparing(live::Step::Task), containers));
         self.with_live(id, now, effects, |live, turn| {
-            let objection = turn
-                .task(id)
-                .and_then(|(task, spec)| plan::objection(turn.node, task, &spec));
+            let objection = turn.task(id).and_then(|(task, spec)| {
+                plan::objection(turn.node, task, &spec).or_else(|| probes::objection(turn.node, task, &spec))
+            });
             match objection {
                 Some(why) => {
                     let exit = advance::exit(ExitReason::Setup, why.clone());
@@ -372,6 +385,29 @@ impl Supervisor {
         }
     }
 
+    fn probed(
+        &mut self,
+        now: Now,
+        key: &ContainerKey,
+        index: usize,
+        result: &Result<(), String>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let id = key.task;
+        let current = self
+            .memory
+            .tasks
+            .get(&id)
+            .is_some_and(|t| t.incarnation == key.incarnation);
+        if current {
+            let which = (key.container.as_str(), index);
+            self.with_live(id, now, effects, |live, turn| {
+                probes::probed(live, turn, id, which, result)
+            });
+            self.advance(id, now, effects);
+        }
+    }
+
     fn wake(&mut self, now: Now, effects: &mut Vec<Effect>) {
         orphans::press_on(&mut self.orphans, now, effects);
         while let Some((tick, id)) = self.wakes.first().copied() {
@@ -415,6 +451,7 @@ impl Supervisor {
             memory: &mut self.memory,
             orphans: &mut self.orphans,
             outbox: &mut self.outbox,
+            probes: &mut self.probes,
             effects,
         };
         Some(f(live, &mut turn))

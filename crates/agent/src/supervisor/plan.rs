@@ -55,8 +55,7 @@ pub(super) fn objection(node: &NodeView, task: &Remembered, spec: &TaskSpec) -> 
         if !node.runtimes.contains(&c.runtime) {
             return Some(format!("node {} has no runtime {}", node.id, c.runtime));
         }
-        let probes = !c.probes.is_empty();
-        probes.then(|| format!("probes of container {} are not supported by this agent", c.name))
+        None
     })
 }
 
@@ -106,7 +105,8 @@ pub(super) fn container(
     })
 }
 
-fn value(
+/// What a placeholder stands for.
+pub(super) fn value(
     node: &NodeView,
     task: &Remembered,
     spec: &TaskSpec,

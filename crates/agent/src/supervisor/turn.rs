@@ -7,6 +7,7 @@ use super::memory::{Memory, Record, Remembered};
 use super::orphans::Orphan;
 use super::outbox::Outbox;
 use super::plan;
+use super::probes::{self, ProbeWork};
 use plenum_contract::runtime::ContainerKey;
 use plenum_model::claim::Desired;
 use plenum_model::ids::TaskId;
@@ -24,6 +25,8 @@ pub(super) struct Turn<'a> {
     /// Containers without a task that are to be destroyed.
     pub(super) orphans: &'a mut BTreeMap<ContainerKey, Orphan>,
     pub(super) outbox: &'a mut Outbox,
+    /// Probes that are due.
+    pub(super) probes: &'a mut Vec<ProbeWork>,
     pub(super) effects: &'a mut Vec<Effect>,
 }
 
@@ -34,8 +37,20 @@ impl Turn<'_> {
         self.effects.push(Effect::Persist(record));
     }
 
-    /// Numbers and reports what was seen.
+    /// Numbers and reports what was seen; a task with readiness probes is not ready.
     pub(super) fn observe(&mut self, id: TaskId, phase: Phase, exit: Option<Exit>, message: String) {
+        let has = self
+            .task(id)
+            .is_some_and(|(_, spec)| probes::has_readiness(&spec));
+        self.report(id, phase, has.then_some(false), exit, message);
+    }
+
+    /// Reports that a running task has become ready, or is not any more.
+    pub(super) fn observe_ready(&mut self, id: TaskId, ready: Option<bool>, message: String) {
+        self.report(id, Phase::Running, ready, None, message);
+    }
+
+    fn report(&mut self, id: TaskId, phase: Phase, ready: Option<bool>, exit: Option<Exit>, message: String) {
         let Some(task) = self.memory.tasks.get(&id) else {
             return;
         };
@@ -52,7 +67,7 @@ impl Turn<'_> {
             task: id,
             seq: self.memory.seq.next(),
             progress,
-            ready: None,
+            ready,
             address: None,
             exit,
             message,

@@ -46,7 +46,7 @@ impl FakeBroker {
         state.wanted.insert(a.seat.id, a.clone());
         state.send(Assignments {
             epoch: LeaderEpoch(1),
-            specs: vec![crate::spec()],
+            specs: vec![crate::spec(), crate::probed_spec()],
             assign: vec![a],
             ..Default::default()
         });
@@ -165,7 +165,7 @@ impl Dispatcher for FakeBroker {
         state.send(Assignments {
             epoch: LeaderEpoch(1),
             full: true,
-            specs: vec![crate::spec()],
+            specs: vec![crate::spec(), crate::probed_spec()],
             assign,
             remove: vec![],
         });

@@ -1,7 +1,7 @@
 //! The life of a task through a running agent.
 
 use crate::fake_runtime::key;
-use crate::{Machine, assignment, id, until};
+use crate::{Machine, assignment, assignment_of, id, probed_spec, until};
 use plenum_agent::StartError;
 use plenum_contract::runtime::FoundState;
 use plenum_model::claim::Desired;
@@ -116,5 +116,18 @@ async fn a_container_that_nobody_assigned_is_destroyed() {
         .insert(key(7), FoundState::Running);
     let agent = m.agent().await;
     until("destroyed", || m.runtime.state(7).is_none()).await;
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_task_whose_probe_fails_is_stopped_and_told_unhealthy() {
+    let m = Machine::new();
+    let agent = m.agent().await;
+    m.broker
+        .want(assignment_of(&probed_spec(), 1, 1, Desired::Running, vec![]));
+    until("failed", || m.broker.phase(id(1)) == Phase::Failed).await;
+    let exit = m.broker.status(id(1)).exit.unwrap();
+    assert_eq!((exit.reason, exit.code), (ExitReason::Unhealthy, Some(143)));
+    assert_eq!(exit.message, "unhealthy: check exited with code 7");
     agent.stop().await;
 }

@@ -17,7 +17,7 @@ use plenum_model::amounts::Amounts;
 use plenum_model::claim::{Desired, PortAsk, Seat, Terms};
 use plenum_model::ids::{Generation, NodeId, SchedulerId, TaskId, TenantPath};
 use plenum_model::node::PortRange;
-use plenum_model::spec::{ContainerSpec, TaskSpec};
+use plenum_model::spec::{Check, ContainerSpec, OnFailure, Probe, TaskSpec};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -79,14 +79,40 @@ fn spec() -> Arc<TaskSpec> {
     })
 }
 
+/// Like the other, with a probe that fails the task.
+fn probed_spec() -> Arc<TaskSpec> {
+    let mut spec = (*spec()).clone();
+    spec.containers[0].probes.push(Probe {
+        check: Check::Exec(vec!["check".into()]),
+        on_failure: OnFailure::Fail,
+        delay_ms: 0,
+        period_ms: 10,
+        timeout_ms: 10_000,
+        failures: 2,
+        successes: 1,
+        grace_ms: 0,
+    });
+    Arc::new(spec)
+}
+
 fn assignment(slot: u64, generation: u64, desired: Desired, ports: Vec<u16>) -> Assignment {
+    assignment_of(&spec(), slot, generation, desired, ports)
+}
+
+fn assignment_of(
+    spec: &TaskSpec,
+    slot: u64,
+    generation: u64,
+    desired: Desired,
+    ports: Vec<u16>,
+) -> Assignment {
     let terms = Terms {
         workload: Default::default(),
         tenant: TenantPath::new("t").unwrap(),
         charge: Amounts::task(1, 1, 0),
         devices: BTreeMap::new(),
         ports: ports.iter().map(|_| PortAsk::default()).collect(),
-        spec: spec().id(),
+        spec: spec.id(),
         labels: BTreeMap::new(),
         desired: Desired::Running,
         rules: Default::default(),

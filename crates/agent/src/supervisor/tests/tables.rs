@@ -7,12 +7,138 @@ use plenum_contract::runtime::{ContainerKey, FoundState};
 use plenum_model::claim::{Desired, FileRef, PortAsk};
 use plenum_model::ids::{Generation, Incarnation, LeaderEpoch};
 use plenum_model::phase::Phase;
-use plenum_model::spec::{Probe, Restart, TaskSpec};
+use plenum_model::spec::{Check, OnFailure, Probe, Restart, TaskSpec};
 use plenum_model::task::ExitReason;
 use plenum_model::template::{Placeholder, Template};
 use std::sync::Arc;
 
 const HELD: Desired = Desired::Held { deadline_ms: 60_000 };
+
+fn probe(check: Check, on_failure: OnFailure) -> Probe {
+    Probe {
+        check,
+        on_failure,
+        delay_ms: 1000,
+        period_ms: 500,
+        timeout_ms: 100,
+        failures: 3,
+        successes: 2,
+        grace_ms: 2000,
+    }
+}
+
+/// A running task with one probe.
+fn probed(on_failure: OnFailure, restart: Restart) -> World {
+    let mut w = World::new();
+    let mut spec = (*spec(restart)).clone();
+    spec.containers[0]
+        .probes
+        .push(probe(Check::Exec(vec!["ok".into()]), on_failure));
+    let mut a = assignment(1, &spec, 1, Desired::Running);
+    let mut terms = (*a.terms).clone();
+    terms.spec = spec.id();
+    a.terms = Arc::new(terms);
+    let spec = Arc::new(spec);
+    w.wanted.insert(task_id(1), (a, spec));
+    w.broker
+        .insert(task_id(1), plenum_model::task::Status::pending(0));
+    w.attach();
+    while w.phase(1) != Phase::Running {
+        w.work(0, Fate::Well);
+    }
+    w
+}
+
+/// Waits for the next probe and answers it.
+fn answer(w: &mut World, passes: bool) {
+    let mut due = w.supervisor.take_probes();
+    while due.is_empty() {
+        w.now = w.supervisor.next_wake().unwrap();
+        w.input(Input::Wake);
+        due = w.supervisor.take_probes();
+    }
+    assert_eq!(
+        (due.len(), &due[0].check),
+        (1, &PlannedCheck::Exec(vec!["ok".into()]))
+    );
+    let result = if passes { Ok(()) } else { Err("sick".to_owned()) };
+    w.input(Input::Probed {
+        key: due[0].key.clone(),
+        index: 0,
+        result,
+    });
+}
+
+#[test]
+fn readiness_follows_results_in_a_row() {
+    let mut w = probed(OnFailure::Report, Restart::Never);
+    let start = w.now;
+    assert_eq!(w.status(1).ready, Some(false));
+    for (passes, ready) in [
+        (true, false),
+        (false, false),
+        (true, true),
+        (true, true),
+        (false, true),
+        (false, true),
+        (true, true),
+        (false, true),
+        (false, true),
+        (false, false),
+        (true, false),
+        (true, true),
+    ] {
+        answer(&mut w, passes);
+        assert_eq!(w.status(1).ready, Some(ready));
+    }
+    // The failure at 1,500 ms lies in the grace and does not even break the row.
+    assert_eq!(w.now - start, 1000 + 11 * 500);
+    assert_eq!(w.phase(1), Phase::Running);
+    w.crash();
+    answer(&mut w, false);
+    assert_eq!(
+        w.status(1).ready,
+        Some(true),
+        "what was ready when it was adopted stays so until it fails in a row"
+    );
+}
+
+#[test]
+fn an_unhealthy_task_is_restarted_or_fails_as_its_probe_says() {
+    for (on_failure, restart, phase) in [
+        (OnFailure::Restart, Restart::Always, Phase::Running),
+        (OnFailure::Restart, Restart::Never, Phase::Failed),
+        (OnFailure::Fail, Restart::Always, Phase::Failed),
+    ] {
+        let mut w = probed(on_failure, restart);
+        assert_eq!(w.status(1).ready, None, "it has no readiness probe");
+        for _ in 0..4 {
+            answer(&mut w, false);
+        }
+        assert_eq!(w.phase(1), Phase::Running, "two of these lie in the grace");
+        answer(&mut w, false);
+        assert!(w.verbs().contains(&VerbKind::Stop), "{:?}", w.verbs());
+        while w.runs(1) > 0 {
+            w.work(0, Fate::Well);
+        }
+        while w.phase(1) == Phase::Prepared {
+            w.now = w.supervisor.next_wake().unwrap();
+            w.input(Input::Wake);
+            while w.work.iter().any(|x| x.verb != Verb::Wait) {
+                w.work(0, Fate::Well);
+            }
+        }
+        let status = w.status(1);
+        assert_eq!(status.phase(), phase, "{on_failure:?}");
+        if phase == Phase::Failed {
+            let exit = status.exit.clone().unwrap();
+            assert_eq!((exit.reason, exit.code), (ExitReason::Unhealthy, Some(143)));
+            assert_eq!(exit.message, "unhealthy: sick");
+        } else {
+            assert_eq!(status.progress.incarnation, Incarnation(1));
+        }
+    }
+}
 
 fn running(restart: Restart) -> World {
     let mut w = World::new();
@@ -400,18 +526,11 @@ fn what_this_agent_does_not_serve_is_rejected_by_name() {
         (|s, _| s.containers.clear(), "no container"),
         (
             |s, _| {
-                s.containers[0].probes.push(Probe {
-                    check: plenum_model::spec::Check::Tcp { port: 0 },
-                    on_failure: plenum_model::spec::OnFailure::Fail,
-                    delay_ms: 0,
-                    period_ms: 1,
-                    timeout_ms: 1,
-                    failures: 1,
-                    successes: 1,
-                    grace_ms: 0,
-                });
+                s.containers[0]
+                    .probes
+                    .push(probe(Check::Tcp { port: 2 }, OnFailure::Fail))
             },
-            "probes of container main",
+            "probe 0 of container main: it asks for port 2 of 0",
         ),
         (
             |_, t| {

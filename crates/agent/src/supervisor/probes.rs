@@ -1,0 +1,280 @@
+//! Checks of a running task's health: when each is due, and what its results in a row mean. Who does them asks
+//! [`super::Supervisor::take_probes`] for those that are due and answers with [`super::Input::Probed`].
+
+use super::advance::exit;
+use super::live::{Live, Stage, Verdict};
+use super::memory::Remembered;
+use super::plan;
+use super::turn::Turn;
+use plenum_contract::runtime::{ContainerKey, PublishedPort};
+use plenum_model::ids::TaskId;
+use plenum_model::phase::Phase;
+use plenum_model::spec::{Check, ContainerSpec, OnFailure, Probe, TaskSpec};
+use plenum_model::task::{Exit, ExitReason};
+use plenum_model::template::Unfilled;
+
+/// A check to be done now. Answered by [`super::Input::Probed`] with the same key and index, at the latest when
+/// its time is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeWork {
+    /// Of which container.
+    pub key: ContainerKey,
+    /// Which of its probes.
+    pub index: usize,
+    /// The container's runtime.
+    pub runtime: String,
+    /// What is asked.
+    pub check: PlannedCheck,
+    /// Milliseconds it may take.
+    pub timeout_ms: u64,
+}
+
+/// A check with all placeholders and ports filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlannedCheck {
+    /// A command inside the container; exit code 0 passes.
+    Exec(Vec<String>),
+    /// A GET in the clear; 200 to 399 passes.
+    Http {
+        /// The node's address.
+        address: String,
+        /// The port of the node that leads to the task.
+        port: u16,
+        /// Path and query.
+        path: String,
+    },
+    /// A connection that opens passes.
+    Tcp {
+        /// The node's address.
+        address: String,
+        /// The port of the node that leads to the task.
+        port: u16,
+    },
+}
+
+/// Where one probe stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Watched {
+    container: usize,
+    index: usize,
+    next_at: u64,
+    under_way: bool,
+    /// The last result, and how often in a row it came.
+    row: (bool, u32),
+    /// The settled state; none: not settled yet.
+    passes: Option<bool>,
+}
+
+/// Probes of an incarnation that has just come to run, or was adopted.
+pub(super) fn begin(live: &mut Live, turn: &Turn<'_>, id: TaskId, since: u64) {
+    let Some((task, spec)) = turn.task(id) else { return };
+    // An adopted task that was ready stays so until its probes say otherwise.
+    let was_ready = task.newest.as_ref().is_some_and(|o| {
+        o.progress.incarnation == task.incarnation
+            && o.progress.phase == Phase::Running
+            && o.ready == Some(true)
+    });
+    let all = spec.containers.iter().enumerate().flat_map(|(c, container)| {
+        container
+            .probes
+            .iter()
+            .enumerate()
+            .map(move |(index, probe)| Watched {
+                container: c,
+                index,
+                next_at: since.saturating_add(probe.delay_ms),
+                under_way: false,
+                row: (false, 0),
+                passes: was_ready.then_some(true),
+            })
+    });
+    live.probes = Some(all.collect());
+}
+
+/// Hands out the probes that are due. Returns when the next one is.
+pub(super) fn due(live: &mut Live, turn: &mut Turn<'_>, id: TaskId) -> Option<u64> {
+    let mut probes = live.probes.take()?;
+    let mut wake: Option<u64> = None;
+    for watched in probes.iter_mut().filter(|w| !w.under_way) {
+        if turn.now.tick >= watched.next_at {
+            let work = turn
+                .task(id)
+                .and_then(|(task, spec)| work(turn, task, &spec, watched));
+            watched.under_way = work.is_some();
+            turn.probes.extend(work);
+        } else {
+            wake = Some(wake.map_or(watched.next_at, |w| w.min(watched.next_at)));
+        }
+    }
+    live.probes = Some(probes);
+    wake
+}
+
+fn work(turn: &Turn<'_>, task: &Remembered, spec: &TaskSpec, watched: &Watched) -> Option<ProbeWork> {
+    let container = spec.containers.get(watched.container)?;
+    let probe = container.probes.get(watched.index)?;
+    // What cannot be filled in was rejected when the task came.
+    let check = planned(turn.node, task, spec, &probe.check).ok()?;
+    Some(ProbeWork {
+        key: plan::key(task, spec, watched.container),
+        index: watched.index,
+        runtime: container.runtime.clone(),
+        check,
+        timeout_ms: probe.timeout_ms.max(1),
+    })
+}
+
+fn planned(
+    node: &super::NodeView,
+    task: &Remembered,
+    spec: &TaskSpec,
+    check: &Check,
+) -> Result<PlannedCheck, String> {
+    let ports = plan::ports(node, task);
+    let port = |n: u16| -> Result<&PublishedPort, String> {
+        let missing = || format!("it asks for port {n} of {}", ports.len());
+        ports.get(usize::from(n)).ok_or_else(missing)
+    };
+    match check {
+        Check::Exec(argv) => {
+            let fill = |p| plan::value(node, task, spec, &ports, p);
+            let argv = argv
+                .iter()
+                .map(|t| t.expand(fill))
+                .collect::<Result<Vec<_>, Unfilled>>();
+            match argv {
+                Ok(argv) if argv.is_empty() => Err("it has no command".to_owned()),
+                Ok(argv) => Ok(PlannedCheck::Exec(argv)),
+                Err(unfilled) => Err(unfilled.to_string()),
+            }
+        }
+        Check::Http { tls: true, .. } => Err("checks over TLS are not supported by this agent".to_owned()),
+        Check::Http {
+            port: n,
+            path,
+            tls: false,
+        } => {
+            let port = port(*n)?;
+            Ok(PlannedCheck::Http {
+                address: port.address.clone(),
+                port: port.host,
+                path: path.clone(),
+            })
+        }
+        Check::Tcp { port: n } => {
+            let port = port(*n)?;
+            Ok(PlannedCheck::Tcp {
+                address: port.address.clone(),
+                port: port.host,
+            })
+        }
+    }
+}
+
+/// What stands against the probes of a task, in words.
+pub(super) fn objection(node: &super::NodeView, task: &Remembered, spec: &TaskSpec) -> Option<String> {
+    let of = |c: &ContainerSpec| {
+        c.probes.iter().enumerate().find_map(|(i, probe)| {
+            let why = planned(node, task, spec, &probe.check).err()?;
+            Some(format!("probe {i} of container {}: {why}", c.name))
+        })
+    };
+    spec.containers.iter().find_map(of)
+}
+
+/// Whether the task is ready by its probes that report; none: it has none.
+pub(super) fn ready(live: &Live, spec: &TaskSpec) -> Option<bool> {
+    if !has_readiness(spec) {
+        return None;
+    }
+    let probes = live.probes.as_ref()?;
+    let mut reporting = probes
+        .iter()
+        .filter(|w| of(spec, w).is_some_and(|p| p.on_failure == OnFailure::Report));
+    Some(reporting.all(|w| w.passes == Some(true)))
+}
+
+/// Whether a task has probes that report readiness.
+pub(super) fn has_readiness(spec: &TaskSpec) -> bool {
+    let mut probes = spec.containers.iter().flat_map(|c| &c.probes);
+    probes.any(|p| p.on_failure == OnFailure::Report)
+}
+
+fn of<'a>(spec: &'a TaskSpec, watched: &Watched) -> Option<&'a Probe> {
+    spec.containers.get(watched.container)?.probes.get(watched.index)
+}
+
+/// Takes in a result.
+pub(super) fn probed(
+    live: &mut Live,
+    turn: &mut Turn<'_>,
+    id: TaskId,
+    (container, index): (&str, usize),
+    result: &Result<(), String>,
+) {
+    let Stage::Running { since } = live.stage else {
+        return;
+    };
+    let Some((_, spec)) = turn.task(id) else { return };
+    let before = ready(live, &spec);
+    let now = turn.now.tick;
+    let found = live.probes.as_mut().and_then(|all| {
+        all.iter_mut().find(|w| {
+            w.under_way
+                && w.index == index
+                && spec
+                    .containers
+                    .get(w.container)
+                    .is_some_and(|c| c.name == container)
+        })
+    });
+    let Some(watched) = found else { return };
+    let Some(probe) = of(&spec, watched) else { return };
+    watched.under_way = false;
+    watched.next_at = now.saturating_add(probe.period_ms.max(1));
+    let in_grace = now < since.saturating_add(probe.grace_ms);
+    let failed = settle(watched, probe, result.is_ok(), in_grace);
+    let which = watched.container;
+    if let (true, Err(why)) = (failed, result) {
+        match probe.on_failure {
+            OnFailure::Report => {}
+            OnFailure::Restart => live.verdict = Some(Verdict::Ended(which, unhealthy(why))),
+            OnFailure::Fail => live.verdict = Some(Verdict::Failed(unhealthy(why))),
+        }
+    }
+    let after = ready(live, &spec);
+    if live.verdict.is_none() && before != after {
+        let message = result
+            .as_ref()
+            .err()
+            .map(|why| format!("not ready: {why}"))
+            .unwrap_or_default();
+        turn.observe_ready(id, after, message);
+    }
+}
+
+/// Counts a result. Returns whether the probe has just come to fail.
+fn settle(watched: &mut Watched, probe: &Probe, passed: bool, in_grace: bool) -> bool {
+    if !passed && in_grace {
+        return false;
+    }
+    let (last, times) = watched.row;
+    watched.row = (
+        passed,
+        if last == passed {
+            times.saturating_add(1)
+        } else {
+            1
+        },
+    );
+    let needed = if passed { probe.successes } else { probe.failures }.max(1);
+    if watched.row.1 < needed || watched.passes == Some(passed) {
+        return false;
+    }
+    watched.passes = Some(passed);
+    !passed
+}
+
+fn unhealthy(why: &str) -> Exit {
+    exit(ExitReason::Unhealthy, format!("unhealthy: {why}"))
+}
