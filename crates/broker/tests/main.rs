@@ -1,0 +1,11 @@
+//! Tests of the broker from outside: transcripts that need no Rust to be read, random histories held against
+//! an independent checker, and the running thing on a log that fails when told to.
+
+mod checker;
+mod claims;
+mod golden;
+mod histories;
+mod running;
+mod scale;
+mod streams;
+mod world;
