@@ -193,7 +193,10 @@ impl<'a> Change<'a> {
                 let why = task.problem.unwrap_or_default();
                 Failure::new(
                     code::NO_ROOM,
-                    format!("{} is not placed: {why}", task.workload.name),
+                    format!(
+                        "{} is not placed: {why}",
+                        task.workload.name.trim_start_matches('/')
+                    ),
                 )
                 .exit(Exit::NotPlaced)
             }

@@ -141,7 +141,7 @@ pub enum PoolError {
     /// The events asked for are no longer kept.
     #[error("events up to {oldest} are no longer kept")]
     Compacted {
-        /// The oldest that can be had.
+        /// Those after this one can be had.
         oldest: Cursor,
     },
     /// The state does not allow it.

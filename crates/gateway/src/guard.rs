@@ -57,7 +57,7 @@ fn refused(field: &str, given: &str) -> Problem {
     };
     Problem::new(code::FORBIDDEN, what)
         .at(field)
-        .hint("name the host in the configuration (`gateway.hosts`) if it is meant")
+        .hint("name the host among the allowed ones in the configuration if it is meant")
 }
 
 /// The host of `host:port`, with the brackets of an IPv6 address taken off; none: it is neither.

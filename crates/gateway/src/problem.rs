@@ -74,10 +74,9 @@ impl From<PoolError> for Problem {
         match e {
             PoolError::NotFound { .. } => Self::new(code::NOT_FOUND, message),
             PoolError::Refused { field, why } => Self::new(code::INVALID, why).at(field),
-            PoolError::Compacted { oldest } => Self::new(code::COMPACTED, message).at("after").hint(format!(
-                "ask again with after={}, or without `after`",
-                oldest.0.saturating_sub(1)
-            )),
+            PoolError::Compacted { oldest } => Self::new(code::COMPACTED, message)
+                .at("after")
+                .hint(format!("ask again with after={}, or without `after`", oldest)),
             PoolError::Conflict { .. } => Self::new(code::CONFLICT, message),
             PoolError::Full => Self::new(code::DISK_FULL, message)
                 .hint("make room on the disk of the data directory; nothing was changed"),

@@ -118,11 +118,15 @@ async fn kept(app: &App, after: Option<Cursor>) -> Result<Vec<Shown>, Problem> {
     Ok(all.into_iter().map(view::event::event).collect())
 }
 
+/// From the oldest that is kept. While many come, what was the oldest may be gone a moment later.
 async fn from_oldest(app: &App) -> Result<Batches, Problem> {
-    match app.pool.events(Some(Cursor(0))).await {
-        Err(PoolError::Compacted { oldest }) => {
-            Ok(app.pool.events(Some(Cursor(oldest.0.saturating_sub(1)))).await?)
+    const ATTEMPTS: usize = 5;
+    let mut from = Cursor(0);
+    for _ in 1..ATTEMPTS {
+        match app.pool.events(Some(from)).await {
+            Err(PoolError::Compacted { oldest }) => from = oldest,
+            other => return Ok(other?),
         }
-        other => Ok(other?),
     }
+    Ok(app.pool.events(Some(from)).await?)
 }

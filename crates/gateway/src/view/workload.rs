@@ -7,7 +7,7 @@ use plenum_client::v1::workload::Workload as Shown;
 use plenum_model::amounts::Amounts;
 use plenum_model::phase::Phase;
 use plenum_model::task::Task;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The workloads of these tasks, ended ones included, by scheduler and name. One whose tasks have all ended and were
@@ -71,7 +71,11 @@ fn workload(tasks: &[&Task]) -> Option<Shown> {
         version: of.version.clone(),
         tenant: newest.terms.tenant.to_string(),
         ready: count(ready),
-        wanted: count(wanted.len()),
+        wanted: count(if live.is_empty() {
+            failed_slots(tasks, newest)
+        } else {
+            wanted.len()
+        }),
         outdated: count(
             live.iter()
                 .filter(|t| t.terms.workload.version != of.version)
@@ -81,6 +85,15 @@ fn workload(tasks: &[&Task]) -> Option<Shown> {
         since: millis(since),
         problem,
     })
+}
+
+/// Where nothing lives, what failed last is what somebody still wants to run: between two attempts, for instance.
+fn failed_slots(tasks: &[&Task], newest: &Task) -> usize {
+    let failed = tasks.iter().filter(|t| {
+        let failed = matches!(t.status.phase(), Phase::Failed | Phase::Lost);
+        failed && !t.released && t.terms.workload.version == newest.terms.workload.version
+    });
+    failed.map(|t| t.seat.slot).collect::<BTreeSet<_>>().len()
 }
 
 fn count(n: usize) -> u32 {

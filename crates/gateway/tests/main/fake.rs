@@ -39,7 +39,7 @@ pub(crate) struct FakePool {
     pub(crate) state: Mutex<State>,
     /// How many events there are; they are numbered from 1.
     pub(crate) events: watch::Sender<u64>,
-    /// The oldest event that is kept.
+    /// The newest event that is no longer kept.
     pub(crate) oldest: u64,
 }
 
@@ -193,7 +193,7 @@ impl Pool for FakePool {
         from: Option<Cursor>,
     ) -> Result<BoxStream<'static, Result<Vec<Event>, PoolError>>, PoolError> {
         let from = from.map_or(*self.events.borrow(), |Cursor(n)| n);
-        if from + 1 < self.oldest {
+        if from < self.oldest {
             return Err(PoolError::Compacted {
                 oldest: Cursor(self.oldest),
             });
@@ -408,7 +408,7 @@ pub(crate) async fn serve_with(state: State, config: GatewayConfig) -> Server {
     let pool = Arc::new(FakePool {
         state: Mutex::new(state),
         events: watch::Sender::new(10),
-        oldest: 4,
+        oldest: 3,
     });
     let streams = Arc::new(FakeStreams::default());
     let app = router(&config, pool.clone(), streams.clone(), Registry::default());

@@ -221,7 +221,7 @@ async fn workloads_show_what_is_ready_and_the_first_cause() {
         lines,
         [
             "marathon/big 0/1 1 node: 1 short of memory",
-            "marathon/job 0/0 exited with code 3",
+            "marathon/job 0/1 exited with code 3",
             "marathon/web 1/2 its checks fail",
         ]
     );
