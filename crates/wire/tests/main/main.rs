@@ -12,6 +12,7 @@ mod flow;
 mod nouns;
 mod pool;
 mod raw;
+mod real_broker;
 mod state;
 mod streams;
 mod wired;

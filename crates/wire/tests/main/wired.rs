@@ -17,6 +17,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::service::Routes;
 
 /// Far more than anything takes; what has not happened then never will.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,6 +36,24 @@ pub(crate) struct Fakes {
     pub(crate) pool: Arc<FakePool>,
     pub(crate) streams: Arc<FakeStreams>,
     pub(crate) state: MemoryState,
+}
+
+/// Serves routes on a port of its own, as a composition root would.
+pub(crate) fn serve(on: &mut JoinSet<()>, routes: Routes) -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::from_std(listener).unwrap();
+    on.spawn(async move {
+        tonic::transport::Server::builder()
+            .http2_keepalive_interval(Some(Duration::from_secs(5)))
+            .http2_keepalive_timeout(Some(Duration::from_secs(5)))
+            .add_routes(routes)
+            .serve_with_incoming(TcpListenerStream::new(listener))
+            .await
+            .unwrap();
+    });
+    address
 }
 
 /// A server in front of fakes, reached through a proxy.
@@ -60,18 +79,8 @@ impl Wired {
     async fn with(fakes: Fakes, state: Arc<dyn StateStore>) -> Self {
         let all = fakes.clone();
         let routes = routes(all.broker, all.pool, state, all.streams, all.dispatcher);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
         let mut server = JoinSet::new();
-        server.spawn(async move {
-            tonic::transport::Server::builder()
-                .http2_keepalive_interval(Some(Duration::from_secs(5)))
-                .http2_keepalive_timeout(Some(Duration::from_secs(5)))
-                .add_routes(routes)
-                .serve_with_incoming(TcpListenerStream::new(listener))
-                .await
-                .unwrap();
-        });
+        let address = serve(&mut server, routes);
         let proxy = Proxy::start(address).await;
         let channel = connect(&format!("http://{}", proxy.address)).unwrap();
         Self {
