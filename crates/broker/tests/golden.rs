@@ -5,9 +5,7 @@ use crate::world::{MIB, World, facts, node_id, seats, spec, task_id, terms};
 use plenum_broker::input::{Answer, Change, Denied, Input, TaskNow};
 use plenum_contract::broker::Amend;
 use plenum_model::amounts::Amounts;
-use plenum_model::claim::{
-    Amendment, Desired, HostPort, LostAfter, Pin, PortAsk, Protocol, Seat, Terms,
-};
+use plenum_model::claim::{Amendment, Desired, HostPort, LostAfter, Pin, PortAsk, Protocol, Seat, Terms};
 use plenum_model::ids::{Cursor, TaskId};
 use plenum_model::node::{NodeFacts, RuntimeFacts, Scheduling};
 use plenum_model::phase::Phase;
@@ -20,7 +18,10 @@ use std::path::Path;
 #[test]
 fn every_transcript_says_what_the_core_does() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let mut names: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut names: Vec<_> = std::fs::read_dir(&dir)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
     names.sort();
     assert!(!names.is_empty());
     let mut stale = Vec::new();
@@ -31,11 +32,19 @@ fn every_transcript_says_what_the_core_does() {
             if std::env::var_os("UPDATE").is_some() {
                 std::fs::write(&path, &played).unwrap();
             } else {
-                stale.push(format!("{}:\n{}", path.display(), first_difference(&text, &played)));
+                stale.push(format!(
+                    "{}:\n{}",
+                    path.display(),
+                    first_difference(&text, &played)
+                ));
             }
         }
     }
-    assert!(stale.is_empty(), "transcripts differ; UPDATE=1 writes them anew\n{}", stale.join("\n"));
+    assert!(
+        stale.is_empty(),
+        "transcripts differ; UPDATE=1 writes them anew\n{}",
+        stale.join("\n")
+    );
 }
 
 fn first_difference(old: &str, new: &str) -> String {
@@ -47,7 +56,11 @@ fn first_difference(old: &str, new: &str) -> String {
 }
 
 fn play(text: &str) -> String {
-    let mut stage = Stage { world: World::new(), names: BTreeMap::new(), nodes: BTreeMap::new() };
+    let mut stage = Stage {
+        world: World::new(),
+        names: BTreeMap::new(),
+        nodes: BTreeMap::new(),
+    };
     let mut out = String::new();
     for line in text.lines().filter(|l| !l.starts_with("  ")) {
         writeln!(out, "{line}").unwrap();
@@ -73,19 +86,24 @@ struct Words<'a>(Vec<&'a str>);
 
 impl<'a> Words<'a> {
     fn get(&self, key: &str) -> Option<&'a str> {
-        self.0.iter().find_map(|w| w.split_once('=').filter(|(k, _)| *k == key).map(|(_, v)| v))
+        self.0
+            .iter()
+            .find_map(|w| w.split_once('=').filter(|(k, _)| *k == key).map(|(_, v)| v))
     }
 
     fn number(&self, key: &str) -> Option<u64> {
-        self.get(key).map(|v| v.parse().unwrap_or_else(|_| panic!("{key}={v} is no number")))
+        self.get(key)
+            .map(|v| v.parse().unwrap_or_else(|_| panic!("{key}={v} is no number")))
     }
 
     fn cpu(&self) -> u64 {
-        self.get("cpu").map_or(0, |v| (v.parse::<f64>().unwrap() * 1000.0).round() as u64)
+        self.get("cpu")
+            .map_or(0, |v| (v.parse::<f64>().unwrap() * 1000.0).round() as u64)
     }
 
     fn seconds(&self, key: &str) -> Option<u64> {
-        self.get(key).map(|v| v.trim_end_matches('s').parse::<u64>().unwrap() * 1000)
+        self.get(key)
+            .map(|v| v.trim_end_matches('s').parse::<u64>().unwrap() * 1000)
     }
 }
 
@@ -113,7 +131,8 @@ impl Stage {
             "claim" => self.claim(first, &rest),
             "release" => {
                 let (caller, ids) = self.tasks_of(&rest);
-                self.world.step(Input::Release(caller, ids, rest.seconds("grace")))
+                self.world
+                    .step(Input::Release(caller, ids, rest.seconds("grace")))
             }
             "forget" => {
                 let (caller, ids) = self.tasks_of(&rest);
@@ -122,7 +141,16 @@ impl Stage {
             "amend" => self.amend(first, &rest),
             "observe" => {
                 let id = self.names[first].1;
-                let node = self.world.view.task(id).unwrap().on.clone().unwrap_or(node_id("nowhere"));
+                let node = self
+                    .world
+                    .view
+                    .task(id)
+                    .unwrap()
+                    .task
+                    .status
+                    .node
+                    .clone()
+                    .unwrap();
                 let phase = Phase::ALL.into_iter().find(|p| p.as_str() == rest.0[1]).unwrap();
                 let incarnation = rest.number("incarnation").unwrap_or(0);
                 self.world.observe(&node, id, incarnation as u32, phase)
@@ -130,9 +158,11 @@ impl Stage {
             "cordon" => self.scheduling(first, Scheduling::Cordoned),
             "open" => self.scheduling(first, Scheduling::Open),
             "remove" => self.world.step(Input::RemoveNode(node_id(first), "alice".into())),
-            "stop" => {
-                self.world.step(Input::StopTask(self.names[first].1, rest.seconds("grace"), "alice".into()))
-            }
+            "stop" => self.world.step(Input::StopTask(
+                self.names[first].1,
+                rest.seconds("grace"),
+                "alice".into(),
+            )),
             "tenant" => {
                 let limit = Amounts {
                     cpu_millis: rest.cpu(),
@@ -141,7 +171,11 @@ impl Stage {
                     ..Amounts::default()
                 };
                 let weight = rest.number("weight").unwrap_or(1) as u32;
-                let tenant = Tenant { weight, limit, ..Tenant::new(first.parse().unwrap()) };
+                let tenant = Tenant {
+                    weight,
+                    limit,
+                    ..Tenant::new(first.parse().unwrap())
+                };
                 self.world.step(Input::SetTenant(tenant, "alice".into()))
             }
             "ack" => {
@@ -169,7 +203,8 @@ impl Stage {
     }
 
     fn scheduling(&mut self, node: &str, to: Scheduling) -> crate::world::Outcome {
-        self.world.step(Input::SetScheduling(node_id(node), to, "alice".into()))
+        self.world
+            .step(Input::SetScheduling(node_id(node), to, "alice".into()))
     }
 
     fn claim(&mut self, app: &str, words: &Words<'_>) -> crate::world::Outcome {
@@ -190,7 +225,8 @@ impl Stage {
             seat.id = task_id(scheduler, app, seat.slot, attempt);
             seat.name = name(seat.slot);
             seat.pin = pin.clone();
-            self.names.insert(seat.name.clone(), (scheduler.to_owned(), seat.id));
+            self.names
+                .insert(seat.name.clone(), (scheduler.to_owned(), seat.id));
         }
         self.world.claim(scheduler, claim_terms(app, words), claimed)
     }
@@ -200,21 +236,38 @@ impl Stage {
         let change = match words.0[1] {
             "running" => Amendment::Desired(Desired::Running),
             "stopped" => Amendment::Desired(Desired::Stopped),
-            "held" => Amendment::Desired(Desired::Held { deadline_ms: words.seconds("for").unwrap() }),
+            "held" => Amendment::Desired(Desired::Held {
+                deadline_ms: words.seconds("for").unwrap(),
+            }),
             "charge" => Amendment::Charge(Amounts::task(words.cpu(), 0, 0)),
             label => {
                 let (key, value) = label.split_once('=').unwrap();
                 Amendment::Labels(BTreeMap::from([(key.to_owned(), value.to_owned())]))
             }
         };
-        let generation = self.world.view.task(id).map_or_else(Default::default, |now| now.task.generation);
+        let generation = self
+            .world
+            .view
+            .task(id)
+            .map_or_else(Default::default, |now| now.task.generation);
         let caller = self.world.caller(&scheduler);
-        self.world.step(Input::Amend(caller, vec![Amend { task: id, generation, change }]))
+        self.world.step(Input::Amend(
+            caller,
+            vec![Amend {
+                task: id,
+                generation,
+                change,
+            }],
+        ))
     }
 
     fn tasks_of(&mut self, words: &Words<'_>) -> (plenum_broker::input::Caller, Vec<TaskId>) {
-        let named: Vec<_> =
-            words.0.iter().filter(|w| !w.contains('=')).map(|name| self.names[*name].clone()).collect();
+        let named: Vec<_> = words
+            .0
+            .iter()
+            .filter(|w| !w.contains('='))
+            .map(|name| self.names[*name].clone())
+            .collect();
         let caller = self.world.caller(&named[0].0);
         (caller, named.into_iter().map(|(_, id)| id).collect())
     }
@@ -228,13 +281,19 @@ impl Stage {
                 Change::Forgotten { task, .. } => Some(format!("{} forgotten", name(task))),
                 Change::Assign { node, task } => {
                     let (a, _) = self.world.view.assignment(node, *task)?;
-                    let grace = a.grace_ms.map_or(String::new(), |ms| format!(" grace {} s", ms / 1000));
+                    let grace = a
+                        .grace_ms
+                        .map_or(String::new(), |ms| format!(" grace {} s", ms / 1000));
                     let desired = match a.desired {
                         Desired::Held { .. } => "held",
                         Desired::Running => "running",
                         Desired::Stopped => "stopped",
                     };
-                    Some(format!("{node} <- {} {desired} (generation {}){grace}", name(task), a.generation))
+                    Some(format!(
+                        "{node} <- {} {desired} (generation {}){grace}",
+                        name(task),
+                        a.generation
+                    ))
                 }
                 Change::Remove { node, task } => Some(format!("{node} <- remove {}", name(task))),
                 Change::Node(_)
@@ -292,11 +351,20 @@ impl Stage {
 
     fn why(&self, name: &str) -> Vec<String> {
         let explained = self.world.view.explain(self.names[name].1, false).unwrap();
-        let Some(why) = explained.why else { return vec!["it does not wait".into()] };
+        let Some(why) = explained.why else {
+            return vec!["it does not wait".into()];
+        };
         let mut lines = vec![format!("{why}; {} ahead", explained.ahead)];
         for verdict in explained.nodes {
-            let cause = verdict.cause.map_or_else(|| "could take it".to_owned(), |c| c.to_string());
-            lines.push(format!("{}: {cause} ({})", verdict.node, verdict.detail));
+            let cause = verdict
+                .cause
+                .map_or_else(|| "could take it".to_owned(), |c| c.to_string());
+            let detail = if verdict.detail.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", verdict.detail)
+            };
+            lines.push(format!("{}: {cause}{detail}", verdict.node));
         }
         lines.extend(explained.holders.iter().map(|(s, held)| {
             let held: Vec<_> = held.iter().map(|(r, n)| format!("{n} of {r}")).collect();
@@ -308,7 +376,10 @@ impl Stage {
 }
 
 fn name_of(names: &BTreeMap<String, (String, TaskId)>, id: TaskId) -> String {
-    names.iter().find(|(_, (_, known))| *known == id).map_or_else(|| id.to_string(), |(n, _)| n.clone())
+    names
+        .iter()
+        .find(|(_, (_, known))| *known == id)
+        .map_or_else(|| id.to_string(), |(n, _)| n.clone())
 }
 
 fn task_line(now: &TaskNow) -> String {
@@ -341,7 +412,13 @@ fn answered(
 ) -> Vec<String> {
     let name = |id: TaskId| name_of(names, id);
     let refused = |r: &plenum_contract::broker::Refusal| {
-        format!("refused {} at {}: {:?}: {}", name(r.task), r.field, r.reason, r.why)
+        format!(
+            "refused {} at {}: {:?}: {}",
+            name(r.task),
+            r.field,
+            r.reason,
+            r.why
+        )
     };
     match answer {
         Some(Ok(Answer::Claimed(claimed))) => {
@@ -350,9 +427,8 @@ fn answered(
         }
         Some(Ok(Answer::Refused(all))) => all.iter().map(refused).collect(),
         Some(Err(denied)) => vec![format!("denied: {denied:?}")],
-        Some(Ok(Answer::Opened(_) | Answer::Done | Answer::Attached { .. } | Answer::Acked { .. })) | None => {
-            Vec::new()
-        }
+        Some(Ok(Answer::Opened(_) | Answer::Done | Answer::Attached { .. } | Answer::Acked { .. }))
+        | None => Vec::new(),
     }
 }
 
@@ -365,8 +441,15 @@ fn node_facts(name: &str, words: &Words<'_>) -> NodeFacts {
             "slots" => facts.capacity.slots = value.parse().unwrap(),
             "runtime" => {
                 let (name, can) = value.split_once(':').unwrap_or((value, ""));
-                let capabilities = can.split('+').filter(|c| !c.is_empty()).map(str::to_owned).collect();
-                let runtime = RuntimeFacts { version: "1".into(), capabilities };
+                let capabilities = can
+                    .split('+')
+                    .filter(|c| !c.is_empty())
+                    .map(str::to_owned)
+                    .collect();
+                let runtime = RuntimeFacts {
+                    version: "1".into(),
+                    capabilities,
+                };
                 facts.runtimes = BTreeMap::from([(name.to_owned(), runtime)]);
             }
             "ports" => {
@@ -409,18 +492,37 @@ fn claim_terms(app: &str, words: &Words<'_>) -> Terms {
     }
     if let Some(rule) = words.get("prefer") {
         let (key, value) = rule.split_once(':').unwrap();
-        t.rules.preferred = vec![Preference { weight: 10, all: vec![Expr::equals(key, value)] }];
+        t.rules.preferred = vec![Preference {
+            weight: 10,
+            all: vec![Expr::equals(key, value)],
+        }];
     }
     if let Some(limit) = words.get("most") {
         let (key, max) = limit.split_once(':').unwrap();
         let max = max.parse().unwrap();
-        t.rules.limits = vec![LimitPerKey { key: key.to_owned(), among: BTreeMap::new(), max }];
+        t.rules.limits = vec![LimitPerKey {
+            key: key.to_owned(),
+            among: BTreeMap::new(),
+            max,
+        }];
     }
     for port in words.get("ports").into_iter().flat_map(|p| p.split(',')) {
         let (port, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
-        let host = if port == "any" { HostPort::Dynamic } else { HostPort::Fixed(port.parse().unwrap()) };
-        let protocol = if protocol == "udp" { Protocol::Udp } else { Protocol::Tcp };
-        t.ports.push(PortAsk { host, protocol, ..PortAsk::default() });
+        let host = if port == "any" {
+            HostPort::Dynamic
+        } else {
+            HostPort::Fixed(port.parse().unwrap())
+        };
+        let protocol = if protocol == "udp" {
+            Protocol::Udp
+        } else {
+            Protocol::Tcp
+        };
+        t.ports.push(PortAsk {
+            host,
+            protocol,
+            ..PortAsk::default()
+        });
     }
     if let Some(runtime) = words.get("runtime") {
         t.spec = spec(runtime).id();

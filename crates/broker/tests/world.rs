@@ -86,21 +86,33 @@ impl World {
         for change in &effects.changes {
             self.view.apply(change.clone());
         }
-        Outcome { changes: effects.changes, answer: effects.answer }
+        Outcome {
+            changes: effects.changes,
+            answer: effects.answer,
+        }
     }
 
     /// What the log gives back now.
     pub(crate) fn restored(&self) -> Core {
-        Core::restore(self.config.clone(), self.snapshot.as_deref(), &self.records, |_| {})
-            .expect("what was logged is a ledger")
+        Core::restore(
+            self.config.clone(),
+            self.snapshot.as_deref(),
+            &self.records,
+            |_| {},
+        )
+        .expect("what was logged is a ledger")
     }
 
     /// The broker dies and comes back from its log; agents and schedulers have to come again.
     pub(crate) fn restart(&mut self) -> Outcome {
         let mut view = View::new(1_000, 1_000);
-        self.core =
-            Core::restore(self.config.clone(), self.snapshot.as_deref(), &self.records, |c| view.apply(c))
-                .expect("what was logged is a ledger");
+        self.core = Core::restore(
+            self.config.clone(),
+            self.snapshot.as_deref(),
+            &self.records,
+            |c| view.apply(c),
+        )
+        .expect("what was logged is a ledger");
         self.view = view;
         self.agents.clear();
         self.sessions.clear();
@@ -118,7 +130,10 @@ impl World {
         let attachment = Attachment(self.attachments);
         self.agents.insert(facts.id.clone(), attachment);
         self.silent.retain(|n| *n != facts.id);
-        self.step(Input::Attach { facts: Box::new(facts), attachment })
+        self.step(Input::Attach {
+            facts: Box::new(facts),
+            attachment,
+        })
     }
 
     /// Time passes; agents that are attached and not silent send heartbeats.
@@ -128,8 +143,12 @@ impl World {
             let part = millis.min(1_000);
             millis -= part;
             self.now += part;
-            let alive: Vec<_> =
-                self.agents.iter().filter(|(n, _)| !self.silent.contains(n)).map(|(n, a)| (n.clone(), *a)).collect();
+            let alive: Vec<_> = self
+                .agents
+                .iter()
+                .filter(|(n, _)| !self.silent.contains(n))
+                .map(|(n, a)| (n.clone(), *a))
+                .collect();
             for (node, attachment) in alive {
                 changes.extend(self.step(Input::Heard(node, attachment)).changes);
             }
@@ -155,14 +174,22 @@ impl World {
             watch_nodes: false,
         };
         let outcome = self.step(Input::Open(hello));
-        let Some(Ok(Answer::Opened(epoch))) = outcome.answer else { panic!("{:?}", outcome.answer) };
-        let caller = Caller { scheduler: scheduler.clone(), epoch };
+        let Some(Ok(Answer::Opened(epoch))) = outcome.answer else {
+            panic!("{:?}", outcome.answer)
+        };
+        let caller = Caller {
+            scheduler: scheduler.clone(),
+            epoch,
+        };
         self.sessions.insert(scheduler.clone(), caller.clone());
         caller
     }
 
     pub(crate) fn stale(&self, scheduler: &str) -> Caller {
-        Caller { scheduler: SchedulerId::new(scheduler).unwrap(), epoch: SessionEpoch(0) }
+        Caller {
+            scheduler: SchedulerId::new(scheduler).unwrap(),
+            epoch: SessionEpoch(0),
+        }
     }
 
     pub(crate) fn claim(&mut self, scheduler: &str, terms: Terms, seats: Vec<Seat>) -> Outcome {
@@ -176,13 +203,20 @@ impl World {
         let exit = phase.is_terminal().then(|| Exit {
             code: Some(i32::from(phase == Phase::Failed)),
             signal: None,
-            reason: if phase == Phase::Stopped { ExitReason::Asked } else { ExitReason::Exited },
+            reason: if phase == Phase::Stopped {
+                ExitReason::Asked
+            } else {
+                ExitReason::Exited
+            },
             message: String::new(),
         });
         let seen = Observation {
             task: id,
             seq: Seq(self.seq),
-            progress: Progress { incarnation: Incarnation(incarnation), phase },
+            progress: Progress {
+                incarnation: Incarnation(incarnation),
+                phase,
+            },
             ready: None,
             address: None,
             exit,
@@ -197,7 +231,10 @@ impl World {
 pub(crate) fn batch(terms: Terms, seats: Vec<Seat>) -> ClaimBatch {
     ClaimBatch {
         specs: vec![spec("process")],
-        groups: vec![ClaimGroup { terms: Arc::new(terms), seats }],
+        groups: vec![ClaimGroup {
+            terms: Arc::new(terms),
+            seats,
+        }],
         all_or_nothing: false,
     }
 }
@@ -223,20 +260,35 @@ pub(crate) fn facts(name: &str, cpu_millis: u64, memory_mib: u64) -> NodeFacts {
         devices: BTreeMap::new(),
         attributes: BTreeMap::new(),
         runtimes: BTreeMap::from([("process".into(), RuntimeFacts::default())]),
-        ports: PortRange { low: 31_000, high: 31_999 },
+        ports: PortRange {
+            low: 31_000,
+            high: 31_999,
+        },
         agent_version: "test".into(),
     }
 }
 
 pub(crate) fn spec(runtime: &str) -> Arc<TaskSpec> {
-    let container = ContainerSpec { name: "main".into(), runtime: runtime.into(), ..ContainerSpec::default() };
-    Arc::new(TaskSpec { containers: vec![container], ..TaskSpec::default() })
+    let container = ContainerSpec {
+        name: "main".into(),
+        runtime: runtime.into(),
+        ..ContainerSpec::default()
+    };
+    Arc::new(TaskSpec {
+        containers: vec![container],
+        ..TaskSpec::default()
+    })
 }
 
 /// Terms of a workload of plain processes.
 pub(crate) fn terms(app: &str, cpu_millis: u64, memory_mib: u64) -> Terms {
     Terms {
-        workload: Workload { uid: app.into(), name: app.into(), kind: "app".into(), version: "1".into() },
+        workload: Workload {
+            uid: app.into(),
+            name: app.into(),
+            kind: "app".into(),
+            version: "1".into(),
+        },
         tenant: "default".parse().unwrap(),
         charge: Amounts::task(cpu_millis, memory_mib * MIB, 0),
         devices: BTreeMap::new(),
@@ -260,5 +312,7 @@ pub(crate) fn task_id(scheduler: &str, app: &str, slot: u64, attempt: u32) -> Ta
 
 /// Seats of the first attempts of some slots.
 pub(crate) fn seats(scheduler: &str, app: &str, slots: std::ops::Range<u64>) -> Vec<Seat> {
-    slots.map(|slot| Seat::new(task_id(scheduler, app, slot, 1), format!("{app}.{slot}"), slot)).collect()
+    slots
+        .map(|slot| Seat::new(task_id(scheduler, app, slot, 1), format!("{app}.{slot}"), slot))
+        .collect()
 }

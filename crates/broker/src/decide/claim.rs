@@ -4,6 +4,7 @@
 use super::{Core, Verdict};
 use crate::fact::{Fact, TermsIx};
 use crate::input::{Answer, Caller};
+use crate::ledger::tenants::lineage;
 use crate::ledger::terms::hash;
 use crate::place::needs::{Needs, Unfit};
 use crate::place::verdict::{Extra, amount, in_words, verdict};
@@ -170,13 +171,17 @@ impl Core {
         ix
     }
 
-    fn ensure_tenant(&mut self, path: &TenantPath) {
-        if self.ledger.tenants.get(path).is_none() {
-            let tenant = Tenant::new(path.clone());
-            self.commit(Fact::TenantSet {
-                tenant,
-                actor: "broker".to_owned(),
-            });
+    /// A tenant that nobody has set is there from its first use, with weight 1 and without limits; so are
+    /// those above it.
+    pub(super) fn ensure_tenant(&mut self, path: &TenantPath) {
+        for path in lineage(path) {
+            if self.ledger.tenants.get(&path).is_none() {
+                let tenant = Tenant::new(path);
+                self.commit(Fact::TenantSet {
+                    tenant,
+                    actor: "broker".to_owned(),
+                });
+            }
         }
     }
 
@@ -234,7 +239,12 @@ impl Core {
             Ok(ports) => Ok((ix, ports)),
             Err(cause) => {
                 let detail = in_words(&cause, &row.needs, &node.free, &node.facts);
-                Err(format!("node {}: {cause} ({detail})", pin.node))
+                let detail = if detail.is_empty() {
+                    detail
+                } else {
+                    format!(" ({detail})")
+                };
+                Err(format!("node {}: {cause}{detail}", pin.node))
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::input::{Answer, Attachment, Denied, Held};
 use crate::ledger::tasks::TaskRow;
 use crate::place::needs::{countable, well_formed};
 use plenum_model::claim::Desired;
-use plenum_model::ids::{NodeId, Seq};
+use plenum_model::ids::{NodeId, Seq, TenantPath};
 use plenum_model::node::{Liveness, NodeFacts, Scheduling};
 use plenum_model::phase::{Phase, Progress};
 use plenum_model::task::{Exit, ExitReason, Observation};
@@ -210,6 +210,11 @@ impl Core {
         }
         if !countable(&tenant.limit) {
             return Err(refused("limit", "no count may be above 2^48"));
+        }
+        if let Some((above, _)) = tenant.path.as_str().rsplit_once('/')
+            && let Ok(above) = TenantPath::new(above)
+        {
+            self.ensure_tenant(&above);
         }
         if self
             .ledger

@@ -284,6 +284,7 @@ impl Ledger {
         exit.message.clone_into(&mut status.message);
         status.ended_at = Some(at);
         status.unreachable = false;
+        status.why = None;
         self.touch(id);
         self.came_to_an_end(id, Held::Nothing);
         self.off_its_node(id);
@@ -367,7 +368,7 @@ impl Ledger {
         self.workloads.get_mut(workload).ended.remove(&(row.age, id));
         self.unrefer(row.terms);
         self.unrefer(row.claimed_terms);
-        self.news.forgotten.push((row.task.scheduler.clone(), id));
+        self.news.forgotten.push(row.task);
     }
 
     fn node_joined(&mut self, ix: NodeIx, facts: &Arc<NodeFacts>) {

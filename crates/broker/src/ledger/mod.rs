@@ -16,6 +16,7 @@ use crate::fact::NodeIx;
 use crate::input::{Change, Happened, TaskEvent, TaskNow, What};
 use nodes::Nodes;
 use plenum_model::ids::{Cursor, LeaderEpoch, SchedulerId, SessionEpoch, SlotKey, TaskId};
+use plenum_model::task::Task;
 use queue::Queue;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -73,7 +74,8 @@ struct News {
     rows: Vec<Change>,
     nodes: Vec<NodeIx>,
     tasks: Vec<TaskId>,
-    forgotten: Vec<(SchedulerId, TaskId)>,
+    /// With their last state: they may have ended in the same step.
+    forgotten: Vec<Arc<Task>>,
     assignments: Vec<Change>,
     task_events: Vec<(TaskEvent, TaskId, String)>,
     events: Vec<What>,
@@ -107,19 +109,21 @@ impl Ledger {
                 out.push(Change::Task(task_now(row, &self.terms, &self.nodes)));
             }
         }
-        for (scheduler, task) in news.forgotten {
-            let cursor = self.number();
+        for task in &news.forgotten {
+            let (cursor, scheduler) = (self.number(), task.scheduler.clone());
             out.push(Change::Forgotten {
                 cursor,
                 scheduler,
-                task,
+                task: task.id(),
             });
         }
         out.extend(news.assignments);
         for (event, id, detail) in news.task_events {
-            let Some(task) = self.tasks.get(id).map(|row| Arc::clone(&row.task)) else {
-                continue;
-            };
+            let row = self.tasks.get(id).map(|row| &row.task);
+            let task = row
+                .or_else(|| news.forgotten.iter().find(|task| task.id() == id))
+                .map(Arc::clone);
+            let Some(task) = task else { continue };
             self.happened(What::Task(event, task, detail), out);
         }
         for what in news.events {

@@ -96,6 +96,16 @@ impl Needs {
         first
     }
 
+    /// How many ports of the node's range it wants.
+    #[must_use]
+    pub fn dynamic_ports(&self) -> usize {
+        self.terms
+            .ports
+            .iter()
+            .filter(|ask| ask.host == HostPort::Dynamic)
+            .count()
+    }
+
     /// How much a node is wished for: the sum of the weights it earns, and below that one for each cap it can
     /// enforce.
     #[must_use]

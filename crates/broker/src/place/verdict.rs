@@ -92,7 +92,7 @@ pub fn room(
         .choose(&needs.terms.ports, node.facts.ports, extra.task)
 }
 
-/// A cause with its numbers, for people.
+/// The numbers behind a cause, for people; empty where there are none.
 #[must_use]
 pub fn in_words(cause: &Cause, needs: &Needs, free: &Amounts, facts: &NodeFacts) -> String {
     match cause {
@@ -120,14 +120,21 @@ pub fn in_words(cause: &Cause, needs: &Needs, free: &Amounts, facts: &NodeFacts)
                 }
             )
         }
-        Cause::DynamicPorts => format!("all of {}-{} are held", facts.ports.low, facts.ports.high),
+        Cause::DynamicPorts => {
+            format!(
+                "wants {} of {}-{}",
+                needs.dynamic_ports(),
+                facts.ports.low,
+                facts.ports.high
+            )
+        }
         Cause::Unreachable
         | Cause::Cordoned
         | Cause::NotPinned
         | Cause::Capability(_)
         | Cause::Taint(_)
         | Cause::Device(_)
-        | Cause::Port(_) => cause.to_string(),
+        | Cause::Port(_) => String::new(),
     }
 }
 

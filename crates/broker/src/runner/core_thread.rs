@@ -92,14 +92,7 @@ impl CoreThread {
         if let Some(shared) = self.shared.upgrade() {
             let stats = &shared.stats;
             add(&stats.steps, 1);
-            for fact in &effects.facts {
-                match fact {
-                    Fact::Claimed { seats, .. } => add(&stats.claims, count(seats.len())),
-                    Fact::Placed { .. } => add(&stats.placements, 1),
-                    Fact::Seen { .. } => add(&stats.observations, 1),
-                    _other_facts_are_not_counted => {}
-                }
-            }
+            effects.facts.iter().for_each(|fact| tally(stats, fact));
             stats.holds(self.core.counts());
             add_since(&stats.core_micros, begun);
         }
@@ -189,5 +182,15 @@ impl CoreThread {
             mailbox: None,
         };
         self.to_log.send(ToLog::Decided(decided)).map_err(|_| gone())
+    }
+}
+
+fn tally(stats: &super::stats::Stats, fact: &Fact) {
+    if let Fact::Claimed { seats, .. } = fact {
+        add(&stats.claims, count(seats.len()));
+    } else if let Fact::Placed { .. } = fact {
+        add(&stats.placements, 1);
+    } else if let Fact::Seen { .. } = fact {
+        add(&stats.observations, 1);
     }
 }

@@ -6,7 +6,7 @@ use super::stats::add_since;
 use super::{Decided, Failed, Reply, Shared};
 use crate::input::{Answer, Change, Denied};
 use plenum_contract::dispatcher::DispatchError;
-use plenum_model::ids::{Cursor, NodeId};
+use plenum_model::ids::{Cursor, NodeId, TaskId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
@@ -58,18 +58,13 @@ fn publish(shared: &Shared, group: Vec<Decided>) {
                 }
             }
             for change in decided.changes {
-                let (node, task, here) = match &change {
-                    Change::Assign { node, task } => (node, *task, true),
-                    Change::Remove { node, task } => (node, *task, false),
-                    _ => {
-                        view.apply(change);
-                        continue;
-                    }
-                };
-                if let Some((_, mailbox)) = mailboxes.get(node) {
+                if let Some((node, task, here)) = of_agent(&change)
+                    && let Some((_, mailbox)) = mailboxes.get(node)
+                {
                     mailbox.mark(task, here);
                     woken.entry(node.clone()).or_insert_with(|| Arc::clone(mailbox));
                 }
+                view.apply(change);
             }
             answer(
                 decided.answer,
@@ -91,6 +86,17 @@ fn publish(shared: &Shared, group: Vec<Decided>) {
     woken.values().for_each(|mailbox| mailbox.wake());
     shared.bumped.send_modify(|n| *n = n.wrapping_add(1));
     add_since(&shared.stats.publish_micros, begun);
+}
+
+/// The node and task that a change of an assignment is about, and whether the task shall be there.
+fn of_agent(change: &Change) -> Option<(&NodeId, TaskId, bool)> {
+    if let Change::Assign { node, task } = change {
+        Some((node, *task, true))
+    } else if let Change::Remove { node, task } = change {
+        Some((node, *task, false))
+    } else {
+        None
+    }
 }
 
 fn answer(
