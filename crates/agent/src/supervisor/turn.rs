@@ -98,12 +98,13 @@ impl Turn<'_> {
         Some((task, Arc::clone(spec)))
     }
 
-    /// Whether the task shall not run (any more).
+    /// Whether this incarnation shall not run (any more): one that was wanted stopped ends, whatever is wanted
+    /// since; running again is the next one's.
     pub(super) fn shall_end(&self, id: TaskId) -> bool {
         self.memory
             .tasks
             .get(&id)
-            .is_none_or(|t| t.removing || t.assigned.desired == Desired::Stopped)
+            .is_none_or(|t| t.removing || t.rested || t.assigned.desired == Desired::Stopped)
     }
 
     /// Milliseconds from the stop signal to the kill.

@@ -282,6 +282,36 @@ fn a_stopped_task_that_is_wanted_running_again_is_a_new_incarnation() {
 }
 
 #[test]
+fn an_incarnation_that_was_wanted_stopped_ends_whatever_comes_after() {
+    let mut w = World::new();
+    w.want(1, Restart::Never, Desired::Running);
+    w.want(1, Restart::Never, Desired::Stopped);
+    w.want(1, Restart::Never, Desired::Running);
+    w.settle();
+    assert_eq!(
+        (w.phase(1), w.status(1).progress.incarnation),
+        (Phase::Running, Incarnation(1))
+    );
+    w.exit(1, 0);
+    w.settle();
+    assert_eq!(
+        (w.phase(1), w.status(1).progress.incarnation),
+        (Phase::Finished, Incarnation(1))
+    );
+    // The agent dies while the stop is under way and running is wanted again.
+    let mut w = running(Restart::Never);
+    w.want(1, Restart::Never, Desired::Stopped);
+    w.work.retain(|x| x.verb.kind() == VerbKind::Wait);
+    w.want(1, Restart::Never, Desired::Running);
+    w.crash();
+    w.settle();
+    assert_eq!(
+        (w.phase(1), w.status(1).progress.incarnation),
+        (Phase::Running, Incarnation(1))
+    );
+}
+
+#[test]
 fn a_finished_task_is_not_started_again_by_a_change_of_something_else() {
     let mut w = running(Restart::Never);
     w.exit(1, 0);

@@ -105,6 +105,7 @@ pub(super) struct World {
     attached: bool,
     /// Seqs and what they said: one seq says one thing for ever.
     numbered: BTreeMap<Seq, Observation>,
+    given_up: Vec<ContainerKey>,
     /// The effect of the next step before which the agent dies.
     pub(super) die_at: Option<usize>,
 }
@@ -126,6 +127,7 @@ impl World {
             received: vec![],
             attached: false,
             numbered: BTreeMap::new(),
+            given_up: vec![],
             die_at: None,
         };
         world.recover();
@@ -212,7 +214,11 @@ impl World {
             }
             self.perform(effect);
         }
+        // Only now are the effects of this step performed.
         self.hear();
+        while let Some(key) = self.given_up.pop() {
+            self.answer(key, VerbKind::Prepare, Err(WorkError::Cancelled));
+        }
     }
 
     fn perform(&mut self, effect: Effect) {
@@ -245,7 +251,7 @@ impl World {
                 let given_up = |w: &Work| w.key.task == task && matches!(w.verb, Verb::Prepare(_));
                 if let Some(i) = self.work.iter().position(given_up) {
                     let key = self.work.remove(i).key;
-                    self.answer(key, VerbKind::Prepare, Err(WorkError::Cancelled));
+                    self.given_up.push(key);
                 }
             }
             Effect::Refused(why) | Effect::Reattach(why) => self.refused.push(why),
@@ -259,6 +265,7 @@ impl World {
                 let _ = self.act(&work);
             }
         }
+        self.given_up.clear();
         let mut memory = Memory::default();
         self.disk.iter().for_each(|r| memory.apply(r));
         // A compaction at any time must change nothing.
