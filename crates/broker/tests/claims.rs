@@ -1,1 +1,328 @@
-//! claims
+//! What is not honoured is refused by name, and refusing one task leaves the others of its batch alone.
+
+use crate::world::{World, batch, facts, node_id, seats, spec, terms};
+use plenum_broker::CoreConfig;
+use plenum_broker::input::{Answer, Denied, Input};
+use plenum_contract::broker::RefusalReason;
+use plenum_model::amounts::{Amounts, Resource};
+use plenum_model::claim::{Budget, Desired, FileRef, HostPort, PortAsk, Terms};
+use plenum_model::node::{RuntimeFacts, capability};
+use plenum_model::phase::Phase;
+use plenum_model::rules::{Affinity, Expr, LimitPerKey, Op, Spread, Toleration};
+use plenum_model::spec::{Caps, Image, Network, Pull, TaskSpec};
+use plenum_model::tenant::Tenant;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+type Change = fn(&mut Terms);
+
+#[test]
+fn each_thing_that_is_not_honoured_is_refused_by_its_name() {
+    let table: [(&str, RefusalReason, Change); 19] = [
+        ("devices", RefusalReason::NotSupported, |t| {
+            t.devices = BTreeMap::from([("gpu".into(), 1)])
+        }),
+        ("files", RefusalReason::NotSupported, |t| {
+            t.files = vec![FileRef {
+                key: "k".into(),
+                revision: 1,
+                target: "/k".into(),
+                mode: 0o400,
+                secret: true,
+            }];
+        }),
+        ("budget", RefusalReason::NotSupported, |t| {
+            t.budget = Some(Budget {
+                group: "g".into(),
+                min_healthy: 1,
+            });
+        }),
+        ("may_preempt", RefusalReason::NotSupported, |t| {
+            t.may_preempt = true
+        }),
+        ("priority", RefusalReason::NotSupported, |t| t.priority.value = -1),
+        ("priority.scope", RefusalReason::NotSupported, |t| {
+            t.priority.scope = Some("default".parse().unwrap());
+        }),
+        ("desired", RefusalReason::NotSupported, |t| {
+            t.desired = Desired::Stopped
+        }),
+        ("rules.spread", RefusalReason::NotSupported, |t| {
+            let among = BTreeMap::new();
+            t.rules.spread = vec![Spread {
+                key: "rack".into(),
+                among,
+                max_skew: 1,
+                hard: true,
+            }];
+        }),
+        ("rules.affinity", RefusalReason::NotSupported, |t| {
+            let to = BTreeMap::new();
+            t.rules.affinity = vec![Affinity {
+                key: "rack".into(),
+                to,
+                away: true,
+                hard: true,
+            }];
+        }),
+        ("rules.tolerations", RefusalReason::NotSupported, |t| {
+            t.rules.tolerations = vec![Toleration {
+                key: None,
+                value: None,
+                effect: None,
+            }];
+        }),
+        ("rules.limits.among", RefusalReason::NotSupported, |t| {
+            let among = BTreeMap::from([("a".into(), "b".into())]);
+            t.rules.limits = vec![LimitPerKey {
+                key: "rack".into(),
+                among,
+                max: 1,
+            }];
+        }),
+        ("rules", RefusalReason::Invalid, |t| {
+            t.rules.required = vec![vec![Expr {
+                op: Op::Regex,
+                ..Expr::equals("rack", "(")
+            }]];
+        }),
+        ("charge.slots", RefusalReason::Invalid, |t| t.charge.slots = 0),
+        ("charge", RefusalReason::Invalid, |t| {
+            t.charge.memory_bytes = u64::MAX
+        }),
+        ("tenant", RefusalReason::Invalid, |t| {
+            t.tenant = "a//b".parse().unwrap()
+        }),
+        ("workload.uid", RefusalReason::Invalid, |t| t.workload.uid.clear()),
+        ("ports", RefusalReason::Invalid, |t| {
+            t.ports = vec![
+                PortAsk {
+                    host: HostPort::Fixed(80),
+                    ..PortAsk::default()
+                };
+                2
+            ];
+        }),
+        ("ports", RefusalReason::Invalid, |t| {
+            t.ports = vec![PortAsk {
+                host: HostPort::Fixed(0),
+                ..PortAsk::default()
+            }];
+        }),
+        ("spec", RefusalReason::Invalid, |t| {
+            t.spec = spec("never sent").id()
+        }),
+    ];
+    let mut world = World::new();
+    world.attach(facts("n1", 4_000, 4_000));
+    for (field, reason, change) in table {
+        let mut t = terms("a", 100, 1);
+        change(&mut t);
+        let outcome = world.claim("web", t, seats("web", "a", 0..2));
+        let refused = outcome.refused();
+        assert_eq!(refused.len(), 2, "{field}");
+        for r in refused {
+            assert_eq!((r.field.as_str(), r.reason), (field, reason), "{r}");
+        }
+    }
+    assert!(
+        world
+            .claim("web", terms("a", 100, 1), seats("web", "a", 0..2))
+            .refused()
+            .is_empty()
+    );
+}
+
+#[test]
+fn one_refused_seat_leaves_the_others_alone_and_a_gang_is_refused_whole() {
+    let mut world = World::new();
+    let mut all = seats("web", "a", 0..3);
+    all[1].replaces = Some(all[0].id);
+    all.push(all[0].clone());
+    let refused = world.claim("web", terms("a", 100, 1), all).refused();
+    let fields: Vec<_> = refused.iter().map(|r| r.field.as_str()).collect();
+    assert_eq!(fields, ["id", "replaces"]);
+    assert_eq!(world.core.counts().tasks, 2);
+
+    let mut gang = batch(terms("g", 100, 1), seats("web", "g", 0..2));
+    gang.all_or_nothing = true;
+    let caller = world.caller("web");
+    let refused = world.step(Input::Claim(caller.clone(), gang)).refused();
+    assert!(refused.iter().all(|r| r.field == "all_or_nothing") && refused.len() == 2);
+    let mut alone = batch(terms("g", 100, 1), seats("web", "g", 0..1));
+    alone.all_or_nothing = true;
+    assert!(
+        world.step(Input::Claim(caller, alone)).refused().is_empty(),
+        "one is all of itself"
+    );
+}
+
+#[test]
+fn a_session_that_was_replaced_is_fenced_in_every_verb() {
+    let mut world = World::new();
+    let stale = world.caller("web");
+    let live = world.open(&stale.scheduler.clone());
+    let inputs = [
+        Input::Claim(stale.clone(), batch(terms("a", 1, 1), seats("web", "a", 0..1))),
+        Input::Amend(stale.clone(), Vec::new()),
+        Input::Release(stale.clone(), Vec::new(), None),
+        Input::Forget(stale.clone(), Vec::new()),
+        Input::Ack(stale.clone(), world.view.cursor()),
+    ];
+    for input in inputs {
+        assert_eq!(world.step(input).answer, Some(Err(Denied::Fenced(stale.clone()))));
+    }
+    world.step(Input::Close(stale));
+    assert_eq!(
+        world.step(Input::Release(live, Vec::new(), None)).answer,
+        Some(Ok(Answer::Done))
+    );
+}
+
+/// Claims one task with this spec, and says where it went.
+fn placed(world: &mut World, app: &str, spec: TaskSpec) -> Option<String> {
+    let mut t = terms(app, 100, 1);
+    t.spec = spec.id();
+    let mut claim = batch(t, seats("web", app, 0..1));
+    claim.specs.push(Arc::new(spec));
+    let caller = world.caller("web");
+    let outcome = world.step(Input::Claim(caller, claim));
+    assert!(outcome.refused().is_empty(), "{:?}", outcome.refused());
+    let task = &world.view.task(seats("web", app, 0..1)[0].id).unwrap().task;
+    task.status.node.as_ref().map(ToString::to_string)
+}
+
+fn changed(change: impl FnOnce(&mut TaskSpec)) -> TaskSpec {
+    let mut spec = TaskSpec::clone(&spec("process"));
+    change(&mut spec);
+    spec
+}
+
+#[test]
+fn what_a_runtime_must_be_able_to_do_decides_and_what_it_should_prefers() {
+    let limited = changed(|s| {
+        s.containers[0].caps = Caps {
+            memory_limit_bytes: Some(1 << 20),
+            ..Caps::default()
+        };
+    });
+    for strict_caps in [false, true] {
+        let mut world = World::with(CoreConfig {
+            strict_caps,
+            ..CoreConfig::default()
+        });
+        world.attach(facts("plain", 4_000, 4_000));
+        let there = placed(&mut world, "limited", limited.clone());
+        assert_eq!(
+            there.as_deref(),
+            (!strict_caps).then_some("plain"),
+            "best effort unless told otherwise"
+        );
+        let mut able = facts("able", 1_000, 1_000);
+        let can = [
+            capability::MEMORY_LIMIT,
+            capability::BRIDGE,
+            capability::USER,
+            capability::IMAGES,
+        ];
+        let capabilities: BTreeSet<_> = can.iter().map(|c| (*c).to_owned()).collect();
+        able.runtimes = BTreeMap::from([(
+            "process".into(),
+            RuntimeFacts {
+                version: "1".into(),
+                capabilities,
+            },
+        )]);
+        world.attach(able);
+        assert_eq!(
+            placed(&mut world, "preferring", limited.clone()).as_deref(),
+            Some("able")
+        );
+        let must = [
+            changed(|s| s.network = Network::Bridge),
+            changed(|s| s.containers[0].user = Some("nobody".into())),
+            changed(|s| {
+                s.containers[0].image = Some(Image {
+                    reference: "x".into(),
+                    pull: Pull::IfMissing,
+                });
+            }),
+        ];
+        for (app, spec) in ["bridge", "user", "image"].into_iter().zip(must) {
+            assert_eq!(placed(&mut world, app, spec).as_deref(), Some("able"), "{app}");
+        }
+    }
+}
+
+#[test]
+fn extended_resources_are_counted_like_the_others() {
+    let mut world = World::new();
+    let mut node = facts("n1", 4_000, 4_000);
+    node.capacity.set(&Resource::Extended("licence".into()), 2);
+    world.attach(node);
+    let mut t = terms("a", 100, 1);
+    t.charge.set(&Resource::Extended("licence".into()), 1);
+    world.claim("web", t, seats("web", "a", 0..3));
+    let waiting = world.view.task(seats("web", "a", 2..3)[0].id).unwrap();
+    assert_eq!(
+        waiting.task.status.why.as_ref().unwrap().to_string(),
+        "1 node: 1 short of licence"
+    );
+    let first = seats("web", "a", 0..1)[0].id;
+    world.observe(&node_id("n1"), first, 0, Phase::Finished);
+    assert!(!world.view.task(seats("web", "a", 2..3)[0].id).unwrap().waits);
+}
+
+#[test]
+fn a_tenant_that_would_not_be_kept_is_refused() {
+    let mut world = World::new();
+    let tenant = || Tenant::new("team".parse().unwrap());
+    let table = [
+        (
+            "weight",
+            Tenant {
+                weight: 0,
+                ..tenant()
+            },
+        ),
+        (
+            "guarantee",
+            Tenant {
+                guarantee: Amounts::task(1, 0, 0),
+                ..tenant()
+            },
+        ),
+        ("path", Tenant::new("/team".parse().unwrap())),
+    ];
+    for (name, tenant) in table {
+        let answer = world.step(Input::SetTenant(tenant, "alice".into())).answer;
+        let Some(Err(Denied::Refused { field, .. })) = answer else {
+            panic!("{name}: {answer:?}")
+        };
+        assert_eq!(field, name);
+    }
+}
+
+#[test]
+fn what_an_agent_starts_without_a_charge_is_charged_or_stopped() {
+    let mut world = World::new();
+    world.attach(facts("n1", 1_000, 1_000));
+    world.claim("web", terms("a", 800, 1), seats("web", "a", 0..1));
+    let id = seats("web", "a", 0..1)[0].id;
+    world.observe(&node_id("n1"), id, 0, Phase::Failed);
+    world.observe(&node_id("n1"), id, 1, Phase::Running);
+    assert_eq!(
+        world.view.nodes()[0].free().cpu_millis,
+        200,
+        "there was room: it is charged again"
+    );
+    world.observe(&node_id("n1"), id, 1, Phase::Failed);
+    world.claim("web", terms("b", 800, 1), seats("web", "b", 0..1));
+    world.observe(&node_id("n1"), id, 2, Phase::Running);
+    let (assignment, _) = world.view.assignment(&node_id("n1"), id).unwrap();
+    assert_eq!(
+        assignment.desired,
+        Desired::Stopped,
+        "there was none: it is stopped"
+    );
+}

@@ -6,7 +6,7 @@ use plenum_broker::{Core, CoreConfig};
 use plenum_contract::broker::{Hello, Refusal};
 use plenum_model::amounts::Amounts;
 use plenum_model::claim::{ClaimBatch, ClaimGroup, Seat, Terms, Workload};
-use plenum_model::ids::{Incarnation, LeaderEpoch, NodeId, SchedulerId, Seq, SessionEpoch, TaskId};
+use plenum_model::ids::{Incarnation, LeaderEpoch, NodeId, SchedulerId, Seq, TaskId};
 use plenum_model::node::{NodeFacts, PortRange, RuntimeFacts};
 use plenum_model::phase::{Phase, Progress};
 use plenum_model::rules::Rules;
@@ -183,13 +183,6 @@ impl World {
         };
         self.sessions.insert(scheduler.clone(), caller.clone());
         caller
-    }
-
-    pub(crate) fn stale(&self, scheduler: &str) -> Caller {
-        Caller {
-            scheduler: SchedulerId::new(scheduler).unwrap(),
-            epoch: SessionEpoch(0),
-        }
     }
 
     pub(crate) fn claim(&mut self, scheduler: &str, terms: Terms, seats: Vec<Seat>) -> Outcome {
