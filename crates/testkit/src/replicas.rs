@@ -98,8 +98,8 @@ impl Replicas {
         let key = (uid.to_owned(), wish.version);
         let runtime = &self.runtime;
         let made = self.versions.entry(key).or_insert_with(|| {
-            let spec = Arc::new(spec(runtime, wish));
-            (Arc::new(terms(uid, wish, &spec)), spec)
+            let spec = Arc::new(spec_of(runtime, wish));
+            (Arc::new(terms_of(uid, wish, &spec)), spec)
         });
         made.clone()
     }
@@ -175,7 +175,7 @@ impl Planner for Replicas {
     fn refused(&mut self, _: Moment, _: &[Refusal]) {}
 }
 
-fn spec(runtime: &str, wish: &Wish) -> TaskSpec {
+pub(crate) fn spec_of(runtime: &str, wish: &Wish) -> TaskSpec {
     let env = vec![("VERSION".to_owned(), Template::text(wish.version.to_string()))];
     TaskSpec {
         containers: vec![ContainerSpec {
@@ -191,7 +191,7 @@ fn spec(runtime: &str, wish: &Wish) -> TaskSpec {
     }
 }
 
-fn terms(uid: &str, wish: &Wish, spec: &TaskSpec) -> Terms {
+pub(crate) fn terms_of(uid: &str, wish: &Wish, spec: &TaskSpec) -> Terms {
     Terms {
         workload: Workload {
             uid: uid.to_owned(),

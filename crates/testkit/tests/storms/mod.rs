@@ -258,7 +258,7 @@ fn storm(seed: u64, nodes: usize, misfortunes: u32) {
     );
 }
 
-fn seeds(usual: Range<u64>) -> Range<u64> {
+pub(crate) fn seeds(usual: Range<u64>) -> Range<u64> {
     let asked = std::env::var("STORM_SEEDS").ok();
     asked.map_or(usual, |text| {
         let (from, to) = text.split_once("..").expect("STORM_SEEDS is FROM..TO");
