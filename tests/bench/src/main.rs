@@ -2,6 +2,7 @@
 //! rows, which are printed as a table and, if asked for, written as JSON.
 
 mod report;
+mod ring;
 mod store;
 
 use clap::{Parser, Subcommand};
@@ -24,6 +25,8 @@ struct Arguments {
 enum What {
     /// Durable 300-byte records from 1 and 64 writers: Plenum's stores, redb and fjall.
     Store(store::Arguments),
+    /// The whole way of a task over gRPC and disk: claimed, placed, assigned, running, seen.
+    Ring(ring::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +46,7 @@ fn run(arguments: &Arguments) -> Result<bool, Failed> {
     let report = Report {
         rows: match &arguments.what {
             What::Store(arguments) => store::run(arguments)?,
+            What::Ring(arguments) => ring::run(arguments)?,
         },
     };
     print!("{report}");

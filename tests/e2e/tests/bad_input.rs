@@ -60,7 +60,7 @@ async fn failure(up: &Up, app: Value) -> (String, String) {
         message.map(str::to_owned).ok_or_else(|| body.to_string())
     })
     .await;
-    let ps = up.cli_ok(&["task", "list", "-o", "json", "--all"]);
+    let ps = up.cli_ok(&["task", "list", "-o", "json", "--ended"]);
     (message, ps)
 }
 

@@ -7,8 +7,8 @@ use tokio::process::Command;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_typed_python_client_does_what_its_users_do() {
-    let Some(venv) = std::env::var_os("PLENUM_TEST_VENV").map(PathBuf::from) else {
-        panic!("PLENUM_TEST_VENV names no environment with the client: run `.ci/test`, which makes one");
+    let Some(venv) = std::env::var_os("E2E_VENV").map(PathBuf::from) else {
+        panic!("E2E_VENV names no environment with the client: run `.ci/test`, which makes one");
     };
     let up = Up::start(3).await;
     let script = root().join("tests/e2e/tests/marathon_client.py");

@@ -135,6 +135,8 @@ impl Rig {
             url,
             "--listen",
             "127.0.0.1:18080",
+            "--set",
+            "marathon.node_timeout_seconds=2",
         ];
         let scheduler = start(1, "marathon", &scheduler);
         endpoint(&dir("marathon"), "marathon").await;

@@ -45,7 +45,9 @@ pub(crate) async fn run(args: &DownArgs) -> Result<(), Failure> {
 
 /// The lock files of the parts that may run on this directory.
 fn locks(dir: &Path) -> Vec<PathBuf> {
-    let agents = layout::agents(dir).into_iter().map(|(_, path)| path.join("lock"));
+    let agents = layout::agents(dir)
+        .into_iter()
+        .map(|(_, path)| path.join("agent.lock"));
     std::iter::once(layout::broker(dir).join("lock"))
         .chain(agents)
         .collect()

@@ -142,7 +142,7 @@ fn router(
     let pool: Arc<dyn Pool> = Arc::new(handle.clone());
     let streams: Arc<dyn Streams> = Arc::new(handle.clone());
     let config = GatewayConfig {
-        hosts,
+        hosts: hosts.clone(),
         stop,
         ..GatewayConfig::default()
     };
@@ -159,5 +159,5 @@ fn router(
         streams,
         Arc::new(handle.clone()),
     );
-    api.merge(grpc.into_axum_router())
+    api.merge(plenum_gateway::guarded(grpc.into_axum_router(), &hosts))
 }

@@ -9,8 +9,10 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +20,15 @@ use tower::ServiceExt;
 
 /// A client has so long to send the head of a request: an idle connection is cheap, a held one is not.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A peer that was cut off without a word is noticed within ten seconds: a session that nobody holds any more
+/// must make room for its stand-by.
+const PING_EVERY: Duration = Duration::from_secs(5);
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Room for a batch of ten thousand tasks under way on one stream, and for several such streams.
+const STREAM_WINDOW: u32 = 2 << 20;
+const CONNECTION_WINDOW: u32 = 32 << 20;
 
 /// How a door is served.
 #[derive(Debug, Clone, Copy)]
@@ -110,6 +121,7 @@ where
                 () = token.cancelled() => break,
                 Some(_) = connections.join_next() => {}
                 (permit, (io, addr)) = accept => {
+                    answer_at_once(&io);
                     let peer = Peer(peer_text(&addr).into());
                     let one = connection(io, peer, router.clone(), options.paths, token.clone());
                     connections.spawn(async move {
@@ -148,6 +160,13 @@ where
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW);
     let served = builder.serve_connection_with_upgrades(TokioIo::new(io), TowerToHyperService::new(service));
     let mut served = std::pin::pin!(served);
     let ended = tokio::select! {
@@ -159,6 +178,15 @@ where
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection of a door broke");
+    }
+}
+
+/// Small answers must not wait for the acknowledgement of the one before (40 ms, with Nagle's algorithm).
+fn answer_at_once<I: 'static>(io: &I) {
+    if let Some(tcp) = (io as &dyn Any).downcast_ref::<TcpStream>()
+        && let Err(error) = tcp.set_nodelay(true)
+    {
+        tracing::debug!(%error, "a connection keeps its answers together");
     }
 }
 

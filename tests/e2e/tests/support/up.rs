@@ -44,7 +44,7 @@ impl Up {
             let url = format!("{}/v1/nodes", endpoints["api"]);
             let answer = reqwest::get(&url).await.map_err(|e| e.to_string())?;
             let listed: Value = answer.json().await.map_err(|e| e.to_string())?;
-            let ready = items(&listed).iter().filter(|n| n["liveness"] == "ready").count();
+            let ready = items(&listed).iter().filter(|n| n["state"] == "ready").count();
             if ready == nodes {
                 Ok(endpoints)
             } else {
@@ -155,7 +155,7 @@ impl Up {
             let (status, _) = self.marathon("GET", &format!("/v2/apps{id}"), None).await;
             let left = items(&self.api("/v1/tasks?ended=true").await)
                 .iter()
-                .filter(|t| t["terms"]["workload"]["name"] == id)
+                .filter(|t| t["workload"]["name"] == id)
                 .count();
             if status == 404 && left == 0 {
                 Ok(())

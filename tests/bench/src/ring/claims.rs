@@ -1,0 +1,242 @@
+//! A scheduler that claims as fast as it is allowed to and takes the time of each task.
+
+use super::agents::RUNTIME;
+use crate::report::Failed;
+use futures::{StreamExt, TryStreamExt, stream};
+use plenum_contract::broker::{API_VERSIONS, Broker, BrokerError, Hello, Session, WatchEvent, WatchStream};
+use plenum_model::amounts::Amounts;
+use plenum_model::claim::{
+    ClaimBatch, ClaimGroup, Desired, LostAfter, PortAsk, Priority, Seat, Terms, Workload,
+};
+use plenum_model::ids::{SchedulerId, TaskId, TenantPath};
+use plenum_model::phase::Phase;
+use plenum_model::rules::Rules;
+use plenum_model::spec::{ContainerSpec, TaskSpec};
+use plenum_model::template::Template;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+
+/// Nothing may take longer.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A claim that was not taken is repeated after so long.
+const AGAIN: Duration = Duration::from_millis(2);
+
+/// An open session.
+pub(super) struct Claims {
+    session: Arc<dyn Session>,
+    watch: Mutex<WatchStream>,
+    scheduler: SchedulerId,
+    terms: Arc<Terms>,
+    spec: Arc<TaskSpec>,
+    overloads: AtomicU32,
+}
+
+/// What many tasks came to.
+pub(super) struct Many {
+    /// From the first claim to the last task seen running.
+    pub(super) seconds: f64,
+    /// From the claim of each task until it was seen running.
+    pub(super) way: Times,
+    /// From each claim to its answer.
+    pub(super) durable: Times,
+}
+
+/// Times, sorted.
+pub(super) struct Times(Vec<Duration>);
+
+impl Times {
+    fn new(mut times: Vec<Duration>) -> Self {
+        times.sort_unstable();
+        Self(times)
+    }
+
+    /// A percentile in milliseconds.
+    pub(super) fn millis(&self, percent: usize) -> f64 {
+        let last = self.0.len().saturating_sub(1);
+        self.0
+            .get(last * percent / 100)
+            .map_or(0.0, |d| d.as_secs_f64() * 1000.0)
+    }
+}
+
+impl Claims {
+    pub(super) async fn open(broker: &dyn Broker) -> Result<Self, Failed> {
+        let scheduler = SchedulerId::new("bench").map_err(Failed::in_("naming the scheduler"))?;
+        let hello = Hello {
+            scheduler: scheduler.clone(),
+            kind: "bench".to_owned(),
+            api: API_VERSIONS,
+            watch_nodes: false,
+        };
+        let session = broker.open(hello).await.map_err(Failed::in_("the session"))?;
+        let watch = session.watch(None).await.map_err(Failed::in_("the watch"))?;
+        let spec = Arc::new(spec());
+        let terms = Arc::new(terms(&spec)?);
+        Ok(Self {
+            session,
+            watch: Mutex::new(watch),
+            scheduler,
+            terms,
+            spec,
+            overloads: AtomicU32::new(0),
+        })
+    }
+
+    /// So many tasks, each claimed when the one before was seen running.
+    pub(super) async fn one_by_one(&self, count: u32) -> Result<Times, Failed> {
+        let mut times = Vec::new();
+        for n in 0..u64::from(count) {
+            let begun = Instant::now();
+            self.claim("alone", n..n + 1).await?;
+            self.running(1, |_| times.push(begun.elapsed())).await?;
+        }
+        Ok(Times::new(times))
+    }
+
+    /// So many tasks in batches, some claims under way at once.
+    pub(super) async fn many(&self, tasks: u32, batch: u32, window: u32) -> Result<Many, Failed> {
+        let begun = Instant::now();
+        let claimed_at = parking_lot::Mutex::new(BTreeMap::new());
+        let starts = (0..u64::from(tasks)).step_by(batch as usize);
+        let ends = |start: u64| (start + u64::from(batch)).min(u64::from(tasks));
+        let claims = stream::iter(starts.map(|start| {
+            let claimed_at = &claimed_at;
+            async move {
+                let begun = Instant::now();
+                claimed_at.lock().insert(start / u64::from(batch), begun);
+                self.claim("many", start..ends(start)).await?;
+                Ok::<_, Failed>(begun.elapsed())
+            }
+        }));
+        let claims = claims.buffer_unordered(window as usize).try_collect::<Vec<_>>();
+        let mut way = Vec::with_capacity(tasks as usize);
+        let seen = self.running(tasks, |slot| {
+            let at = claimed_at.lock().get(&(slot / u64::from(batch))).copied();
+            way.extend(at.map(|at| at.elapsed()));
+        });
+        let (durable, ()) = tokio::try_join!(claims, seen)?;
+        Ok(Many {
+            seconds: begun.elapsed().as_secs_f64(),
+            way: Times::new(way),
+            durable: Times::new(durable),
+        })
+    }
+
+    /// Claims that the broker did not take at once because its queue was full.
+    pub(super) fn overloads(&self) -> u32 {
+        self.overloads.load(Ordering::Relaxed)
+    }
+
+    async fn claim(&self, uid: &str, slots: std::ops::Range<u64>) -> Result<(), Failed> {
+        let seats = slots
+            .map(|slot| {
+                let id = TaskId::derive(&self.scheduler, uid, slot, 0);
+                Seat::new(id, format!("{uid}.{slot}"), slot)
+            })
+            .collect();
+        let batch = ClaimBatch {
+            specs: vec![Arc::clone(&self.spec)],
+            groups: vec![ClaimGroup {
+                terms: Arc::clone(&self.terms),
+                seats,
+            }],
+            all_or_nothing: false,
+        };
+        let claimed = loop {
+            match self.session.claim(batch.clone()).await {
+                // What every scheduler of the kit does.
+                Err(BrokerError::Overloaded { .. }) => {
+                    self.overloads.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(AGAIN).await;
+                }
+                other => break other.map_err(Failed::in_("a claim"))?,
+            }
+        };
+        match claimed.refused.first() {
+            Some(refusal) => Err(Failed::in_("a claim")(refusal)),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until so many more tasks are seen running, telling the slot of each.
+    async fn running(&self, count: u32, mut each: impl FnMut(u64)) -> Result<(), Failed> {
+        let mut left = count;
+        let mut watch = self.watch.lock().await;
+        let all = async {
+            let mut batches = 0_u32;
+            while left > 0 {
+                let batch = watch
+                    .next()
+                    .await
+                    .ok_or("it ended".to_owned())
+                    .and_then(|b| b.map_err(|e| e.to_string()))
+                    .map_err(Failed::in_("the watch"))?;
+                for event in batch.events {
+                    if let WatchEvent::Task(task) = event
+                        && task.status.phase() == Phase::Running
+                    {
+                        left = left.saturating_sub(1);
+                        each(task.seat.slot);
+                    }
+                }
+                batches += 1;
+                if batches % 64 == 0 {
+                    match self.session.ack(batch.cursor).await {
+                        // The next one says the same and more.
+                        Err(BrokerError::Overloaded { .. }) => {}
+                        other => other.map_err(Failed::in_("an acknowledgement"))?,
+                    }
+                }
+            }
+            Ok(())
+        };
+        match tokio::time::timeout(PATIENCE, all).await {
+            Ok(done) => done,
+            Err(_) => Err(Failed::in_("running tasks")(format!(
+                "{left} of {count} were never seen"
+            ))),
+        }
+    }
+}
+
+fn spec() -> TaskSpec {
+    TaskSpec {
+        containers: vec![ContainerSpec {
+            name: "main".to_owned(),
+            runtime: RUNTIME.to_owned(),
+            args: Some(vec![Template::text("serve")]),
+            stop_grace_ms: 3_000,
+            ..ContainerSpec::default()
+        }],
+        ..TaskSpec::default()
+    }
+}
+
+fn terms(spec: &TaskSpec) -> Result<Terms, Failed> {
+    Ok(Terms {
+        workload: Workload {
+            uid: "bench".to_owned(),
+            name: "bench".to_owned(),
+            kind: "bench".to_owned(),
+            version: "1".to_owned(),
+        },
+        tenant: TenantPath::new("bench").map_err(Failed::in_("naming the tenant"))?,
+        charge: Amounts::task(10, 16 << 20, 0),
+        devices: BTreeMap::new(),
+        ports: vec![PortAsk::default()],
+        spec: spec.id(),
+        labels: BTreeMap::new(),
+        desired: Desired::Running,
+        rules: Rules::default(),
+        lost_after: LostAfter::Never,
+        priority: Priority::default(),
+        may_preempt: false,
+        budget: None,
+        files: Vec::new(),
+        keep_ended: 0,
+    })
+}
