@@ -163,21 +163,7 @@ impl Stage {
                 rest.seconds("grace"),
                 "alice".into(),
             )),
-            "tenant" => {
-                let limit = Amounts {
-                    cpu_millis: rest.cpu(),
-                    memory_bytes: rest.number("mem").unwrap_or(0) * MIB,
-                    slots: rest.number("slots").unwrap_or(0),
-                    ..Amounts::default()
-                };
-                let weight = rest.number("weight").unwrap_or(1) as u32;
-                let tenant = Tenant {
-                    weight,
-                    limit,
-                    ..Tenant::new(first.parse().unwrap())
-                };
-                self.world.step(Input::SetTenant(tenant, "alice".into()))
-            }
+            "tenant" => self.tenant(first, &rest),
             "ack" => {
                 let caller = self.world.caller(first);
                 let newest = self.world.view.cursor();
@@ -200,6 +186,22 @@ impl Stage {
         let mut said = answered(&outcome.answer, &self.names);
         said.extend(self.told(&outcome.changes));
         said
+    }
+
+    fn tenant(&mut self, path: &str, words: &Words<'_>) -> crate::world::Outcome {
+        let limit = Amounts {
+            cpu_millis: words.cpu(),
+            memory_bytes: words.number("mem").unwrap_or(0) * MIB,
+            slots: words.number("slots").unwrap_or(0),
+            ..Amounts::default()
+        };
+        let weight = words.number("weight").unwrap_or(1) as u32;
+        let tenant = Tenant {
+            weight,
+            limit,
+            ..Tenant::new(path.parse().unwrap())
+        };
+        self.world.step(Input::SetTenant(tenant, "alice".into()))
     }
 
     fn scheduling(&mut self, node: &str, to: Scheduling) -> crate::world::Outcome {

@@ -80,7 +80,7 @@ fn workload(app: u8) -> Terms {
     t.tenant = ["team/a", "team/b", "other"][usize::from(app % 3)]
         .parse()
         .unwrap();
-    t.lost_after = if app % 4 == 0 {
+    t.lost_after = if app.is_multiple_of(4) {
         LostAfter::Never
     } else {
         LostAfter::Millis(30_000 * u64::from(app))
@@ -215,14 +215,7 @@ impl History {
                     ))
                     .changes
             }
-            Op::Restart => {
-                let mut changes = self.world.restart().changes;
-                let names: Vec<_> = self.world.view.nodes().iter().map(|n| n.facts.clone()).collect();
-                for facts in names.into_iter().filter(|f| f.id.as_str() != "n0") {
-                    changes.extend(self.world.attach(facts).changes);
-                }
-                changes
-            }
+            Op::Restart => self.restart(),
             Op::Compact => {
                 self.world.compact();
                 Vec::new()
@@ -231,6 +224,16 @@ impl History {
                 self.act_on_task(op)
             }
         }
+    }
+
+    /// The broker dies and comes back; so do all agents but one.
+    fn restart(&mut self) -> Vec<Change> {
+        let mut changes = self.world.restart().changes;
+        let names: Vec<_> = self.world.view.nodes().iter().map(|n| n.facts.clone()).collect();
+        for facts in names.into_iter().filter(|f| f.id.as_str() != "n0") {
+            changes.extend(self.world.attach(facts).changes);
+        }
+        changes
     }
 
     fn act_on_task(&mut self, op: Op) -> Vec<Change> {
@@ -288,7 +291,7 @@ impl History {
 
     fn claim(&mut self, app: u8, slot: u8, count: u8, attempt: u32, pin: Option<Pin>) -> Vec<Change> {
         let name = format!("app{app}");
-        let scheduler = if app % 2 == 0 { "even" } else { "odd" };
+        let scheduler = if app.is_multiple_of(2) { "even" } else { "odd" };
         let mut all = seats(scheduler, &name, u64::from(slot)..u64::from(slot + count));
         for seat in &mut all {
             seat.id = task_id(scheduler, &name, seat.slot, attempt);

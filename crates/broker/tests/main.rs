@@ -1,6 +1,11 @@
 //! Tests of the broker from outside: transcripts that need no Rust to be read, random histories held against
 //! an independent checker, and the running thing on a log that fails when told to.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that meets what it did not expect shall fail"
+)]
+
 mod checker;
 mod claims;
 mod golden;
