@@ -91,6 +91,6 @@ impl Applier {
 
 /// Whether the session lives and nothing was done. Of an unavailable broker nothing is known: only the
 /// snapshot of the next session tells.
-fn was_not_taken(error: &BrokerError) -> bool {
+pub(super) fn was_not_taken(error: &BrokerError) -> bool {
     error.class() == Class::Retry && !matches!(error, BrokerError::Unavailable { .. })
 }

@@ -1,7 +1,7 @@
 //! The loop of the driver. Owns the session, the writing end of the mirror and the planner; see `mod` for the
 //! picture. Everything it waits for is in one `select!`.
 
-use super::apply::{Applier, Outcome};
+use super::apply::{Applier, Outcome, was_not_taken};
 use super::{DriverConfig, DriverState};
 use crate::mirror::MirrorWriter;
 use crate::observed::Observed;
@@ -125,7 +125,11 @@ impl<P: Planner> Runner<P> {
                 self.plan(&mut applier, &mut pace).await?;
             }
             if let Some(cursor) = self.ack_due(&mut pace) {
-                session.ack(cursor).await?;
+                match session.ack(cursor).await {
+                    // The next one says the same and more.
+                    Err(e) if was_not_taken(&e) => pace.unacked = true,
+                    other => other?,
+                }
             }
         }
     }
