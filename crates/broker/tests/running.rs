@@ -561,3 +561,37 @@ async fn the_timeline_is_told_as_it_goes_and_says_when_it_goes_back_too_far() {
     assert!(matches!(missing, Err(PoolError::NotFound { .. })));
     soon(broker.stop()).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_broker_keeps_its_contract_in_process() {
+    use plenum_contract::suite::broker::{Parts, broker_suite};
+    soon(broker_suite(async || {
+        let broker = Arc::new(broker(&MemoryLog::new()));
+        Parts {
+            broker: broker.clone(),
+            dispatcher: broker.clone(),
+            pool: broker,
+        }
+    }))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_whose_node_makes_no_sense_is_told_so() {
+    let broker = broker(&MemoryLog::new());
+    let mut agent = Agent::attach(&broker, "n1").await;
+    let mut absurd = facts("n1", 1, 1);
+    absurd.capacity.memory_bytes = u64::MAX;
+    agent
+        .up
+        .send(AgentMessage::Facts(Box::new(absurd)))
+        .await
+        .unwrap();
+    loop {
+        if let Err(why) = agent.next().await {
+            assert!(matches!(why, DispatchError::Refused { .. }), "{why}");
+            break;
+        }
+    }
+    soon(broker.stop()).await;
+}

@@ -58,7 +58,7 @@ impl Core {
         if fresh.is_empty() {
             return;
         }
-        let spec = match self.fit_to_claim(scheduler, &group.terms, gang) {
+        let spec = match self.fit_to_claim(scheduler, &group.terms, known_as, gang) {
             Ok(spec) => spec,
             Err((reason, field, why)) => {
                 let refused = fresh
@@ -106,11 +106,15 @@ impl Core {
         &self,
         scheduler: &SchedulerId,
         terms: &Arc<Terms>,
+        known_as: Option<TermsIx>,
         gang: bool,
     ) -> Result<Arc<TaskSpec>, Unfit> {
         if gang {
             let why = "gangs are not placed yet; claim the tasks one by one or without all_or_nothing";
             return Err((RefusalReason::NotSupported, "all_or_nothing", why.to_owned()));
+        }
+        if let Some(row) = known_as.and_then(|ix| self.ledger.terms.get(ix)) {
+            return Ok(Arc::clone(&row.needs.spec));
         }
         let sent = self
             .sessions

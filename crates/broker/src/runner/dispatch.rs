@@ -89,27 +89,34 @@ impl Dispatcher for BrokerHandle {
 }
 
 fn refused(failed: Failed) -> DispatchError {
-    match failed {
-        Failed::Overloaded { depth } => DispatchError::Unavailable {
-            why: format!("the broker's queue of {depth} is full"),
-        },
-        Failed::Full => DispatchError::Unavailable {
-            why: "the ledger's disk is full".to_owned(),
-        },
-        Failed::Unavailable(why) => DispatchError::Unavailable { why },
-        Failed::Denied(Denied::Refused { field, why }) => DispatchError::Refused { field, why },
-        Failed::Denied(Denied::Replaced(node)) => DispatchError::Replaced { node },
-        Failed::Denied(Denied::NotFound { kind, name }) => DispatchError::NotFound {
+    let why = match failed {
+        Failed::Denied(why) => return denied(why),
+        Failed::Overloaded { depth } => format!("the broker's queue of {depth} is full"),
+        Failed::Full => "the ledger's disk is full".to_owned(),
+        Failed::Unavailable(why) => why,
+    };
+    DispatchError::Unavailable { why }
+}
+
+/// A refusal by the core, as agents read it.
+pub(super) fn denied(denied: Denied) -> DispatchError {
+    match denied {
+        Denied::Refused { field, why } => DispatchError::Refused { field, why },
+        Denied::Replaced(node) => DispatchError::Replaced { node },
+        Denied::NotFound { kind, name } => DispatchError::NotFound {
             what: format!("{kind} `{name}`"),
         },
-        Failed::Denied(Denied::Conflict { why }) => DispatchError::Refused {
+        Denied::Conflict { why } => DispatchError::Refused {
             field: "state".to_owned(),
             why,
         },
-        Failed::Denied(Denied::Fenced(caller)) => DispatchError::Refused {
-            field: "session".to_owned(),
-            why: format!("{caller:?} is fenced"),
-        },
+        Denied::Fenced(caller) => {
+            let why = format!("session {} of {} is fenced", caller.epoch, caller.scheduler);
+            DispatchError::Refused {
+                field: "session".to_owned(),
+                why,
+            }
+        }
     }
 }
 
@@ -134,10 +141,13 @@ async fn pump(
             AgentMessage::Facts(facts) => Input::Facts(facts, attachment),
             AgentMessage::Observed(seen) => Input::Observed(node.clone(), attachment, seen),
         };
+        // With the mailbox: what is refused, or cannot be made durable, ends the attachment, and the agent
+        // comes again with all that was not acknowledged.
+        let mailbox_too = Some(Arc::clone(&mailbox));
         let call = ToCore::Call(Call {
             input,
             reply: None,
-            mailbox: None,
+            mailbox: mailbox_too,
         });
         tokio::select! {
             sent = inner.calls.send(call) => if sent.is_err() { break },

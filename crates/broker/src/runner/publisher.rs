@@ -3,7 +3,7 @@
 
 use super::mailbox::Mailbox;
 use super::stats::add_since;
-use super::{Decided, Failed, Reply, Shared};
+use super::{Decided, Failed, Reply, Shared, dispatch};
 use crate::input::{Answer, Change, Denied};
 use plenum_contract::dispatcher::DispatchError;
 use plenum_model::ids::{Cursor, NodeId, TaskId};
@@ -44,18 +44,22 @@ fn publish(shared: &Shared, group: Vec<Decided>) {
     let begun = Instant::now();
     let mut replies = Vec::with_capacity(group.len());
     let mut woken: HashMap<NodeId, Arc<Mailbox>> = HashMap::new();
+    let mut changed = false;
     {
         let mut view = shared.view.write();
         let mut mailboxes = shared.mailboxes.lock();
         for decided in group {
-            if let (Some(mailbox), Some(Ok(Answer::Attached { node, attachment, .. }))) =
-                (decided.mailbox, &decided.answer)
-            {
+            changed |= !decided.changes.is_empty();
+            match (decided.mailbox, &decided.answer) {
                 // Registered before anything later is published: the full set it reads, and what comes after,
                 // leave no gap.
-                if let Some((_, old)) = mailboxes.insert(node.clone(), (*attachment, mailbox)) {
-                    old.close(DispatchError::Replaced { node: node.clone() });
+                (Some(mailbox), Some(Ok(Answer::Attached { node, attachment, .. }))) => {
+                    if let Some((_, old)) = mailboxes.insert(node.clone(), (*attachment, mailbox)) {
+                        old.close(DispatchError::Replaced { node: node.clone() });
+                    }
                 }
+                (Some(mailbox), Some(Err(denied))) => mailbox.close(dispatch::denied(denied.clone())),
+                (Some(_) | None, Some(_) | None) => {}
             }
             for change in decided.changes {
                 if let Some((node, task, here)) = of_agent(&change)
@@ -84,7 +88,9 @@ fn publish(shared: &Shared, group: Vec<Decided>) {
         let _ = reply.send(answer);
     }
     woken.values().for_each(|mailbox| mailbox.wake());
-    shared.bumped.send_modify(|n| *n = n.wrapping_add(1));
+    if changed {
+        shared.bumped.send_modify(|n| *n = n.wrapping_add(1));
+    }
     add_since(&shared.stats.publish_micros, begun);
 }
 

@@ -13,6 +13,7 @@ use plenum_contract::broker::{
 use plenum_model::claim::ClaimBatch;
 use plenum_model::ids::{Cursor, SessionEpoch, TaskId};
 use std::sync::Arc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -147,8 +148,18 @@ impl Drop for LiveSession {
             reply: None,
             mailbox: None,
         };
-        // If the queue is full the next session fences this one all the same; until then it counts as live.
-        let _ = self.inner.calls.try_send(ToCore::Call(call));
+        let Err(TrySendError::Full(call)) = self.inner.calls.try_send(ToCore::Call(call)) else {
+            return;
+        };
+        // The queue is full: it is said when there is room. Should that never be, the next session fences
+        // this one all the same.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let (calls, stop) = (self.inner.calls.clone(), self.inner.stop.clone());
+            let close = async move {
+                let _ = stop.run_until_cancelled(calls.send(call)).await;
+            };
+            self.inner.tracker.spawn_on(close, &runtime);
+        }
     }
 }
 

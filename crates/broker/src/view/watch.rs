@@ -81,6 +81,15 @@ impl Changed {
         }
     }
 
+    /// What of this scheduler was forgotten up to here is not known.
+    fn floor(&self, scheduler: &SchedulerId) -> Cursor {
+        let floor = self
+            .schedulers
+            .get(scheduler)
+            .map_or(Cursor(0), |order| order.floor);
+        floor.max(self.start)
+    }
+
     pub(super) fn node(&mut self, id: &NodeId, cursor: Cursor) {
         if let Some(before) = self.nodes_at.insert(id.clone(), cursor) {
             self.nodes.remove(&before);
@@ -121,12 +130,7 @@ impl View {
     /// A watcher that starts at a cursor, or with the snapshot if the cursor is none or not known any more.
     #[must_use]
     pub fn reader(&self, scheduler: &SchedulerId, nodes: bool, from: Option<Cursor>) -> Reader {
-        let floor = self
-            .changed
-            .schedulers
-            .get(scheduler)
-            .map_or(Cursor(0), |order| order.floor);
-        let floor = floor.max(self.changed.start);
+        let floor = self.changed.floor(scheduler);
         let known = from.filter(|from| *from >= floor && *from <= self.cursor);
         Reader {
             scheduler: scheduler.clone(),
@@ -138,10 +142,7 @@ impl View {
 
     /// What a watcher is told next, at most so many pieces; none if it knows all.
     pub fn read(&self, reader: &mut Reader, limit: usize) -> Option<News> {
-        if let Some(order) = self.changed.schedulers.get(&reader.scheduler)
-            && reader.snapshot.is_none()
-            && reader.at < order.floor
-        {
+        if reader.snapshot.is_none() && reader.at < self.changed.floor(&reader.scheduler) {
             // It fell behind what is kept of the forgotten: all over again.
             *reader = self.reader(&reader.scheduler, reader.nodes, None);
         }
