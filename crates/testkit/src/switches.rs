@@ -64,7 +64,11 @@ impl Switches {
                 .map(|t| t.id()),
         );
         let Some(task) = newest.filter(|t| !t.status.phase().is_final()) else {
-            let terms = if slot % 2 == 0 { &self.running } else { &self.held };
+            let terms = if slot.is_multiple_of(2) {
+                &self.running
+            } else {
+                &self.held
+            };
             plan.claims.push(Claim {
                 terms: Arc::clone(terms),
                 spec: Arc::clone(&self.spec),

@@ -160,9 +160,8 @@ fn a_lost_node_is_replaced_and_its_copies_are_stopped_when_it_returns() {
     settle(&mut sim, &[all], 3);
 }
 
-/// A cluster with everything in it, through so many misfortunes, while its users change their minds.
-fn storm(seed: u64, nodes: usize, misfortunes: u32) {
-    let mut rng = Rng::new(seed ^ 0xABCD);
+/// What two schedulers' users want at first, on so many nodes.
+fn everything(n: u32) -> [Wishes; 2] {
     let fixed = PortAsk {
         host: HostPort::Fixed(8080),
         protocol: Protocol::Tcp,
@@ -172,85 +171,81 @@ fn storm(seed: u64, nodes: usize, misfortunes: u32) {
         protocol: Protocol::Both,
         ..PortAsk::default()
     };
+    let web = Wish {
+        ports: vec![dynamic],
+        ..Wish::new(n * 3)
+    };
+    let edge = Wish {
+        ports: vec![fixed],
+        ..Wish::new(n / 2)
+    };
+    let stubborn = Wish {
+        args: vec!["stubborn".into()],
+        ..Wish::new(n / 4 + 1)
+    };
+    let batch = Wish {
+        tenant: TenantPath::new("narrow/batch").unwrap(),
+        ..Wish::new(n)
+    };
+    [
+        wishes([("web", web), ("edge", edge), ("stubborn", stubborn)]),
+        wishes([("batch", batch), ("quiet", Wish::new(n / 3 + 1))]),
+    ]
+}
+
+/// Another version or another count of one workload of one scheduler.
+fn change_a_mind(rng: &mut Rng, sim: &mut Sim, all: &[Wishes; 2], n: u32) {
+    let at = usize::try_from(rng.below(2)).unwrap();
+    let moment = sim.moment();
+    {
+        let mut wishes = all[at].lock();
+        let uids: Vec<String> = wishes.keys().cloned().collect();
+        let Some(wish) = rng.pick(&uids).and_then(|uid| wishes.get_mut(uid)) else {
+            return;
+        };
+        if rng.per_mille(500) {
+            wish.version += 1;
+            wish.since = moment;
+        } else {
+            let count = u32::try_from(rng.below(u64::from(wish.count) + 3)).unwrap();
+            wish.count = count.min(n / 2 + 1);
+        }
+    }
+    sim.wake(at);
+}
+
+/// A cluster with everything in it, through so many misfortunes, while its users change their minds.
+fn storm(seed: u64, nodes: usize, misfortunes: u32) {
+    let mut rng = Rng::new(seed ^ 0xABCD);
     let n = u32::try_from(nodes).unwrap();
-    let one = wishes([
-        (
-            "web",
-            Wish {
-                ports: vec![dynamic],
-                ..Wish::new(n * 3)
-            },
-        ),
-        (
-            "edge",
-            Wish {
-                ports: vec![fixed],
-                ..Wish::new(n / 2)
-            },
-        ),
-        (
-            "stubborn",
-            Wish {
-                args: vec!["stubborn".into()],
-                ..Wish::new(n / 4 + 1)
-            },
-        ),
-    ]);
-    let two = wishes([("batch", Wish::new(n)), ("quiet", Wish::new(n / 3 + 1))]);
-    let both = [one.clone(), two.clone()];
+    let all = everything(n);
+    let mut sim = Sim::seeded(seed)
+        .temper(Temper {
+            flaky: 20,
+            no_image: 5,
+            mortal: 10,
+        })
+        .nodes(nodes)
+        .scheduler(scheduler("one"), factory(&all[0]))
+        .scheduler(scheduler("two"), factory(&all[1]));
     // Room for what is wanted and not for what a rollout would like to have besides.
-    let path = TenantPath::new("narrow/batch").unwrap();
     let limit = Amounts {
         slots: u64::from(n),
         ..Amounts::default()
     };
-    let narrow = Tenant {
+    sim.tenant(Tenant {
         limit,
         ..Tenant::new(TenantPath::new("narrow").unwrap())
-    };
-    if let Some(batch) = two.lock().get_mut("batch") {
-        batch.tenant = path;
-    }
-    let temper = Temper {
-        flaky: 20,
-        no_image: 5,
-        mortal: 10,
-    };
-    let mut sim = Sim::seeded(seed)
-        .temper(temper)
-        .nodes(nodes)
-        .scheduler(scheduler("one"), factory(&one))
-        .scheduler(scheduler("two"), factory(&two));
-    sim.tenant(narrow);
+    });
     for _ in 0..misfortunes {
         sim.run_for(rng.between(10, 3_000));
         sim.misfortune();
         if rng.per_mille(200) {
-            let at = usize::try_from(rng.below(2)).unwrap();
-            let moment = sim.moment();
-            let mut wishes = both[at].lock();
-            let uids: Vec<String> = wishes.keys().cloned().collect();
-            if let Some(wish) = rng.pick(&uids).and_then(|uid| wishes.get_mut(uid)) {
-                if rng.per_mille(500) {
-                    wish.version += 1;
-                    wish.since = moment;
-                } else {
-                    wish.count = u32::try_from(rng.below(u64::from(wish.count) + 3))
-                        .unwrap()
-                        .min(n / 2 + 1);
-                }
-            }
-            drop(wishes);
-            sim.wake(at);
+            change_a_mind(&mut rng, &mut sim, &all, n);
         }
-        sim.check_copies();
-        assert!(
-            sim.violations().is_empty(),
-            "seed {seed}: {:#?}",
-            sim.violations()
-        );
+        assert_sound(&mut sim, seed);
     }
-    settle(&mut sim, &both, seed);
+    settle(&mut sim, &all, seed);
     println!(
         "seed {seed}: {} events in {} s",
         sim.event_count(),

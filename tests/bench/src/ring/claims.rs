@@ -184,7 +184,7 @@ impl Claims {
                     }
                 }
                 batches += 1;
-                if batches % 64 == 0 {
+                if batches.is_multiple_of(64) {
                     match self.session.ack(batch.cursor).await {
                         // The next one says the same and more.
                         Err(BrokerError::Overloaded { .. }) => {}
