@@ -51,6 +51,14 @@ pub enum StreamRequest {
         /// Which container; none: the main one.
         container: Option<String>,
     },
+    /// A signal to its main process. Ends without output once it is delivered; what is wanted of the task
+    /// stays as it is, so a container that ends by it has ended by itself.
+    Signal {
+        /// Which container; none: the main one.
+        container: Option<String>,
+        /// Its name (`SIGHUP`).
+        name: String,
+    },
 }
 
 /// Which part of a log.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use plenum_contract::dispatcher::{Dispatcher, StreamId};
-use plenum_contract::runtime::Runtime;
+use plenum_contract::runtime::{Runtime, RuntimeError};
 use plenum_contract::streams::{Output, StreamError, StreamInput, StreamOutput, StreamRequest};
 use plenum_model::ids::{NodeId, TaskId};
 use std::sync::Arc;
@@ -35,7 +35,9 @@ pub(super) fn container(request: &StreamRequest) -> Option<&str> {
     match request {
         StreamRequest::Logs(query) => query.container.as_deref(),
         StreamRequest::Exec(exec) => exec.container.as_deref(),
-        StreamRequest::Attach { container } | StreamRequest::Stats { container } => container.as_deref(),
+        StreamRequest::Attach { container }
+        | StreamRequest::Stats { container }
+        | StreamRequest::Signal { container, .. } => container.as_deref(),
         StreamRequest::PortForward { .. } => None,
     }
 }
@@ -83,8 +85,25 @@ impl Carry {
                 let stats = runtime.stats(&place.key).await?;
                 Ok(futures::stream::iter([Ok(Output::Stats(stats))]).boxed())
             }
+            StreamRequest::Signal { name, .. } => {
+                let sent = runtime.signal(&place.key, &name).await;
+                sent.map_err(not_sent)?;
+                Ok(futures::stream::empty().boxed())
+            }
             StreamRequest::PortForward { port } => forward(place, port, input).await,
         }
+    }
+}
+
+fn not_sent(error: RuntimeError) -> StreamError {
+    match error {
+        RuntimeError::NotFound { key } => StreamError::NotFound {
+            what: format!("container {key}"),
+        },
+        RuntimeError::Refused { why, .. } => StreamError::Failed { why },
+        RuntimeError::Failed { .. } => StreamError::Unavailable {
+            why: error.to_string(),
+        },
     }
 }
 

@@ -74,6 +74,27 @@ async fn logs_stats_exec_and_errors_reach_the_caller() {
 }
 
 #[tokio::test]
+async fn a_signal_reaches_the_process_and_leaves_what_is_wanted_alone() {
+    let m = Machine::new();
+    let agent = m.agent().await;
+    m.broker.want(assignment(1, 1, Desired::Running, vec![]));
+    until("running", || m.broker.phase(id(1)) == Phase::Running).await;
+    let ask = StreamRequest::Signal {
+        container: None,
+        name: "SIGTERM".into(),
+    };
+    let mut sent = open(&m, 1, 1, ask).await;
+    assert!(sent.output.next().await.is_none());
+    until("ended", || m.broker.phase(id(1)).is_terminal()).await;
+    assert_eq!(
+        m.broker.phase(id(1)),
+        Phase::Failed,
+        "it ended by itself, nobody asked the task to stop"
+    );
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn a_forwarded_port_carries_bytes_both_ways_and_an_unknown_one_is_refused() {
     let m = Machine::new();
     let agent = m.agent().await;

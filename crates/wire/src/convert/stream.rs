@@ -23,6 +23,10 @@ impl From<&StreamRequest> for wire::StreamRequest {
             StreamRequest::Stats { container } => R::Stats(wire::StatsQuery {
                 container: container.clone(),
             }),
+            StreamRequest::Signal { container, name } => R::Signal(wire::Signal {
+                container: container.clone(),
+                name: name.clone(),
+            }),
         };
         Self {
             request: Some(request),
@@ -45,6 +49,10 @@ impl TryFrom<wire::StreamRequest> for StreamRequest {
             },
             R::Stats(stats) => Self::Stats {
                 container: stats.container,
+            },
+            R::Signal(signal) => Self::Signal {
+                container: signal.container,
+                name: signal.name,
             },
         })
     }
