@@ -8,6 +8,7 @@
 
 mod checker;
 mod claims;
+mod faults;
 mod golden;
 mod histories;
 mod running;
