@@ -44,6 +44,8 @@ pub(crate) struct Serve {
     peers: Vec<Peer>,
     log: Option<LogWriter>,
     flush_at: Option<Instant>,
+    /// Whether the exit is on disk. Nobody hears of it before: what was told must survive.
+    kept: bool,
     input: Input,
     terminal: Option<Arc<OwnedFd>>,
     stdout: Option<Arc<OwnedFd>>,
@@ -89,6 +91,7 @@ impl Serve {
             peers: Vec::new(),
             log: Some(log),
             flush_at: None,
+            kept: false,
             input,
             terminal: None,
             stdout: None,
@@ -150,6 +153,7 @@ impl Serve {
             eprintln!("cannot write the exit status, trying again: {error}");
             self.turn(Some(Instant::now() + RETRY));
         }
+        self.kept = true;
         // Who comes now finds the exit status.
         let _ = std::fs::remove_file(SOCKET);
         for peer in &mut self.peers {
@@ -362,8 +366,8 @@ impl Serve {
         let done = (Some(Reply::Done), Role::Leaving);
         let refused = |why: &str| (Some(Reply::Refused(why.to_owned())), Role::Leaving);
         match (request, &self.phase) {
-            (Request::Wait, Phase::Ended(exit)) => (Some(Reply::Ended(exit.clone())), Role::Leaving),
-            (Request::Wait, Phase::Held | Phase::Running { .. }) => (None, Role::Waiting),
+            (Request::Wait, Phase::Ended(exit)) if self.kept => (Some(Reply::Ended(exit.clone())), Role::Leaving),
+            (Request::Wait, Phase::Held | Phase::Running { .. } | Phase::Ended(_)) => (None, Role::Waiting),
             (Request::Start, Phase::Held) => match self.start() {
                 Ok(()) => done,
                 Err(failure) => {
