@@ -366,7 +366,9 @@ impl Serve {
         let done = (Some(Reply::Done), Role::Leaving);
         let refused = |why: &str| (Some(Reply::Refused(why.to_owned())), Role::Leaving);
         match (request, &self.phase) {
-            (Request::Wait, Phase::Ended(exit)) if self.kept => (Some(Reply::Ended(exit.clone())), Role::Leaving),
+            (Request::Wait, Phase::Ended(exit)) if self.kept => {
+                (Some(Reply::Ended(exit.clone())), Role::Leaving)
+            }
             (Request::Wait, Phase::Held | Phase::Running { .. } | Phase::Ended(_)) => (None, Role::Waiting),
             (Request::Start, Phase::Held) => match self.start() {
                 Ok(()) => done,
