@@ -93,3 +93,33 @@ fn claims_placed_per_second() {
     );
     assert_eq!(world.core.counts().pending, 0);
 }
+
+/// Not a promise but a figure: run with `--ignored --nocapture`, in release.
+#[test]
+#[ignore = "it measures"]
+fn ends_that_make_room_for_one_of_many_waiters_per_second() {
+    let mut world = pool(1_000, 64);
+    world.claim("web", terms("a", 1_000, 10), seats("web", "a", 0..60_000));
+    let placed = world.core.counts().tasks - world.core.counts().pending;
+    let begun = Instant::now();
+    let nodes: Vec<_> = world.view.nodes().iter().map(|n| n.facts.id.clone()).collect();
+    let mut ends = 0_u32;
+    for node in nodes.iter().cycle().take(10_000) {
+        let id = world.view.on_node(node).into_iter().find(|id| {
+            let now = world.view.task(*id).unwrap();
+            !now.task.status.phase().is_terminal()
+        });
+        world.observe(node, id.unwrap(), 0, plenum_model::phase::Phase::Finished);
+        ends += 1;
+    }
+    let took = begun.elapsed();
+    println!(
+        "{ends} of {placed} tasks ended, {} wait, in {took:?}: {:.1} us each",
+        world.core.counts().pending,
+        { took.as_secs_f64() * 1e6 / f64::from(ends) }
+    );
+    assert_eq!(
+        world.core.counts().tasks - world.core.counts().pending,
+        placed + 10_000
+    );
+}

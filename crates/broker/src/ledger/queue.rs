@@ -10,6 +10,9 @@ use plenum_model::why::Why;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// A class that so many nodes may help looks at all of them, by the index: each one in turn would cost more.
+const WOKEN: usize = 64;
+
 /// Waiters that ask the same: terms, and the node if they wait to be admitted again there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClassKey {
@@ -237,6 +240,7 @@ impl Queue {
     /// A node may help them now; says whether a class was parked for room.
     pub fn wake(&mut self, key: &ClassKey, node: NodeIx) {
         let state = match self.classes.get(key).map(|c| &c.state) {
+            Some(State::Woken(nodes)) if nodes.len() >= WOKEN => State::Fresh,
             Some(State::Woken(nodes)) => {
                 let mut nodes = nodes.clone();
                 nodes.insert(node);

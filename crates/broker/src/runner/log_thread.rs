@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Instant;
 
-/// Steps that may wait for the disk. More than a group ever takes in one sync at the target rate (20,000 tasks
-/// a second in batches), so that the core need not wait.
-pub(super) const DECIDED_DEPTH: usize = 4096;
+/// Steps that may wait for the disk. At 20,000 steps a second it holds what comes during a sync of 50 ms, so
+/// that the core need not wait for one; a disk that is slower than that slows the callers down.
+pub(super) const DECIDED_DEPTH: usize = 1024;
 /// Bytes of one group: large enough that a sync is cheap beside them, small enough to answer soon.
 const GROUP_BYTES: usize = 8 << 20;
 
