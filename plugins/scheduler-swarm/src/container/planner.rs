@@ -1,0 +1,33 @@
+//! What to do in the pool for single containers. Their workloads are of kind `container`.
+
+use crate::config::SwarmConfig;
+use crate::desk::Desk;
+use crate::events::Events;
+use crate::store::Desired;
+use plenum_contract::broker::Refusal;
+use plenum_sdk::observed::Observed;
+use plenum_sdk::plan::Plan;
+use plenum_sdk::planner::Change;
+use plenum_sdk::time::Moment;
+
+/// See the module's header.
+pub struct ContainerPlanner {}
+
+impl ContainerPlanner {
+    /// A planner that remembers nothing yet.
+    #[must_use]
+    pub fn new(_desk: Desk, _config: SwarmConfig, _events: Events) -> Self {
+        Self {}
+    }
+
+    /// What shall be done now.
+    pub fn plan(&mut self, _now: Moment, _desired: &Desired, _observed: &Observed) -> Plan {
+        Plan::default()
+    }
+
+    /// What has changed.
+    pub fn noticed(&mut self, _now: Moment, _changes: &[Change]) {}
+
+    /// What the broker refused.
+    pub fn refused(&mut self, _now: Moment, _refusals: &[Refusal]) {}
+}

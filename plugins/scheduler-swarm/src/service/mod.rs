@@ -1,0 +1,10 @@
+//! `docker service` and what belongs to it. Pure but for the planner's memory: `spec` is what users write,
+//! `check` refuses what is not served, `record` what is kept, `lower` makes it what the pool runs, `planner`
+//! says which tasks there shall be, `view` writes what clients read.
+
+pub mod blob;
+pub mod cluster;
+pub mod node;
+pub mod planner;
+pub mod record;
+pub mod spec;
