@@ -47,6 +47,15 @@ impl Default for Clock {
 }
 
 impl Clock {
+    /// One that starts at this moment, whatever the system's time is: for simulations.
+    #[must_use]
+    pub fn starting_at(base: Moment) -> Self {
+        Self {
+            base,
+            start: Instant::now(),
+        }
+    }
+
     /// Now.
     #[must_use]
     pub fn now(&self) -> Moment {

@@ -99,8 +99,9 @@ pub struct Driver {
     task: JoinHandle<()>,
 }
 
-/// Tells a driver that desired state has changed. Cheap, never blocks; many calls count as one.
-#[derive(Debug, Clone)]
+/// Tells a driver that desired state has changed. Cheap, never blocks; many calls count as one. The default one
+/// belongs to no driver: what it is told is told to nobody.
+#[derive(Debug, Clone, Default)]
 pub struct Waker(Arc<Notify>);
 
 impl Waker {

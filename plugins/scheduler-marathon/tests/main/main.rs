@@ -9,5 +9,6 @@ mod fake;
 mod field;
 mod queue;
 mod state;
+mod storm;
 mod tasks;
 mod wire;
