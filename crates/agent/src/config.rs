@@ -10,6 +10,9 @@ use std::path::PathBuf;
 /// that its logs (20 MB each by default) and processes stay within a small machine's limits.
 pub const DEFAULT_SLOTS: u64 = 1000;
 
+/// The directory of secrets in the data directory.
+pub(crate) const SECRETS: &str = "secrets";
+
 /// An agent's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentConfig {
@@ -21,7 +24,8 @@ pub struct AgentConfig {
     pub address: String,
     /// Host ports that may be given out when any will do.
     pub ports: PortRange,
-    /// Where journal, lock and the tasks' own directories are. One agent each.
+    /// Where journal, lock and the tasks' own directories are. One agent each. Without root, secrets can be had only
+    /// if `secrets` in it is on a file system in memory, as a link to a directory in `/dev/shm` is.
     pub data_dir: PathBuf,
     /// What the node offers, instead of what is detected.
     pub capacity: CapacityOverrides,

@@ -1,11 +1,12 @@
 //! What an agent says of its node: what the configuration does not say is detected.
 
-use crate::config::{AgentConfig, DEFAULT_SLOTS};
+use crate::config::{AgentConfig, DEFAULT_SLOTS, SECRETS};
+use crate::files::keeps_secrets;
 use nix::sys::statvfs::statvfs;
 use nix::sys::utsname::uname;
 use plenum_contract::runtime::Runtime;
 use plenum_model::amounts::Amounts;
-use plenum_model::node::{NodeFacts, RuntimeFacts};
+use plenum_model::node::{NodeFacts, RuntimeFacts, capability};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +25,11 @@ pub(crate) async fn detect(config: &AgentConfig, runtimes: &[Arc<dyn Runtime>]) 
             }
             Ok(Err(why)) => tracing::debug!(runtime = runtime.name(), %why, "runtime left out"),
             Err(_) => tracing::debug!(runtime = runtime.name(), why = "no answer", "runtime left out"),
+        }
+    }
+    if keeps_secrets(&config.data_dir.join(SECRETS)) {
+        for facts in found.values_mut() {
+            facts.capabilities.insert(capability::SECRETS.to_owned());
         }
     }
     describe(config, found)

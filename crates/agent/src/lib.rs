@@ -2,11 +2,12 @@
 //! node match its assignments and never loses a status.
 //!
 //! `supervisor` decides, pure; `journal` keeps what must survive; `runner` acts: it talks to the broker, runs
-//! the verbs of the runtimes and carries streams; `facts` describes the node. Start at [`start`].
+//! the verbs of the runtimes and carries streams; `facts` describes the node, `files` keeps what tasks were given. Start at [`start`].
 #![deny(missing_docs)]
 
 mod config;
 mod facts;
+mod files;
 pub mod journal;
 mod runner;
 pub mod supervisor;

@@ -41,15 +41,6 @@ fn refused_at(reason: RefusalReason, table: &[(&str, Change)]) {
 fn each_thing_that_is_not_honoured_is_refused_by_its_name() {
     let table: &[(&str, Change)] = &[
         ("devices", |t| t.devices = BTreeMap::from([("gpu".into(), 1)])),
-        ("files", |t| {
-            t.files = vec![FileRef {
-                key: "k".into(),
-                revision: 1,
-                target: "/k".into(),
-                mode: 0o400,
-                secret: true,
-            }];
-        }),
         ("budget", |t| {
             t.budget = Some(Budget {
                 group: "g".into(),
@@ -112,6 +103,15 @@ fn what_makes_no_sense_is_refused_at_its_field() {
         ("charge", |t| t.charge.memory_bytes = u64::MAX),
         ("tenant", |t| t.tenant = "a//b".parse().unwrap()),
         ("workload.uid", |t| t.workload.uid.clear()),
+        ("files", |t| {
+            t.files = vec![FileRef {
+                key: "k".into(),
+                revision: 1,
+                target: "/run/../k".into(),
+                mode: 0o400,
+                secret: false,
+            }];
+        }),
         ("ports", |t| {
             t.ports = vec![
                 PortAsk {

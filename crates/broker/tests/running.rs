@@ -10,11 +10,12 @@ use plenum_contract::dispatcher::{
     AgentHello, AgentMessage, BrokerMessage, BrokerStream, DispatchError, Dispatcher,
 };
 use plenum_contract::pool::{Pool, PoolError, TaskFilter};
+use plenum_contract::state_store::StateStore;
 use plenum_model::ids::{Cursor, Incarnation, LeaderEpoch, SchedulerId, Seq, TaskId};
 use plenum_model::node::Scheduling;
 use plenum_model::phase::{Phase, Progress};
 use plenum_model::task::Observation;
-use plenum_store::{Fault, MemoryLog};
+use plenum_store::{Fault, MemoryLog, MemoryState};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +31,12 @@ pub(crate) fn broker(log: &MemoryLog) -> BrokerHandle {
         stream_timeout_ms: 300,
         ..BrokerConfig::default()
     };
-    start(config, Box::new(log.clone())).unwrap()
+    start(config, Box::new(log.clone()), state()).unwrap()
+}
+
+/// An empty state store.
+pub(crate) fn state() -> Arc<dyn StateStore> {
+    Arc::new(MemoryState::new())
 }
 
 pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
@@ -476,7 +482,7 @@ async fn the_log_is_replaced_by_a_snapshot_and_reads_back_the_same() {
         snapshot_bytes: 20_000,
         ..BrokerConfig::default()
     };
-    let first = start(config, Box::new(log.clone())).unwrap();
+    let first = start(config, Box::new(log.clone()), state()).unwrap();
     let web = session(&first, "web").await;
     for slot in 0..40 {
         web.claim(batch(
@@ -531,7 +537,7 @@ async fn the_timeline_is_told_as_it_goes_and_says_when_it_goes_back_too_far() {
         events_kept: 5,
         ..BrokerConfig::default()
     };
-    let broker = start(config, Box::new(log.clone())).unwrap();
+    let broker = start(config, Box::new(log.clone()), state()).unwrap();
     let mut events = broker.events(None).await.unwrap();
     let _agent = Agent::attach(&broker, "n1").await;
     let news = soon(events.next()).await.unwrap().unwrap();

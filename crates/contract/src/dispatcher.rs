@@ -41,11 +41,19 @@ pub trait Dispatcher: Send + Sync {
         up: BoxStream<'static, Result<Output, StreamError>>,
     ) -> Result<BoxStream<'static, StreamInput>, DispatchError>;
 
-    /// The bytes of a file or secret that an assignment of this node names.
+    /// The bytes of a file or secret that the assignment of this task to this node names, as they were at that
+    /// revision. Its key is one of the task's scheduler: two schedulers may use the same.
     ///
     /// # Errors
-    /// `NotFound` when no assignment of the node names it.
-    async fn fetch(&self, node: NodeId, key: String, revision: u64) -> Result<Bytes, DispatchError>;
+    /// `NotFound` when the task is not assigned to the node, when its assignment does not name the file, and
+    /// when the store has no such value (any more).
+    async fn fetch(
+        &self,
+        node: NodeId,
+        task: TaskId,
+        key: String,
+        revision: u64,
+    ) -> Result<Bytes, DispatchError>;
 }
 
 /// What the broker sends to an agent.

@@ -223,16 +223,17 @@ pub struct Budget {
     pub min_healthy: u32,
 }
 
-/// A secret or file that the agent fetches.
+/// A secret or file that the agent fetches before it prepares the task. Every container of the task sees it,
+/// read-only; the bytes of a secret are in memory only on the node, and gone when the task has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FileRef {
     /// The key in the state store, under the scheduler's prefix.
     pub key: String,
-    /// At which revision.
+    /// The revision of the store as of which its value is taken.
     pub revision: u64,
-    /// Where it appears inside.
+    /// Where it appears inside: an absolute path, or one in the task's own directory.
     pub target: String,
-    /// File mode bits.
+    /// Permission bits; the owner is root.
     pub mode: u32,
     /// Whether its bytes are secret.
     pub secret: bool,

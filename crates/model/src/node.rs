@@ -56,6 +56,8 @@ pub mod capability {
     pub const BRIDGE: &str = "bridge";
     /// Images.
     pub const IMAGES: &str = "images";
+    /// Secrets, which are kept in memory only. The agent says so of all runtimes or of none.
+    pub const SECRETS: &str = "secrets";
 }
 
 /// Host ports from `low` to `high`, both included.

@@ -180,6 +180,8 @@ impl SimAgent {
             hostname: self.facts.hostname.clone(),
             address: self.facts.address.clone(),
             sandboxes: PathBuf::from("/sandboxes"),
+            files: PathBuf::from("/files"),
+            secrets: PathBuf::from("/secrets"),
             runtimes: BTreeSet::from([RUNTIME.to_owned()]),
         };
         let life = queue.number();
@@ -367,18 +369,14 @@ impl SimAgent {
                 queue.after(ms, Event::Agent(self.index, event));
             }
             Effect::Cancel(task) => {
-                let prepare = order(VerbKind::Prepare);
+                let making = [VerbKind::Fetch, VerbKind::Prepare].map(order);
                 let slots = process.under_way.keys();
-                let mut slots = slots.filter(|(k, v)| k.task == task && *v == prepare);
+                let mut slots = slots.filter(|(k, v)| k.task == task && making.contains(v));
                 let slot = slots.next()?.clone();
-                process.under_way.remove(&slot);
+                let verb = process.under_way.remove(&slot)?.verb.kind();
                 let (key, _) = slot;
                 let result = Err(WorkError::Cancelled);
-                return Some(Input::Done(Done {
-                    key,
-                    verb: VerbKind::Prepare,
-                    result,
-                }));
+                return Some(Input::Done(Done { key, verb, result }));
             }
             Effect::Refused(_) => {}
             Effect::Reattach(_) => {
@@ -421,13 +419,15 @@ impl SimAgent {
 fn order(verb: VerbKind) -> u8 {
     match verb {
         VerbKind::MakeSandbox => 0,
-        VerbKind::Prepare => 1,
-        VerbKind::CheckPorts => 2,
-        VerbKind::Start => 3,
-        VerbKind::Wait => 4,
-        VerbKind::Stop => 5,
-        VerbKind::Kill => 6,
-        VerbKind::Remove => 7,
-        VerbKind::RemoveSandbox => 8,
+        VerbKind::Fetch => 1,
+        VerbKind::Prepare => 2,
+        VerbKind::CheckPorts => 3,
+        VerbKind::Start => 4,
+        VerbKind::Wait => 5,
+        VerbKind::Stop => 6,
+        VerbKind::Kill => 7,
+        VerbKind::Remove => 8,
+        VerbKind::RemoveFiles => 9,
+        VerbKind::RemoveSandbox => 10,
     }
 }

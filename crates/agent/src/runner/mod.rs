@@ -4,24 +4,28 @@
 mod carry;
 mod clock;
 mod core;
+mod fetch;
 mod link;
 mod lock;
 mod ports;
 mod probe;
 mod work;
 
-use crate::config::AgentConfig;
+use crate::config::{AgentConfig, SECRETS};
 use crate::facts::detect;
+use crate::files::sweep;
 use crate::journal::{Journal, JournalError};
 use crate::supervisor::{NodeView, Supervisor};
 use clock::Clock;
 use core::{Core, QUEUE_DEPTH};
+use fetch::Fetcher;
 use link::Link;
 use lock::{DirLock, LockError};
 use plenum_contract::dispatcher::Dispatcher;
 use plenum_contract::runtime::Runtime;
 use plenum_model::ids::Seq;
 use plenum_model::node::NodeFacts;
+use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -116,6 +120,7 @@ pub async fn start(
 ) -> Result<AgentHandle, StartError> {
     let dir = &config.data_dir;
     let sandboxes = dir.join("sandboxes");
+    let (files, secrets) = (dir.join("files"), dir.join(SECRETS));
     let unusable = |source| StartError::DataDir {
         path: dir.clone(),
         source,
@@ -133,6 +138,8 @@ pub async fn start(
     // it could have written.
     let first = Seq(clock::unix_ms().saturating_mul(1000));
     let (journal, memory) = Journal::open(&dir.join("journal"), first)?;
+    let known: BTreeSet<String> = memory.tasks.keys().map(ToString::to_string).collect();
+    [&files, &secrets].into_iter().for_each(|all| sweep(all, &known));
     let facts = detect(&config, &runtimes).await;
     for runtime in &runtimes {
         if !facts.runtimes.contains_key(runtime.name()) {
@@ -144,6 +151,8 @@ pub async fn start(
         hostname: facts.hostname.clone(),
         address: config.address.clone(),
         sandboxes,
+        files,
+        secrets,
         runtimes: runtimes.iter().map(|r| r.name().to_owned()).collect(),
     };
     Ok(wire(
@@ -188,12 +197,16 @@ fn wire(
         reattach: Arc::clone(&reattach),
         stop: stop.clone(),
     };
+    let fetcher = Fetcher {
+        node: config.node.clone(),
+        dispatcher: Arc::clone(&dispatcher),
+    };
     let core = Core {
         supervisor,
         journal: Some(journal),
         clock: Clock::new(),
         events,
-        workers: Workers::new(&runtimes, events_tx, tracker.clone(), stop.clone()),
+        workers: Workers::new(&runtimes, fetcher, events_tx, tracker.clone(), stop.clone()),
         node: config.node.clone(),
         dispatcher,
         epoch: epoch_tx,

@@ -2,7 +2,9 @@
 //! these tasks; each answers exactly once, unless the agent is stopping.
 
 use super::core::Event;
+use super::fetch::Fetcher;
 use super::{ports, probe};
+use crate::files;
 use crate::supervisor::{Answer, Done, Input, ProbeWork, Verb, VerbKind, Work, WorkError};
 use futures::FutureExt;
 use plenum_contract::error::{Class, Classified};
@@ -29,17 +31,19 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// The hands of the agent.
 pub(super) struct Workers {
     runtimes: BTreeMap<String, Arc<dyn Runtime>>,
+    fetcher: Fetcher,
     answers: mpsc::Sender<Event>,
     tracker: TaskTracker,
     stop: CancellationToken,
     prepares: Arc<Semaphore>,
-    /// By which the prepare of a task is given up.
+    /// By which the fetch or prepare of a task is given up.
     cancels: BTreeMap<TaskId, CancellationToken>,
 }
 
 impl Workers {
     pub(super) fn new(
         runtimes: &[Arc<dyn Runtime>],
+        fetcher: Fetcher,
         answers: mpsc::Sender<Event>,
         tracker: TaskTracker,
         stop: CancellationToken,
@@ -47,6 +51,7 @@ impl Workers {
         let by_name = runtimes.iter().map(|r| (r.name().to_owned(), Arc::clone(r)));
         Self {
             runtimes: by_name.collect(),
+            fetcher,
             answers,
             tracker,
             stop,
@@ -75,7 +80,7 @@ impl Workers {
         }
     }
 
-    /// Gives up the prepare of a task.
+    /// Gives up the fetch or prepare of a task.
     pub(super) fn cancel(&mut self, task: TaskId) {
         if let Some(token) = self.cancels.remove(&task) {
             token.cancel();
@@ -103,18 +108,19 @@ impl Workers {
     pub(super) fn start(&mut self, work: Work) {
         let kind = work.verb.kind();
         let cancel = CancellationToken::new();
-        if kind == VerbKind::Prepare {
+        if matches!(kind, VerbKind::Fetch | VerbKind::Prepare) {
             self.cancels.retain(|_, token| !token.is_cancelled());
             self.cancels.insert(work.key.task, cancel.clone());
         }
         let runtime = self.runtime(&work.runtime);
         let (answers, stop) = (self.answers.clone(), self.stop.clone());
         let prepares = Arc::clone(&self.prepares);
+        let fetcher = self.fetcher.clone();
         self.tracker.spawn(async move {
             let key = work.key.clone();
-            let done = attempt(cancel.clone(), work, runtime, prepares);
-            // Only these two may be dropped half way; a stopping agent waits for the others.
-            let result = if matches!(kind, VerbKind::Prepare | VerbKind::Wait) {
+            let done = attempt(cancel.clone(), work, runtime, fetcher, prepares);
+            // Only these may be dropped half way; a stopping agent waits for the others.
+            let result = if matches!(kind, VerbKind::Fetch | VerbKind::Prepare | VerbKind::Wait) {
                 tokio::select! {
                     () = stop.cancelled() => return,
                     () = cancel.cancelled() => Err(WorkError::Cancelled),
@@ -160,6 +166,7 @@ async fn attempt(
     cancel: CancellationToken,
     work: Work,
     runtime: Option<Arc<dyn Runtime>>,
+    fetcher: Fetcher,
     prepares: Arc<Semaphore>,
 ) -> Result<Answer, WorkError> {
     let name = work.runtime.clone();
@@ -182,7 +189,7 @@ async fn attempt(
     let verb = work.verb.kind();
     let key = work.key.clone();
     // A runtime that panics must not leave its task waiting for ever.
-    let result = AssertUnwindSafe(perform(runtime.as_ref(), work))
+    let result = AssertUnwindSafe(perform(runtime.as_ref(), &fetcher, work))
         .catch_unwind()
         .await
         .unwrap_or_else(|_| {
@@ -191,16 +198,21 @@ async fn attempt(
                 runtime: "plugin",
                 op: "run",
                 why,
-            })
+            }
+            .into())
         });
     if let Err(why) = &result {
-        let again = why.class() == Class::Retry;
+        let again = match why {
+            WorkError::Runtime(why) => why.class() == Class::Retry,
+            WorkError::Away(_) => true,
+            WorkError::Cancelled => false,
+        };
         tracing::info!(%key, ?verb, runtime = name, %why, again, "not done");
     }
-    Ok(result?)
+    result
 }
 
-async fn perform(runtime: &dyn Runtime, work: Work) -> Result<Answer, RuntimeError> {
+async fn perform(runtime: &dyn Runtime, fetcher: &Fetcher, work: Work) -> Result<Answer, WorkError> {
     let key = &work.key;
     match work.verb {
         Verb::MakeSandbox(path) => blocking("make the sandbox", move || make_sandbox(&path)).await?,
@@ -208,8 +220,10 @@ async fn perform(runtime: &dyn Runtime, work: Work) -> Result<Answer, RuntimeErr
         Verb::CheckPorts(list) if list.is_empty() => {}
         Verb::CheckPorts(list) => match tokio::task::spawn_blocking(move || ports::check(&list)).await {
             Ok(checked) => checked?,
-            Err(why) => return Err(failed("check ports", why.to_string())),
+            Err(why) => return Err(failed("check ports", why.to_string()).into()),
         },
+        Verb::Fetch(list) => fetcher.have(key.task, list).await?,
+        Verb::RemoveFiles(dirs) => blocking("remove files", move || files::remove(&dirs)).await?,
         Verb::Prepare(plan) => runtime.prepare(&plan).await?,
         Verb::Start => runtime.start(key).await?,
         Verb::Wait => return Ok(Answer::Exit(runtime.wait(key).await?)),

@@ -3,7 +3,7 @@
 
 use super::backoff::{GOOD_RUN_MS, restart_delay};
 use super::io::{Effect, Verb, VerbKind};
-use super::live::{Live, Signalled, Slot, SlotState, Stage, Step, Verdict};
+use super::live::{Live, Making, Signalled, Slot, SlotState, Stage, Step, Verdict};
 use super::memory::{Begun, Record};
 use super::orphans::{self, Orphan};
 use super::turn::Turn;
@@ -52,6 +52,7 @@ fn step(live: &mut Live, turn: &mut Turn<'_>, id: TaskId) -> Next {
         Stage::Starting(step) => starting(live, turn, id, step),
         Stage::Running { since } => running(live, turn, id, since),
         Stage::Stopping { kill_at, since } => stopping(live, turn, id, kill_at, since),
+        Stage::Clearing => clearing(live, turn, id),
         Stage::Ended => ended(live, turn, id),
         Stage::Removing(step) => removing(live, turn, id, step),
         Stage::Gone => {
@@ -85,14 +86,14 @@ fn delayed(live: &mut Live, turn: &mut Turn<'_>, id: TaskId, until: u64) -> Next
     if turn.now.tick < until {
         return Next::RestUntil(until);
     }
-    live.go(Stage::Preparing(Step::Task));
+    live.go(Stage::Preparing(Making::Sandbox));
     Next::Step
 }
 
-fn preparing(live: &mut Live, turn: &mut Turn<'_>, id: TaskId, step: Step) -> Next {
+fn preparing(live: &mut Live, turn: &mut Turn<'_>, id: TaskId, what: Making) -> Next {
     if turn.shall_end(id) {
         return match live.op {
-            Some(VerbKind::Prepare) if !live.cancelled => {
+            Some(VerbKind::Fetch | VerbKind::Prepare) if !live.cancelled => {
                 live.cancelled = true;
                 turn.effects.push(Effect::Cancel(id));
                 Next::Rest
@@ -108,7 +109,7 @@ fn preparing(live: &mut Live, turn: &mut Turn<'_>, id: TaskId, step: Step) -> Ne
     if !live.retry.due(turn.now) {
         return Next::RestUntil(live.retry.at());
     }
-    match prepare_verb(turn, id, step) {
+    match prepare_verb(turn, id, what) {
         Ok(Some((index, verb))) => {
             live.op = Some(verb.kind());
             turn.work(id, index, verb);
@@ -132,13 +133,14 @@ fn is_current(turn: &Turn<'_>, key: &ContainerKey) -> bool {
         .is_some_and(|t| t.incarnation == key.incarnation)
 }
 
-fn prepare_verb(turn: &Turn<'_>, id: TaskId, step: Step) -> Result<Option<(usize, Verb)>, String> {
+fn prepare_verb(turn: &Turn<'_>, id: TaskId, what: Making) -> Result<Option<(usize, Verb)>, String> {
     let Some((task, spec)) = turn.task(id) else {
         return Ok(None);
     };
-    match step {
-        Step::Task => Ok(Some((0, Verb::MakeSandbox(plan::sandbox(turn.node, id))))),
-        Step::Container(i) => match spec.containers.get(i) {
+    match what {
+        Making::Sandbox => Ok(Some((0, Verb::MakeSandbox(plan::sandbox(turn.node, id))))),
+        Making::Files => Ok(Some((0, Verb::Fetch(plan::files(turn.node, task))))),
+        Making::Container(i) => match spec.containers.get(i) {
             None => Ok(None),
             Some(c) => {
                 let plan = plan::container(turn.node, task, &spec, c).map_err(|e| e.to_string())?;
@@ -331,7 +333,7 @@ fn conclude(live: &mut Live, turn: &mut Turn<'_>, id: TaskId, since: Option<u64>
     };
     let message = words(&exit);
     turn.observe(id, phase, Some(exit), message);
-    live.go(Stage::Ended);
+    live.go(Stage::Clearing);
     Next::Step
 }
 
@@ -432,7 +434,7 @@ fn begin(live: &mut Live, turn: &mut Turn<'_>, begun: Begun) {
     if let Some(old) = begun.incarnation.0.checked_sub(2) {
         discard(turn, begun.task, Incarnation(old));
     }
-    *live = Live::new(Stage::Preparing(Step::Task), live.slots.len());
+    *live = Live::new(Stage::Preparing(Making::Sandbox), live.slots.len());
 }
 
 /// Has every container of an incarnation that is no more destroyed.
@@ -446,6 +448,28 @@ fn discard(turn: &mut Turn<'_>, id: TaskId, incarnation: Incarnation) {
         };
         orphans::take(turn, key, Orphan::new(c.runtime.clone()));
     }
+}
+
+/// What the task was given goes with its processes: should it run again, it is fetched again.
+fn clearing(live: &mut Live, turn: &mut Turn<'_>, id: TaskId) -> Next {
+    if live.op.is_some() {
+        return Next::Rest;
+    }
+    if !live.retry.due(turn.now) {
+        return Next::RestUntil(live.retry.at());
+    }
+    let dirs = turn
+        .task(id)
+        .map_or_else(Vec::new, |(task, _)| plan::used_dirs(turn.node, task));
+    let containers = turn.task(id).map_or(0, |(_, spec)| spec.containers.len());
+    if dirs.is_empty() || containers == 0 {
+        live.go(Stage::Ended);
+        return Next::Step;
+    }
+    let verb = Verb::RemoveFiles(dirs);
+    live.op = Some(verb.kind());
+    turn.work(id, 0, verb);
+    Next::Rest
 }
 
 fn ended(live: &mut Live, turn: &mut Turn<'_>, id: TaskId) -> Next {

@@ -57,7 +57,7 @@ pub enum Effect {
     Persist(Record),
     /// Do, and answer with [`Input::Done`]. Several may be under way.
     Do(Work),
-    /// Give up the `Prepare` of this task; answer with [`WorkError::Cancelled`] when it is given up, or with
+    /// Give up the `Fetch` or `Prepare` of this task; answer with [`WorkError::Cancelled`] when it is given up, or with
     /// its result if it was done.
     Cancel(TaskId),
     /// The broker was refused; say so in the log.
@@ -82,6 +82,8 @@ pub struct Work {
 pub enum Verb {
     /// Make the task's own directory; there already: no error.
     MakeSandbox(PathBuf),
+    /// Have these files of the task at their paths, fetched from the broker where they are not there yet.
+    Fetch(Vec<PlannedFile>),
     /// [`plenum_contract::runtime::Runtime::prepare`].
     Prepare(Box<ContainerPlan>),
     /// Make sure that nothing holds these ports; `Refused` with reason `Port` names the first that is held.
@@ -99,8 +101,25 @@ pub enum Verb {
         /// Whether it may be running.
         kill: bool,
     },
+    /// Remove the files of the task in these directories, then those; not there: no error.
+    RemoveFiles(Vec<PathBuf>),
     /// Remove the task's own directory; not there: no error.
     RemoveSandbox(PathBuf),
+}
+
+/// A file that a claim refers to and where it is on the node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedFile {
+    /// The key under the scheduler's prefix.
+    pub key: String,
+    /// As of which revision.
+    pub revision: u64,
+    /// Where it is. The directory is the task's own and holds nothing else.
+    pub path: PathBuf,
+    /// Permission bits.
+    pub mode: u32,
+    /// Whether its directory must be a file system in memory.
+    pub secret: bool,
 }
 
 impl Verb {
@@ -109,6 +128,7 @@ impl Verb {
     pub fn kind(&self) -> VerbKind {
         match self {
             Self::MakeSandbox(_) => VerbKind::MakeSandbox,
+            Self::Fetch(_) => VerbKind::Fetch,
             Self::Prepare(_) => VerbKind::Prepare,
             Self::CheckPorts(_) => VerbKind::CheckPorts,
             Self::Start => VerbKind::Start,
@@ -116,6 +136,7 @@ impl Verb {
             Self::Stop(_) => VerbKind::Stop,
             Self::Kill => VerbKind::Kill,
             Self::Remove { .. } => VerbKind::Remove,
+            Self::RemoveFiles(_) => VerbKind::RemoveFiles,
             Self::RemoveSandbox(_) => VerbKind::RemoveSandbox,
         }
     }
@@ -126,6 +147,7 @@ impl Verb {
 #[allow(missing_docs)]
 pub enum VerbKind {
     MakeSandbox,
+    Fetch,
     Prepare,
     CheckPorts,
     Start,
@@ -133,6 +155,7 @@ pub enum VerbKind {
     Stop,
     Kill,
     Remove,
+    RemoveFiles,
     RemoveSandbox,
 }
 
@@ -162,6 +185,9 @@ pub enum WorkError {
     /// The runtime says why.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// The broker could not be asked. No fault of the task: asked again for as long as it takes.
+    #[error("the broker is away: {0}")]
+    Away(String),
     /// It was given up because the supervisor asked for that.
     #[error("given up")]
     Cancelled,

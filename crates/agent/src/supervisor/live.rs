@@ -30,7 +30,7 @@ pub(super) struct Live {
 }
 
 /// Where the work on a task stands. The way: `Delayed`, `Preparing`, `Prepared`, `Starting`, `Running`,
-/// `Stopping`, `Ended`, and from there to the next incarnation or to `Removing`.
+/// `Stopping`, `Clearing`, `Ended`, and from there to the next incarnation or to `Removing`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     /// A runtime of it has not yet said what it has.
@@ -40,8 +40,8 @@ pub(super) enum Stage {
         /// The tick at which it goes on.
         until: u64,
     },
-    /// Its directory, then container by container.
-    Preparing(Step),
+    /// Its directory, its files, then container by container.
+    Preparing(Making),
     /// All is made.
     Prepared,
     /// Its ports, then container by container.
@@ -58,12 +58,25 @@ pub(super) enum Stage {
         /// Ran since this tick, if it ever was all started.
         since: Option<u64>,
     },
-    /// The end is reported.
+    /// The end is reported; the files it was given go.
+    Clearing,
+    /// Nothing of it runs, nothing is under way.
     Ended,
     /// Its containers go, then its directory.
     Removing(Step),
     /// Nothing is left of it.
     Gone,
+}
+
+/// What is made before a task can start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Making {
+    /// Its own directory.
+    Sandbox,
+    /// The files its claim refers to.
+    Files,
+    /// This container.
+    Container(usize),
 }
 
 /// A step over the containers of a task.

@@ -25,7 +25,7 @@ mod results;
 mod tests;
 mod turn;
 
-pub use io::{Answer, Done, Effect, Input, Now, Verb, VerbKind, Work, WorkError};
+pub use io::{Answer, Done, Effect, Input, Now, PlannedFile, Verb, VerbKind, Work, WorkError};
 pub use memory::{Assigned, Begun, Memory, Record, Remembered};
 pub use probes::{PlannedCheck, ProbeWork};
 
@@ -55,6 +55,10 @@ pub struct NodeView {
     pub address: String,
     /// Where tasks get their own directories.
     pub sandboxes: PathBuf,
+    /// Where the plain files of tasks are, a directory each.
+    pub files: PathBuf,
+    /// Where the secrets of tasks are, in memory, a directory each.
+    pub secrets: PathBuf,
     /// Runtimes that the agent drives, whether they answer at the moment or not.
     pub runtimes: BTreeSet<String>,
 }
@@ -299,7 +303,7 @@ impl Supervisor {
         }
         self.remember(Record::Assigned(Box::new(Assigned::from(new))), effects);
         self.lives
-            .insert(id, Live::new(Stage::Preparing(live::Step::Task), containers));
+            .insert(id, Live::new(Stage::Preparing(live::Making::Sandbox), containers));
         self.with_live(id, now, effects, |live, turn| {
             let objection = turn.task(id).and_then(|(task, spec)| {
                 plan::objection(turn.node, task, &spec).or_else(|| probes::objection(turn.node, task, &spec))

@@ -2,16 +2,57 @@
 //! Also what this agent does not serve, said by name before anything is made.
 
 use super::NodeView;
+use super::io::PlannedFile;
 use super::memory::Remembered;
 use plenum_contract::runtime::{ContainerKey, ContainerPlan, PublishedPort};
 use plenum_model::ids::TaskId;
-use plenum_model::spec::{ContainerSpec, Network, TaskSpec};
+use plenum_model::spec::{ContainerSpec, Mount, MountSource, Network, TaskSpec};
 use plenum_model::template::{Placeholder, Template, Unfilled};
 use std::path::PathBuf;
 
 /// The task's own directory.
 pub(super) fn sandbox(node: &NodeView, task: TaskId) -> PathBuf {
     node.sandboxes.join(task.to_string())
+}
+
+/// The directories of a task's files: plain ones, secrets. Beside the sandbox, which its containers can write.
+fn file_dirs(node: &NodeView, task: TaskId) -> [PathBuf; 2] {
+    [&node.files, &node.secrets].map(|all| all.join(task.to_string()))
+}
+
+/// The directories that hold files of this task.
+pub(super) fn used_dirs(node: &NodeView, task: &Remembered) -> Vec<PathBuf> {
+    let [plain, secret] = file_dirs(node, task.assigned.seat.id);
+    let has = |wanted: bool| task.assigned.terms.files.iter().any(|f| f.secret == wanted);
+    let used = [has(false).then_some(plain), has(true).then_some(secret)];
+    used.into_iter().flatten().collect()
+}
+
+/// The files the claim refers to, each at a path that names its revision: what is there already is right.
+pub(super) fn files(node: &NodeView, task: &Remembered) -> Vec<PlannedFile> {
+    let [plain, secret] = file_dirs(node, task.assigned.seat.id);
+    let files = task.assigned.terms.files.iter().enumerate();
+    files
+        .map(|(i, file)| PlannedFile {
+            key: file.key.clone(),
+            revision: file.revision,
+            path: if file.secret { &secret } else { &plain }.join(format!("{i}-{}", file.revision)),
+            mode: file.mode,
+            secret: file.secret,
+        })
+        .collect()
+}
+
+/// The mounts of a container: those of its spec, then the files of the task.
+fn mounts(node: &NodeView, task: &Remembered, c: &ContainerSpec) -> Vec<Mount> {
+    let home = sandbox(node, task.assigned.seat.id);
+    let placed = task.assigned.terms.files.iter().zip(files(node, task));
+    let files = placed.map(|(file, planned)| Mount {
+        target: home.join(&file.target).display().to_string(),
+        source: MountSource::Host(planned.path.display().to_string()),
+        read_only: true,
+    });
+    c.mounts.iter().cloned().chain(files).collect()
 }
 
 /// The key of container `index` in the current incarnation.
@@ -47,9 +88,6 @@ pub(super) fn objection(node: &NodeView, task: &Remembered, spec: &TaskSpec) -> 
     if task.assigned.ports.len() != task.assigned.terms.ports.len() {
         let (have, want) = (task.assigned.ports.len(), task.assigned.terms.ports.len());
         return Some(format!("{have} host ports are assigned, {want} are asked for"));
-    }
-    if !task.assigned.terms.files.is_empty() {
-        return Some("files and secrets by reference are not supported by this agent".to_owned());
     }
     spec.containers.iter().find_map(|c| {
         if !node.runtimes.contains(&c.runtime) {
@@ -94,7 +132,7 @@ pub(super) fn container(
         tty: c.tty,
         stdin: c.stdin,
         caps: c.caps.clone(),
-        mounts: c.mounts.clone(),
+        mounts: mounts(node, task, c),
         network: spec.network,
         ports,
         stop_signal: c.stop_signal.clone(),

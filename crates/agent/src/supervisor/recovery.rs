@@ -5,7 +5,7 @@
 
 use super::advance::exit;
 use super::backoff::restart_delay;
-use super::live::{Live, SlotState, Stage, Step};
+use super::live::{Live, Making, SlotState, Stage, Step};
 use super::memory::Remembered;
 use super::plan;
 use super::turn::Turn;
@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 /// The live state of a remembered task before its runtimes were asked.
 pub(super) fn before(task: &Remembered, spec: &TaskSpec) -> Live {
     let stage = if task.ended().is_some() {
-        Stage::Ended
+        Stage::Clearing
     } else {
         Stage::Recovering
     };
@@ -45,6 +45,7 @@ pub(super) fn resume(
 ) {
     let Some((task, spec)) = turn.task(id) else { return };
     let (started, streak) = (task.started, task.streak);
+    let has_files = !task.assigned.terms.files.is_empty();
     let said = task.newest.as_ref().is_some_and(|o| {
         o.progress.incarnation == task.incarnation
             && matches!(o.progress.phase, Phase::Running | Phase::Stopping)
@@ -57,7 +58,7 @@ pub(super) fn resume(
         .any(|s| matches!(s, Some(FoundState::Running | FoundState::Ended(_))));
     if !started && !any {
         live.go(match streak {
-            0 => Stage::Preparing(Step::Task),
+            0 => Stage::Preparing(Making::Sandbox),
             n => Stage::Delayed {
                 until: turn.now.tick.saturating_add(restart_delay(n)),
             },
@@ -76,6 +77,8 @@ pub(super) fn resume(
         .iter()
         .position(|s| matches!(s, Some(FoundState::Prepared)));
     match to_start {
+        // A reboot may have taken what was in memory.
+        Some(0) if has_files => live.go(Stage::Preparing(Making::Sandbox)),
         Some(0) => live.go(Stage::Starting(Step::Task)),
         Some(i) => live.go(Stage::Starting(Step::Container(i))),
         None => {

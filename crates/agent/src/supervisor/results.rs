@@ -5,7 +5,8 @@
 use super::advance::exit;
 use super::backoff::ATTEMPTS;
 use super::io::{Answer, Done, Now, VerbKind, WorkError};
-use super::live::{Live, Signalled, SlotState, Stage, Step, Verdict};
+use super::live::{Live, Making, Signalled, SlotState, Stage, Step, Verdict};
+use super::memory::Remembered;
 use super::turn::Turn;
 use plenum_contract::runtime::RuntimeError;
 use plenum_model::ids::TaskId;
@@ -21,10 +22,12 @@ pub(super) fn take(live: &mut Live, turn: &mut Turn<'_>, id: TaskId, done: Done)
         VerbKind::Wait => waited(live, turn.now, index, done.result),
         VerbKind::Stop | VerbKind::Kill => signalled(live, turn.now, index, done.verb, done.result),
         VerbKind::MakeSandbox
+        | VerbKind::Fetch
         | VerbKind::Prepare
         | VerbKind::CheckPorts
         | VerbKind::Start
         | VerbKind::Remove
+        | VerbKind::RemoveFiles
         | VerbKind::RemoveSandbox => {
             // An answer from before a restart of the supervisor, or twice: nothing waits for it.
             if live.op != Some(done.verb) {
@@ -33,7 +36,7 @@ pub(super) fn take(live: &mut Live, turn: &mut Turn<'_>, id: TaskId, done: Done)
             live.op = None;
             live.cancelled = false;
             match done.result {
-                Ok(_) => succeeded(live, index, done.verb),
+                Ok(_) => succeeded(live, turn, id, index, done.verb),
                 Err(error) => failed(live, turn, id, index, done.verb, error),
             }
         }
@@ -55,7 +58,8 @@ fn waited(live: &mut Live, now: Now, index: usize, result: Result<Answer, WorkEr
         }
         Err(WorkError::Runtime(RuntimeError::Refused { reason, why })) => SlotState::Ended(exit(reason, why)),
         // It may well be running: only its runtime can say that it ended.
-        Ok(Answer::Done) | Err(WorkError::Runtime(RuntimeError::Failed { .. }) | WorkError::Cancelled) => {
+        Ok(Answer::Done)
+        | Err(WorkError::Runtime(RuntimeError::Failed { .. }) | WorkError::Away(_) | WorkError::Cancelled) => {
             slot.wait_retry.failed(now);
             SlotState::Started
         }
@@ -76,7 +80,7 @@ fn signalled(live: &mut Live, now: Now, index: usize, verb: VerbKind, result: Re
                 *kill_at = (*kill_at).min(now.tick);
             }
         }
-        Err(WorkError::Runtime(RuntimeError::Failed { .. }) | WorkError::Cancelled) => {
+        Err(WorkError::Runtime(RuntimeError::Failed { .. }) | WorkError::Away(_) | WorkError::Cancelled) => {
             slot.signalled = if verb == VerbKind::Kill {
                 Signalled::Stop
             } else {
@@ -87,10 +91,18 @@ fn signalled(live: &mut Live, now: Now, index: usize, verb: VerbKind, result: Re
     }
 }
 
-fn succeeded(live: &mut Live, index: usize, verb: VerbKind) {
+fn succeeded(live: &mut Live, turn: &Turn<'_>, id: TaskId, index: usize, verb: VerbKind) {
     match (verb, live.stage) {
-        (VerbKind::MakeSandbox, Stage::Preparing(_)) => live.go(Stage::Preparing(Step::Container(0))),
-        (VerbKind::Prepare, Stage::Preparing(_)) => live.go(Stage::Preparing(Step::Container(index + 1))),
+        (VerbKind::MakeSandbox, Stage::Preparing(_)) => {
+            let has = |(task, _): (&Remembered, _)| !task.assigned.terms.files.is_empty();
+            live.go(Stage::Preparing(if turn.task(id).is_some_and(has) {
+                Making::Files
+            } else {
+                Making::Container(0)
+            }));
+        }
+        (VerbKind::Fetch, Stage::Preparing(_)) => live.go(Stage::Preparing(Making::Container(0))),
+        (VerbKind::Prepare, Stage::Preparing(_)) => live.go(Stage::Preparing(Making::Container(index + 1))),
         (VerbKind::CheckPorts, Stage::Starting(_)) => live.go(Stage::Starting(Step::Container(0))),
         (VerbKind::Start, Stage::Starting(_)) => {
             live.slots[index].state = SlotState::Started;
@@ -98,6 +110,7 @@ fn succeeded(live: &mut Live, index: usize, verb: VerbKind) {
         }
         (VerbKind::Remove, Stage::Stopping { .. }) => live.slots[index].state = SlotState::Idle,
         (VerbKind::Remove, Stage::Removing(_)) => live.go(Stage::Removing(Step::Container(index + 1))),
+        (VerbKind::RemoveFiles, Stage::Clearing) => live.go(Stage::Ended),
         (VerbKind::RemoveSandbox, Stage::Removing(_)) => live.go(Stage::Gone),
         // `advance` leaves none of these stages while the verb is under way.
         _ => {}
@@ -107,6 +120,10 @@ fn succeeded(live: &mut Live, index: usize, verb: VerbKind) {
 fn failed(live: &mut Live, turn: &mut Turn<'_>, id: TaskId, index: usize, verb: VerbKind, error: WorkError) {
     let error = match error {
         WorkError::Cancelled => return,
+        WorkError::Away(_) => {
+            live.retry.failed(turn.now);
+            return;
+        }
         WorkError::Runtime(error) => error,
     };
     let bounded = matches!(live.stage, Stage::Preparing(_) | Stage::Starting(_));
@@ -125,7 +142,7 @@ fn failed(live: &mut Live, turn: &mut Turn<'_>, id: TaskId, index: usize, verb: 
         RuntimeError::NotFound { .. } if verb == VerbKind::Start && live.vanished < ATTEMPTS => {
             live.slots[index].state = SlotState::Idle;
             live.vanished += 1;
-            live.go(Stage::Preparing(Step::Task));
+            live.go(Stage::Preparing(Making::Sandbox));
             return;
         }
         RuntimeError::NotFound { .. } | RuntimeError::Failed { .. } => {

@@ -31,6 +31,10 @@ struct State {
     seen: Vec<Observation>,
     deaf: bool,
     carried: BTreeMap<u64, Carried>,
+    values: BTreeMap<(String, u64), Bytes>,
+    fetches: usize,
+    /// So many fetches find nobody.
+    away: usize,
 }
 
 /// The broker's ends of a stream that the agent carries.
@@ -77,6 +81,24 @@ impl FakeBroker {
 
     pub(crate) fn is_carried(&self, stream: u64) -> bool {
         self.state.lock().unwrap().carried.contains_key(&stream)
+    }
+
+    pub(crate) fn keep(&self, key: &str, revision: u64, value: &'static [u8]) {
+        let value = Bytes::from_static(value);
+        self.state
+            .lock()
+            .unwrap()
+            .values
+            .insert((key.into(), revision), value);
+    }
+
+    /// The next so many fetches find nobody.
+    pub(crate) fn be_away(&self, fetches: usize) {
+        self.state.lock().unwrap().away = fetches;
+    }
+
+    pub(crate) fn fetches(&self) -> usize {
+        self.state.lock().unwrap().fetches
     }
 
     /// Cuts the attachment off.
@@ -193,7 +215,22 @@ impl Dispatcher for FakeBroker {
         Ok(ReceiverStream::new(down).boxed())
     }
 
-    async fn fetch(&self, _node: NodeId, key: String, _revision: u64) -> Result<Bytes, DispatchError> {
-        Err(DispatchError::NotFound { what: key })
+    async fn fetch(
+        &self,
+        _node: NodeId,
+        _task: TaskId,
+        key: String,
+        revision: u64,
+    ) -> Result<Bytes, DispatchError> {
+        let mut state = self.state.lock().unwrap();
+        state.fetches += 1;
+        if state.away > 0 {
+            state.away -= 1;
+            return Err(DispatchError::Unavailable { why: "away".into() });
+        }
+        let value = state.values.get(&(key.clone(), revision)).cloned();
+        value.ok_or(DispatchError::NotFound {
+            what: format!("{key}@{revision}"),
+        })
     }
 }

@@ -46,7 +46,7 @@ impl Core {
                 Ok(())
             }
             Amendment::Charge(_) => unsupported("charge", "amounts of a live task cannot change yet"),
-            Amendment::Files(_) => unsupported("files", "files by reference are not delivered yet"),
+            Amendment::Files(_) => unsupported("files", "the files of a live task cannot change yet"),
             Amendment::Image { .. } => unsupported("image", "the image of a live task cannot change yet"),
         }
     }

@@ -3,6 +3,7 @@
 
 pub mod bits;
 pub mod choose;
+mod files;
 pub mod levels;
 pub mod needs;
 pub mod ports;

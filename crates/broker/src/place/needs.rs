@@ -65,7 +65,8 @@ impl Needs {
             .map(|p| Ok((p.weight, all(&p.all)?)))
             .collect::<Result<_, _>>()
             .map_err(bad)?;
-        let runtimes = runtimes(&spec, strict_caps);
+        let secret = terms.files.iter().any(|f| f.secret);
+        let runtimes = runtimes(&spec, strict_caps, secret);
         Ok(Self {
             terms,
             spec,
@@ -130,7 +131,7 @@ impl Needs {
     }
 }
 
-fn runtimes(spec: &TaskSpec, strict_caps: bool) -> Vec<RuntimeNeed> {
+fn runtimes(spec: &TaskSpec, strict_caps: bool, secret: bool) -> Vec<RuntimeNeed> {
     spec.containers
         .iter()
         .map(|c| {
@@ -144,6 +145,7 @@ fn runtimes(spec: &TaskSpec, strict_caps: bool) -> Vec<RuntimeNeed> {
                 (c.user.is_some(), capability::USER),
                 (c.image.is_some(), capability::IMAGES),
                 (spec.network == Network::Bridge, capability::BRIDGE),
+                (secret, capability::SECRETS),
             ];
             let mut hard: Vec<_> = musts
                 .into_iter()
@@ -166,16 +168,11 @@ fn runtimes(spec: &TaskSpec, strict_caps: bool) -> Vec<RuntimeNeed> {
 
 fn unsupported(terms: &Terms, spec: &TaskSpec) -> Result<(), Unfit> {
     let rules = &terms.rules;
-    let table: [(bool, &'static str, &str); 12] = [
+    let table: [(bool, &'static str, &str); 11] = [
         (
             !terms.devices.is_empty(),
             "devices",
             "sets of named devices are not given out yet",
-        ),
-        (
-            !terms.files.is_empty(),
-            "files",
-            "files and secrets by reference are not delivered yet",
         ),
         (terms.budget.is_some(), "budget", "budgets are not kept yet"),
         (terms.may_preempt, "may_preempt", "nothing is preempted yet"),
@@ -266,7 +263,8 @@ fn invalid(terms: &Terms, spec: &TaskSpec) -> Result<(), Unfit> {
         ),
     ];
     match table.into_iter().find(|(wrong, _, _)| *wrong) {
-        None => Ok(()),
+        None => super::files::fault(&terms.files)
+            .map_or(Ok(()), |why| Err((RefusalReason::Invalid, "files", why))),
         Some((_, field, why)) => Err((RefusalReason::Invalid, field, why.to_owned())),
     }
 }

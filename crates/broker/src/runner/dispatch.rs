@@ -1,6 +1,7 @@
 //! The contract `Dispatcher`, in process. What an agent sends is pumped into the core's queue by a task of its
 //! own; what it is sent is read from its mailbox and the view as it takes it.
 
+use super::files;
 use super::mailbox::{Mailbox, Taken};
 use super::{BrokerHandle, Call, Failed, Inner, ToCore};
 use crate::input::{Answer, Attachment, Denied, Input};
@@ -80,11 +81,18 @@ impl Dispatcher for BrokerHandle {
         self.0.hub.carry(&node, stream, up)
     }
 
-    async fn fetch(&self, node: NodeId, key: String, revision: u64) -> Result<Bytes, DispatchError> {
-        // No claim with files is accepted yet, so no assignment names one.
-        Err(DispatchError::NotFound {
-            what: format!("file {key}@{revision} in an assignment of {node}"),
-        })
+    async fn fetch(
+        &self,
+        node: NodeId,
+        task: TaskId,
+        key: String,
+        revision: u64,
+    ) -> Result<Bytes, DispatchError> {
+        let named = {
+            let view = self.0.shared.view.read();
+            view.assignment(&node, task).map(|(assignment, _)| assignment)
+        };
+        files::fetch(self.0.state.as_ref(), named.as_ref(), &node, task, &key, revision).await
     }
 }
 

@@ -11,6 +11,7 @@
 mod admin;
 mod core_thread;
 mod dispatch;
+mod files;
 mod log_thread;
 mod mailbox;
 mod publisher;
@@ -25,6 +26,7 @@ use crate::view::View;
 use mailbox::Mailbox;
 use parking_lot::{Mutex, RwLock};
 use plenum_contract::ledger_log::{LedgerLog, LogError};
+use plenum_contract::state_store::StateStore;
 use plenum_model::ids::{LeaderEpoch, NodeId, SchedulerId};
 pub use stats::BrokerStats;
 use stats::Stats;
@@ -64,6 +66,8 @@ struct Inner {
     gates: Mutex<BTreeMap<SchedulerId, Arc<Semaphore>>>,
     attachments: AtomicU64,
     hub: streams::Hub,
+    /// Where schedulers keep what their files refer to. Read for agents only; never part of the ledger.
+    state: Arc<dyn StateStore>,
     stop: CancellationToken,
     tracker: TaskTracker,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -132,12 +136,17 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Starts a broker on a log: builds the ledger from it, takes the lead with the next epoch, and serves. To be
-/// called within a tokio runtime. Dropping every handle stops it, [`BrokerHandle::stop`] does so in order.
+/// Starts a broker on a log: builds the ledger from it, takes the lead with the next epoch, and serves. Files and
+/// secrets that claims refer to are read from `state`, the whole store, when an agent fetches them. To be called
+/// within a tokio runtime. Dropping every handle stops it, [`BrokerHandle::stop`] does so in order.
 ///
 /// # Errors
 /// See [`StartError`].
-pub fn start(config: BrokerConfig, mut log: Box<dyn LedgerLog>) -> Result<BrokerHandle, StartError> {
+pub fn start(
+    config: BrokerConfig,
+    mut log: Box<dyn LedgerLog>,
+    state: Arc<dyn StateStore>,
+) -> Result<BrokerHandle, StartError> {
     let loaded = log.load().map_err(StartError::Log)?;
     let epoch = loaded.epoch.next();
     let mut view = View::new(config.events_kept, config.forgotten_kept);
@@ -162,7 +171,7 @@ pub fn start(config: BrokerConfig, mut log: Box<dyn LedgerLog>) -> Result<Broker
         mailboxes: Mutex::default(),
         stats: Stats::default(),
     });
-    run(config, core, clock, epoch, log, shared)
+    run(config, core, clock, epoch, log, shared, state)
 }
 
 fn run(
@@ -172,6 +181,7 @@ fn run(
     epoch: LeaderEpoch,
     log: Box<dyn LedgerLog>,
     shared: Arc<Shared>,
+    state: Arc<dyn StateStore>,
 ) -> Result<BrokerHandle, StartError> {
     let (calls, inbox) = mpsc::channel(config.queue_depth);
     let (to_log, decided) = std::sync::mpsc::sync_channel(log_thread::DECIDED_DEPTH);
@@ -203,6 +213,7 @@ fn run(
         stop: CancellationToken::new(),
         tracker: TaskTracker::new(),
         threads: Mutex::new(threads),
+        state,
         calls,
         shared,
         epoch,

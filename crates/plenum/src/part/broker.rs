@@ -43,7 +43,7 @@ impl BrokerPart {
         let state: Arc<dyn StateStore> = data.state_store()?;
         let mut config = BrokerConfig::default();
         config.core.lease_ms = section.lease_ms;
-        let handle = plenum_broker::start(config, Box::new(log))?;
+        let handle = plenum_broker::start(config, Box::new(log), Arc::clone(&state))?;
         let stop = CancellationToken::new();
         let router = router(&handle, &state, hosts, stop.clone());
         // gRPC paths are exact and the API's own are too, so nothing is made equal here.

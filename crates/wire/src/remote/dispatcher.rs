@@ -4,7 +4,7 @@ use super::{Requests, answers};
 use crate::convert::definitions::Incoming;
 use crate::convert::dispatcher::{carried, carry, hello};
 use crate::limits;
-use crate::malformed::need;
+use crate::malformed::{id_bytes, need};
 use crate::proto::agent::v1 as wire;
 use crate::status::read;
 use async_trait::async_trait;
@@ -14,7 +14,7 @@ use plenum_contract::dispatcher::{
     AgentHello, AgentMessage, BrokerStream, DispatchError, Dispatcher, StreamId,
 };
 use plenum_contract::streams::{Output, StreamError, StreamInput};
-use plenum_model::ids::NodeId;
+use plenum_model::ids::{NodeId, TaskId};
 use std::future::ready;
 use tonic::Streaming;
 use tonic::transport::Channel;
@@ -70,11 +70,18 @@ impl Dispatcher for RemoteDispatcher {
         Ok(inputs(input.into_inner()))
     }
 
-    async fn fetch(&self, node: NodeId, key: String, revision: u64) -> Result<Bytes, DispatchError> {
+    async fn fetch(
+        &self,
+        node: NodeId,
+        task: TaskId,
+        key: String,
+        revision: u64,
+    ) -> Result<Bytes, DispatchError> {
         let request = wire::FetchRequest {
             node: node.as_str().to_owned(),
             key,
             revision,
+            task: id_bytes(&task),
         };
         let answer = self
             .0

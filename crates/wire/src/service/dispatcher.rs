@@ -3,7 +3,7 @@
 use super::Answers;
 use crate::convert::definitions::Outgoing;
 use crate::convert::dispatcher::{read_carried, read_carry};
-use crate::malformed::{Malformed, name, need};
+use crate::malformed::{Malformed, name, need, task_id};
 use crate::proto::agent::v1 as wire;
 use crate::status::{malformed, protocol, status};
 use futures::FutureExt;
@@ -71,9 +71,19 @@ impl wire::dispatcher_server::Dispatcher for DispatcherService {
         &self,
         request: Request<wire::FetchRequest>,
     ) -> Result<Response<wire::FetchResponse>, Status> {
-        let wire::FetchRequest { node, key, revision } = request.into_inner();
+        let wire::FetchRequest {
+            node,
+            key,
+            revision,
+            task,
+        } = request.into_inner();
         let node = name(&node, "node").map_err(bad)?;
-        let content = self.0.fetch(node, key, revision).await.map_err(|e| status(&e))?;
+        let task = task_id(&task, "task").map_err(bad)?;
+        let content = self
+            .0
+            .fetch(node, task, key, revision)
+            .await
+            .map_err(|e| status(&e))?;
         Ok(Response::new(wire::FetchResponse { content }))
     }
 }

@@ -155,12 +155,12 @@ async fn a_stream_is_carried_both_ways(dispatcher: &dyn Dispatcher, fake: &Arc<F
 
 async fn files_are_fetched(dispatcher: &dyn Dispatcher, _: &Arc<FakeDispatcher>) {
     let content = dispatcher
-        .fetch(node_id(1), "secrets/db".into(), 7)
+        .fetch(node_id(1), task_id(7), "secrets/db".into(), 7)
         .await
         .unwrap();
-    assert_eq!(content, "node-1 secrets/db 7");
+    assert_eq!(content, format!("node-1 {} secrets/db 7", task_id(7)));
     let error = dispatcher
-        .fetch(node_id(1), "missing".into(), 7)
+        .fetch(node_id(1), task_id(7), "missing".into(), 7)
         .await
         .unwrap_err();
     assert_eq!(format!("{error:?}"), format!("{:?}", every_error()[0]));

@@ -10,7 +10,7 @@ use plenum_contract::dispatcher::{
 };
 use plenum_contract::streams::{Output, StreamError, StreamInput, StreamRequest, WindowSize};
 use plenum_model::claim::Desired;
-use plenum_model::ids::{Generation, LeaderEpoch, NodeId, Seq};
+use plenum_model::ids::{Generation, LeaderEpoch, NodeId, Seq, TaskId};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
@@ -149,10 +149,16 @@ impl Dispatcher for FakeDispatcher {
         Ok(iter(first).chain(futures::stream::once(last)).boxed())
     }
 
-    async fn fetch(&self, node: NodeId, key: String, revision: u64) -> Result<Bytes, DispatchError> {
+    async fn fetch(
+        &self,
+        node: NodeId,
+        task: TaskId,
+        key: String,
+        revision: u64,
+    ) -> Result<Bytes, DispatchError> {
         match key.as_str() {
             "missing" => Err(every_error().remove(0)),
-            _ => Ok(Bytes::from(format!("{node} {key} {revision}"))),
+            _ => Ok(Bytes::from(format!("{node} {task} {key} {revision}"))),
         }
     }
 }

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 use tokio::task::JoinSet;
 
 fn broker() -> BrokerHandle {
-    plenum_broker::start(BrokerConfig::default(), Box::new(MemoryLog::default())).unwrap()
+    let (log, state) = (MemoryLog::default(), MemoryState::new());
+    plenum_broker::start(BrokerConfig::default(), Box::new(log), Arc::new(state)).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -60,6 +60,7 @@ fn apply(w: &mut World, op: Op) {
         Op::Remove(s) => w.remove(s),
         Op::Work(i, 0) => w.work(i, Fate::Fails { done_anyway: true }),
         Op::Work(i, 1) => w.work(i, Fate::Fails { done_anyway: false }),
+        Op::Work(i, 2) => w.away(i),
         Op::Work(i, _) => w.work(i, Fate::Well),
         Op::Exit(s, code) => w.exit(s, code),
         Op::Pass(ms) => w.pass(ms),
@@ -110,6 +111,13 @@ fn agree(w: &World) {
         .keys()
         .find(|id| !w.wanted.contains_key(id));
     assert_eq!(remembered, None);
+    let ended = w
+        .broker
+        .get(&task_id(WITH_FILES))
+        .is_none_or(|s| s.phase().is_terminal());
+    if ended {
+        assert!(w.files.is_empty(), "files outlive their task: {:?}", w.files);
+    }
 }
 
 proptest! {

@@ -4,7 +4,7 @@ use super::world::*;
 use crate::supervisor::*;
 use plenum_contract::dispatcher::Assignments;
 use plenum_contract::runtime::{ContainerKey, FoundState};
-use plenum_model::claim::{Desired, FileRef, PortAsk};
+use plenum_model::claim::{Desired, PortAsk};
 use plenum_model::ids::{Generation, Incarnation, LeaderEpoch};
 use plenum_model::phase::Phase;
 use plenum_model::spec::{Check, OnFailure, Probe, Restart, TaskSpec};
@@ -502,24 +502,24 @@ fn a_spec_that_was_not_sent_asks_for_the_full_set() {
 #[test]
 fn after_a_crash_what_runs_is_adopted_and_what_ended_is_reported() {
     let mut w = running(Restart::Never);
-    w.want(2, Restart::Never, Desired::Running);
+    w.want(3, Restart::Never, Desired::Running);
     w.settle();
     let key = ContainerKey {
-        task: task_id(2),
+        task: task_id(3),
         container: "main".into(),
         incarnation: Incarnation(0),
     };
     w.engine.insert(key, FoundState::Ended(exited(5)));
     w.crash();
     assert_eq!(w.verbs(), [VerbKind::Wait], "adopted, not started");
-    assert_eq!((w.phase(1), w.phase(2)), (Phase::Running, Phase::Failed));
-    assert_eq!(w.status(2).exit.clone().unwrap().code, Some(5));
+    assert_eq!((w.phase(1), w.phase(3)), (Phase::Running, Phase::Failed));
+    assert_eq!(w.status(3).exit.clone().unwrap().code, Some(5));
 }
 
 #[test]
 fn after_a_reboot_what_ran_is_gone_and_is_restarted_only_by_its_policy() {
     let mut w = running(Restart::Never);
-    w.want(2, Restart::Always, Desired::Running);
+    w.want(3, Restart::Always, Desired::Running);
     w.settle();
     w.reboot();
     w.settle();
@@ -528,7 +528,7 @@ fn after_a_reboot_what_ran_is_gone_and_is_restarted_only_by_its_policy() {
         (Phase::Failed, ExitReason::Gone)
     );
     assert_eq!(
-        (w.phase(2), w.status(2).progress.incarnation),
+        (w.phase(3), w.status(3).progress.incarnation),
         (Phase::Running, Incarnation(1))
     );
 }
@@ -551,7 +551,7 @@ fn a_container_of_no_task_is_destroyed() {
 #[test]
 fn what_this_agent_does_not_serve_is_rejected_by_name() {
     type Change = fn(&mut TaskSpec, &mut plenum_model::claim::Terms);
-    let table: [(Change, &str); 5] = [
+    let table: [(Change, &str); 4] = [
         (|s, _| s.containers[0].runtime = "oci".into(), "no runtime oci"),
         (|s, _| s.containers.clear(), "no container"),
         (
@@ -561,18 +561,6 @@ fn what_this_agent_does_not_serve_is_rejected_by_name() {
                     .push(probe(Check::Tcp { port: 2 }, OnFailure::Fail))
             },
             "probe 0 of container main: it asks for port 2 of 0",
-        ),
-        (
-            |_, t| {
-                t.files.push(FileRef {
-                    key: "k".into(),
-                    revision: 1,
-                    target: "/k".into(),
-                    mode: 0o400,
-                    secret: true,
-                });
-            },
-            "secrets by reference",
         ),
         (
             |s, _| s.containers[0].args = Some(vec![Template::fill(Placeholder::HostPort(3))]),

@@ -5,15 +5,19 @@ use crate::supervisor::*;
 use plenum_contract::dispatcher::{Assignment, Assignments};
 use plenum_contract::runtime::{ContainerKey, Found, FoundState, RuntimeError};
 use plenum_model::amounts::Amounts;
-use plenum_model::claim::{Desired, Seat, Terms};
+use plenum_model::claim::{Desired, FileRef, Seat, Terms};
 use plenum_model::ids::{Generation, LeaderEpoch, NodeId, SchedulerId, Seq, TaskId, TenantPath};
 use plenum_model::phase::Phase;
-use plenum_model::spec::{ContainerSpec, Restart, TaskSpec};
+use plenum_model::spec::{ContainerSpec, MountSource, Restart, TaskSpec};
 use plenum_model::task::{Exit, ExitReason, Observation, Status};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(super) const GRACE_MS: u64 = 3000;
+
+/// The slot whose task refers to [`two_files`].
+pub(super) const WITH_FILES: u64 = 2;
 
 pub(super) fn node() -> NodeView {
     NodeView {
@@ -21,6 +25,8 @@ pub(super) fn node() -> NodeView {
         hostname: "host".into(),
         address: "127.77.0.1".into(),
         sandboxes: "/sandboxes".into(),
+        files: "/files".into(),
+        secrets: "/secrets".into(),
         runtimes: BTreeSet::from(["fake".to_owned()]),
     }
 }
@@ -71,6 +77,21 @@ pub(super) fn assignment(slot: u64, spec: &TaskSpec, generation: u64, desired: D
     }
 }
 
+/// One plain file and one secret.
+pub(super) fn two_files() -> Vec<FileRef> {
+    let file = |key: &str, revision, target: &str, secret| FileRef {
+        key: key.into(),
+        revision,
+        target: target.into(),
+        mode: 0o400,
+        secret,
+    };
+    vec![
+        file("conf", 7, "etc/conf", false),
+        file("password", 9, "/run/secrets/password", true),
+    ]
+}
+
 pub(super) fn exited(code: i32) -> Exit {
     Exit {
         code: Some(code),
@@ -105,7 +126,9 @@ pub(super) struct World {
     attached: bool,
     /// Seqs and what they said: one seq says one thing for ever.
     numbered: BTreeMap<Seq, Observation>,
-    given_up: Vec<ContainerKey>,
+    given_up: Vec<(ContainerKey, VerbKind)>,
+    /// Files that were fetched and not removed.
+    pub(super) files: BTreeSet<PathBuf>,
     /// The effect of the next step before which the agent dies.
     pub(super) die_at: Option<usize>,
 }
@@ -128,6 +151,7 @@ impl World {
             attached: false,
             numbered: BTreeMap::new(),
             given_up: vec![],
+            files: BTreeSet::new(),
             die_at: None,
         };
         world.recover();
@@ -175,7 +199,10 @@ impl World {
             Some((old, spec)) => (Arc::clone(spec), old.generation.0 + 1),
             None => (spec, 1),
         };
-        let a = assignment(slot, &spec, generation, desired);
+        let mut a = assignment(slot, &spec, generation, desired);
+        if slot == WITH_FILES {
+            Arc::make_mut(&mut a.terms).files = two_files();
+        }
         self.broker.entry(id).or_insert_with(|| Status::pending(0));
         self.wanted.insert(id, (a.clone(), Arc::clone(&spec)));
         self.send(vec![spec], vec![a], vec![]);
@@ -216,8 +243,8 @@ impl World {
         }
         // Only now are the effects of this step performed.
         self.hear();
-        while let Some(key) = self.given_up.pop() {
-            self.answer(key, VerbKind::Prepare, Err(WorkError::Cancelled));
+        while let Some((key, verb)) = self.given_up.pop() {
+            self.answer(key, verb, Err(WorkError::Cancelled));
         }
     }
 
@@ -248,10 +275,11 @@ impl World {
                 self.work.push(work);
             }
             Effect::Cancel(task) => {
-                let given_up = |w: &Work| w.key.task == task && matches!(w.verb, Verb::Prepare(_));
+                let given_up =
+                    |w: &Work| w.key.task == task && matches!(w.verb, Verb::Fetch(_) | Verb::Prepare(_));
                 if let Some(i) = self.work.iter().position(given_up) {
-                    let key = self.work.remove(i).key;
-                    self.given_up.push(key);
+                    let work = self.work.remove(i);
+                    self.given_up.push((work.key, work.verb.kind()));
                 }
             }
             Effect::Refused(why) | Effect::Reattach(why) => self.refused.push(why),
@@ -285,6 +313,7 @@ impl World {
     pub(super) fn reboot(&mut self) {
         self.work.clear();
         self.engine.retain(|_, state| *state != FoundState::Running);
+        self.files.retain(|file| !file.starts_with("/secrets"));
         self.crash();
     }
 
@@ -324,28 +353,34 @@ impl World {
         let work = self.work.remove(doable[i % doable.len()]);
         let kind = work.verb.kind();
         let result = match fate {
-            Fate::Well => self.act(&work),
+            Fate::Well => self.act(&work).map_err(WorkError::from),
             Fate::Fails { done_anyway } => {
                 if done_anyway {
                     let _ = self.act(&work);
                 }
-                Err(RuntimeError::Failed {
+                Err(WorkError::from(RuntimeError::Failed {
                     runtime: "fake",
                     op: "work",
                     why: "so".into(),
-                })
+                }))
             }
-            Fate::Refused(reason) => Err(RuntimeError::Refused {
+            Fate::Refused(reason) => Err(WorkError::from(RuntimeError::Refused {
                 reason,
                 why: "never".into(),
-            }),
+            })),
         };
-        self.answer(
-            work.key,
-            kind,
-            result.map(|()| Answer::Done).map_err(WorkError::from),
-        );
+        self.answer(work.key, kind, result.map(|()| Answer::Done));
         self.settle_waits();
+    }
+
+    /// The `i`th piece of work under way needs the broker, which is away.
+    pub(super) fn away(&mut self, i: usize) {
+        if let Some(i) = (!self.work.is_empty()).then(|| i % self.work.len())
+            && matches!(self.work[i].verb, Verb::Fetch(_))
+        {
+            let work = self.work.remove(i);
+            self.answer(work.key, VerbKind::Fetch, Err(WorkError::Away("gone".into())));
+        }
     }
 
     fn answer(&mut self, key: ContainerKey, verb: VerbKind, result: Result<Answer, WorkError>) {
@@ -357,7 +392,16 @@ impl World {
         let missing = || RuntimeError::NotFound { key: key.clone() };
         match &work.verb {
             Verb::MakeSandbox(_) | Verb::RemoveSandbox(_) | Verb::CheckPorts(_) | Verb::Wait => {}
+            Verb::Fetch(files) => self.files.extend(files.iter().map(|f| f.path.clone())),
+            Verb::RemoveFiles(dirs) => self.files.retain(|f| !dirs.iter().any(|d| f.starts_with(d))),
             Verb::Prepare(plan) => {
+                let files = plan.mounts.iter().filter_map(|m| match &m.source {
+                    MountSource::Host(path) => Some(PathBuf::from(path)),
+                    MountSource::Volume(_) | MountSource::Tmpfs(_) => None,
+                });
+                for file in files {
+                    assert!(self.files.contains(&file), "prepares before {file:?} is there");
+                }
                 self.engine
                     .entry(plan.key.clone())
                     .or_insert(FoundState::Prepared);
@@ -367,6 +411,9 @@ impl World {
                     k.task == key.task && k.incarnation != key.incarnation && **s == FoundState::Running
                 });
                 assert_eq!(others.count(), 0, "two live incarnations");
+                if key.task == task_id(WITH_FILES) {
+                    assert_eq!(self.files.len(), 2, "starts without its files");
+                }
                 let state = self.engine.get_mut(key).ok_or_else(missing)?;
                 if *state == FoundState::Prepared {
                     *state = FoundState::Running;
