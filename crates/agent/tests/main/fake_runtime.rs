@@ -8,6 +8,7 @@ use plenum_contract::runtime::*;
 use plenum_contract::streams::*;
 use plenum_model::ids::Incarnation;
 use plenum_model::node::RuntimeFacts;
+use plenum_model::spec::Mount;
 use plenum_model::task::{Exit, ExitReason};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -19,6 +20,8 @@ pub(crate) struct FakeRuntime {
     pub(crate) containers: Mutex<BTreeMap<ContainerKey, FoundState>>,
     pub(crate) starts: Mutex<Vec<ContainerKey>>,
     pub(crate) away: AtomicBool,
+    /// What the last container that was prepared had mounted.
+    pub(crate) mounts: Mutex<Vec<Mount>>,
     changed: Notify,
 }
 
@@ -82,6 +85,7 @@ impl Runtime for FakeRuntime {
     async fn prepare(&self, plan: &ContainerPlan) -> Result<(), RuntimeError> {
         self.there()?;
         assert!(plan.sandbox.is_dir(), "the sandbox is there before");
+        self.mounts.lock().unwrap().clone_from(&plan.mounts);
         self.containers
             .lock()
             .unwrap()

@@ -4,6 +4,7 @@
 mod adoption;
 mod fake_broker;
 mod fake_runtime;
+mod files;
 mod journal;
 mod life;
 mod streams;
