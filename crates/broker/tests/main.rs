@@ -9,6 +9,7 @@
 mod checker;
 mod claims;
 mod faults;
+mod files;
 mod golden;
 mod histories;
 mod running;
