@@ -101,6 +101,8 @@ pub(crate) fn data_dir() -> PathBuf {
 
 /// What is asked for by name or URL, else the current context, else what runs on this machine.
 pub(crate) fn target(named: Option<&str>) -> Result<Target, Failure> {
+    // A variable that is set to nothing is a variable that is not set.
+    let named = named.filter(|n| !n.is_empty());
     resolve(named, &Contexts::path(), &data_dir())
 }
 

@@ -29,10 +29,10 @@ pub struct EventArgs {
 const COLUMNS: &[Column] = &[
     Column::new("TIME", 8),
     Column::new("TYPE", 9),
-    Column::new("OBJECT", 9),
+    Column::new("OBJECT", 9).cut_to(18),
     Column::new("NODE", 4),
     Column::new("ACTOR", 3),
-    Column::new("MESSAGE", 7),
+    Column::new("MESSAGE", 7).cut_to(16),
     Column::new("CURSOR", 1).right().wide(),
 ];
 

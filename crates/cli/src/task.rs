@@ -70,7 +70,7 @@ pub struct ListArgs {
 }
 
 const COLUMNS: &[Column] = &[
-    Column::new("TASK", 9),
+    Column::new("TASK", 9).cut_to(28),
     Column::new("WORKLOAD", 4),
     Column::new("NODE", 7),
     Column::new("STATE", 8),

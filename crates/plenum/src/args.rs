@@ -137,6 +137,9 @@ pub(crate) struct SchedulerRunArgs {
     /// Where its door listens; loopback only
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<String>,
+    /// The same on any address: anybody who reaches it can start processes on every node
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "listen")]
+    pub(crate) insecure_listen: Option<String>,
 }
 
 /// `plenum config`

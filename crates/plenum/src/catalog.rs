@@ -1,6 +1,6 @@
 //! The catalog of plugins: one line each.
 
-use crate::config::Layers;
+use crate::config::{ConfigError, Layers};
 use plenum_contract::runtime::Runtime;
 use plenum_contract::scheduler::Scheduler;
 use runtime_docker::DockerRuntime;
@@ -34,7 +34,21 @@ pub(crate) fn defaults() -> Layers {
 const PROCESS: &str = "process";
 
 /// Names of the runtimes that are linked in.
-pub(crate) const RUNTIMES: [&str; 2] = [runtime_docker::NAME, PROCESS];
+const RUNTIMES: [&str; 2] = [runtime_docker::NAME, PROCESS];
+
+/// Whether every name is that of a runtime.
+///
+/// # Errors
+/// `Value` with the first that is none.
+pub(crate) fn check_runtimes(wanted: &[String]) -> Result<(), ConfigError> {
+    match wanted.iter().find(|w| !RUNTIMES.contains(&w.as_str())) {
+        None => Ok(()),
+        Some(unknown) => Err(ConfigError::Value {
+            key: "agent.runtimes".to_owned(),
+            why: format!("there is no `{unknown}`, there are {}", RUNTIMES.join(", ")),
+        }),
+    }
+}
 
 /// Every runtime that is linked in and wanted (none named: all), kept apart from those of other agents by
 /// `owner`. One that does not answer now may answer later, and says so by itself; one that can never work here

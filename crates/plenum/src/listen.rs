@@ -76,6 +76,23 @@ pub(crate) async fn listen(key: &'static str, given: &str, reach: Reach) -> Resu
         })
 }
 
+/// The names under which others reach a listening address, beside those of loopback: itself, or, when it stands
+/// for every address of this machine, each of them and the host's name.
+#[must_use]
+pub(crate) fn names(address: SocketAddr) -> Vec<String> {
+    let mut names = vec![address.ip().to_string()];
+    if address.ip().is_unspecified() {
+        let own = nix::ifaddrs::getifaddrs().into_iter().flatten();
+        names.extend(own.filter_map(|interface| {
+            let address = interface.address?;
+            let v4 = address.as_sockaddr_in().map(|a| a.ip().to_string());
+            v4.or_else(|| address.as_sockaddr_in6().map(|a| a.ip().to_string()))
+        }));
+        names.extend(nix::unistd::gethostname().map(|n| n.to_string_lossy().into_owned()));
+    }
+    names
+}
+
 /// Who listens on a TCP port, from the tables of the kernel.
 #[must_use]
 pub(crate) fn holder(port: u16) -> String {
@@ -132,6 +149,13 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(text.contains(&format!("pid {}", std::process::id())), "{text}");
+    }
+
+    #[test]
+    fn every_address_is_reached_under_those_of_the_machine() {
+        assert_eq!(names("192.0.2.7:80".parse().unwrap()), ["192.0.2.7"]);
+        let all = names("0.0.0.0:80".parse().unwrap());
+        assert!(all.len() > 2 && all.contains(&"127.0.0.1".to_owned()), "{all:?}");
     }
 
     #[tokio::test]

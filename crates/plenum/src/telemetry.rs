@@ -23,15 +23,30 @@ impl Telemetry {
     }
 }
 
+fn bad(key: &str, why: String) -> ConfigError {
+    ConfigError::Value {
+        key: format!("telemetry.{key}"),
+        why,
+    }
+}
+
+/// Whether it makes sense; nothing is started.
+///
+/// # Errors
+/// `ConfigError::Value`, as of [`start`].
+pub(crate) fn check(section: &TelemetrySection) -> Result<(), ConfigError> {
+    EnvFilter::try_new(&section.log).map_err(|e| bad("log", e.to_string()))?;
+    match section.format.as_str() {
+        "text" | "json" => Ok(()),
+        other => Err(bad("format", format!("`{other}` is neither text nor json"))),
+    }
+}
+
 /// Starts logging for this process. `name` is the part of Plenum it runs (`plenum-broker`).
 ///
 /// # Errors
 /// `ConfigError::Value` for a filter, format or address that makes no sense.
 pub(crate) fn start(section: &TelemetrySection, name: &'static str) -> Result<Telemetry, ConfigError> {
-    let bad = |key: &str, why: String| ConfigError::Value {
-        key: format!("telemetry.{key}"),
-        why,
-    };
     let filter = std::env::var("PLENUM_LOG").unwrap_or_else(|_| section.log.clone());
     let filter = EnvFilter::try_new(filter).map_err(|e| bad("log", e.to_string()))?;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);

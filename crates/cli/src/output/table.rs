@@ -18,6 +18,7 @@ pub(crate) struct Column {
     importance: u8,
     wide: bool,
     right: bool,
+    cut_to: usize,
 }
 
 impl Column {
@@ -28,7 +29,13 @@ impl Column {
             importance,
             wide: false,
             right: false,
+            cut_to: usize::MAX,
         }
+    }
+
+    /// Cut down to so many characters before any column drops: for names whose first part says enough.
+    pub(crate) const fn cut_to(self, cut_to: usize) -> Self {
+        Self { cut_to, ..self }
     }
 
     /// Numbers stand to the right.
@@ -163,7 +170,7 @@ impl Table {
             .collect()
     }
 
-    /// Drops columns, then cuts the longest that is left, until a line fits.
+    /// Cuts columns that may be cut, then drops columns, then cuts the longest that is left, until a line fits.
     fn fit(&self, shown: &mut Vec<usize>, widths: &mut [usize], width: usize) {
         loop {
             let total = shown
@@ -174,6 +181,11 @@ impl Table {
             let Some(over) = total.checked_sub(width).filter(|over| *over > 0) else {
                 return;
             };
+            let spare = |i: &usize| widths[*i].saturating_sub(self.columns[*i].cut_to);
+            if let Some(i) = shown.iter().copied().max_by_key(spare).filter(|i| spare(i) > 0) {
+                widths[i] -= over.min(spare(&i));
+                continue;
+            }
             let least = shown
                 .iter()
                 .enumerate()
@@ -301,6 +313,17 @@ mod tests {
             "NAME        PROBLEM\nweb         short of memory\na-long-one  -\n"
         );
         assert_eq!(shown(&GlobalArgs::default(), Some(9)), "NAME\nweb\na-long-o…\n");
+    }
+
+    #[test]
+    fn a_name_that_may_be_cut_is_cut_before_a_column_drops() {
+        let mut table = table();
+        table.columns[0] = Column::new("NAME", 9).cut_to(5);
+        let text = table.render(&GlobalArgs::default(), Some(27)).unwrap();
+        assert_eq!(
+            text,
+            "NAME   AGE  PROBLEM\nweb    100  short of memory\na-lo…    7  -\n"
+        );
     }
 
     #[test]

@@ -54,6 +54,10 @@ fn ended(exit: &Exit) -> String {
         ExitReason::NodeLost => "its node is lost".into(),
         ExitReason::HeldTooLong => "held too long".into(),
     };
+    // A runtime that says it in the same words, and perhaps more, says all there is.
+    if exit.message.starts_with(&what) {
+        return exit.message.clone();
+    }
     format!("{what}{}", said(&exit.message))
 }
 
@@ -62,5 +66,27 @@ fn said(message: &str) -> String {
         String::new()
     } else {
         format!(": {message}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_not_said_twice() {
+        let exit = |message: &str| Exit {
+            reason: ExitReason::OutOfMemory,
+            code: Some(137),
+            signal: None,
+            message: message.to_owned(),
+        };
+        let whole = "out of memory: it went beyond its limit of 32 MiB";
+        assert_eq!(ended(&exit(whole)), whole);
+        assert_eq!(
+            ended(&exit("the kernel said so")),
+            "out of memory: the kernel said so"
+        );
+        assert_eq!(ended(&exit("")), "out of memory");
     }
 }

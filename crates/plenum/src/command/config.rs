@@ -12,7 +12,7 @@ pub(crate) fn run(command: &ConfigCommand) -> Result<(), Failure> {
     match command {
         ConfigCommand::Check(args) => {
             let (dir, layers) = settings(args)?;
-            layers.config()?;
+            crate::catalog::check_runtimes(&layers.config()?.agent.runtimes)?;
             println!("ok  the configuration is acceptable (data in {})", dir.display());
         }
         ConfigCommand::Show(args) => print!("{}", settings(args)?.1.to_toml()),

@@ -23,7 +23,11 @@ use tokio::signal::unix::{SignalKind, signal};
 /// # Errors
 /// What is wrong with the configuration.
 pub(crate) fn settings(args: &PartArgs) -> Result<(PathBuf, Layers), Failure> {
-    let dir = args.data.clone().unwrap_or_else(layout::default_dir);
+    let given = args.data.clone().filter(|dir| !dir.as_os_str().is_empty());
+    let dir = given.unwrap_or_else(layout::default_dir);
+    // Tasks get their directories by these paths and run in others.
+    let dir = std::path::absolute(&dir)
+        .map_err(|e| Failure::say(code::CONFIG, format!("data directory `{}`: {e}", dir.display())))?;
     let mut layers = catalog::defaults();
     match &args.config {
         Some(path) => layers.file(path, true)?,

@@ -17,6 +17,9 @@ pub(crate) async fn run(kind: &str, args: &SchedulerRunArgs) -> Result<(), Failu
     if let Some(listen) = &args.listen {
         layers.set(&format!("{kind}.listen"), listen, "--listen")?;
     }
+    if let Some(listen) = &args.insecure_listen {
+        layers.set(&format!("{kind}.insecure_listen"), listen, "--insecure-listen")?;
+    }
     let config = layers.config()?;
     let telemetry = telemetry::start(&config.telemetry, "plenum-scheduler")?;
     let remote = Remote::new(&args.broker)?;

@@ -13,8 +13,13 @@ use plenum_model::code;
 pub(crate) fn run(command: &StoreCommand) -> Result<(), Failure> {
     let StoreCommand::Check(args) = command;
     let (dir, _) = settings(args)?;
-    let report = plenum_store::check(layout::broker(&dir))?;
-    print!("{report}");
+    let stored = layout::broker(&dir);
+    if !stored.is_dir() {
+        let message = format!("{} holds no data of a broker", dir.display());
+        return Err(Failure::say(code::NOT_FOUND, message).hint("--data DIR"));
+    }
+    let report = plenum_store::check(stored)?;
+    println!("{report}");
     if report.is_sound() {
         return Ok(());
     }

@@ -2,12 +2,17 @@
 //! ones there are, and its values say of which type each is.
 
 use super::Config;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 /// Variables of this prefix are configuration, but for those of the CLI.
 const PREFIX: &str = "PLENUM_";
 const OF_THE_CLI: [&str; 4] = ["PLENUM_CONTEXT", "PLENUM_DATA", "PLENUM_CONFIG", "PLENUM_LOG"];
+
+/// Plenum's own sections; every other one is a scheduler's.
+const OWN: [&str; 4] = ["broker", "agent", "up", "telemetry"];
 
 /// A configuration that is not acceptable.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +26,7 @@ pub(crate) enum ConfigError {
         source: std::io::Error,
     },
     /// The file is not TOML.
-    #[error("configuration `{path}` is not TOML: {source}")]
+    #[error("configuration `{path}` is not TOML")]
     Parse {
         /// Which file.
         path: PathBuf,
@@ -157,17 +162,36 @@ impl Layers {
     /// # Errors
     /// `Value` when something is out of its range.
     pub(crate) fn config(&self) -> Result<Config, ConfigError> {
-        let own = ["broker", "agent", "up", "telemetry"];
-        let table: Table = self
-            .tree
-            .clone()
-            .into_iter()
-            .filter(|(k, _)| own.contains(&k.as_str()))
-            .collect();
-        table.try_into().map_err(|e: toml::de::Error| ConfigError::Value {
-            key: "configuration".to_owned(),
-            why: e.message().to_owned(),
-        })
+        let config = Config {
+            broker: self.own("broker")?,
+            agent: self.own("agent")?,
+            up: self.own("up")?,
+            telemetry: self.own("telemetry")?,
+        };
+        super::check::check(&config, &self.tree, &OWN)?;
+        Ok(config)
+    }
+
+    /// One of Plenum's own sections. Its keys and their types are checked already, so what can be wrong is a
+    /// number out of range: the key is found by trying each alone over the defaults.
+    fn own<T: DeserializeOwned + Default + Serialize>(&self, name: &str) -> Result<T, ConfigError> {
+        let section = self.tree.get(name).cloned().unwrap_or(Value::Table(Table::new()));
+        let failed = match section.clone().try_into() {
+            Ok(typed) => return Ok(typed),
+            Err(e) => e,
+        };
+        let alone = |key: &str, value: &Value| {
+            let mut whole = Table::try_from(T::default()).expect("the defaults are plain values");
+            whole.insert(key.to_owned(), value.clone());
+            whole.try_into::<T>().is_err()
+        };
+        let key = section
+            .as_table()
+            .and_then(|keys| keys.iter().find(|(key, value)| alone(key, value)))
+            .map_or_else(|| name.to_owned(), |(key, _)| format!("{name}.{key}"));
+        let failed: toml::de::Error = failed;
+        let why = failed.message().to_owned();
+        Err(ConfigError::Value { key, why })
     }
 
     /// The section of a scheduler.
@@ -346,6 +370,31 @@ mod tests {
             Err(ConfigError::Type { .. })
         ));
         assert!(matches!(l.set("broker.lease_ms", "-1", "flag"), Ok(())));
-        assert!(l.config().is_err(), "a negative lease is no lease");
+        let text = l.config().unwrap_err().to_string();
+        assert!(text.contains("`broker.lease_ms`"), "{text}");
+    }
+
+    #[test]
+    fn a_value_that_makes_no_sense_is_refused_by_its_key() {
+        for (key, value) in [
+            ("broker.listen", "nonsense"),
+            ("broker.listen", "0.0.0.0:7717"),
+            ("broker.insecure_listen", "here"),
+            ("marathon.listen", "192.0.2.1:1"),
+            ("broker.lease_ms", "0"),
+            ("up.schedulers", "mesos"),
+            ("up.nodes", "255"),
+            ("agent.port_low", "70000"),
+            ("telemetry.format", "xml"),
+            ("telemetry.log", "a[[b"),
+        ] {
+            let mut l = layers();
+            l.set(key, value, "flag").unwrap();
+            let text = l.config().unwrap_err().to_string();
+            assert!(text.contains(&format!("`{key}`")), "{key}={value}: {text}");
+        }
+        let mut l = layers();
+        l.set("broker.insecure_listen", "0.0.0.0:7717", "flag").unwrap();
+        assert!(l.config().is_ok());
     }
 }

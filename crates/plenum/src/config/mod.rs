@@ -1,7 +1,8 @@
 //! Configuration in layers: defaults, a TOML file, environment variables, flags; the later wins. Every key is
 //! checked against the defaults before anything starts, and an unknown one is refused with its nearest
-//! neighbour. `layers` knows how; here is what.
+//! neighbour. `layers` knows how, `check` what the values must be beyond their types; here is what.
 
+mod check;
 mod layers;
 
 pub(crate) use layers::{ConfigError, Layers};

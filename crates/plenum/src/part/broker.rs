@@ -3,7 +3,7 @@
 use crate::config::BrokerSection;
 use crate::failure::Failure;
 use crate::layout;
-use crate::listen::{Reach, listen};
+use crate::listen::{self, Reach, listen};
 use plenum_broker::{BrokerConfig, BrokerHandle};
 use plenum_contract::broker::Broker;
 use plenum_contract::dispatcher::Dispatcher;
@@ -128,7 +128,7 @@ async fn open_door(section: &BrokerSection) -> Result<(tokio::net::TcpListener, 
     )
     .await?;
     if let Ok(address) = section.insecure_listen.parse::<SocketAddr>() {
-        hosts.push(address.ip().to_string());
+        hosts.extend(listen::names(address));
     }
     Ok((listener, hosts))
 }

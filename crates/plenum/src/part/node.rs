@@ -52,13 +52,7 @@ impl NodePart {
 
 /// The runtimes of the agent `name`, at least one.
 async fn runtimes_of(dir: &Path, name: &str, wanted: &[String]) -> Result<Vec<Arc<dyn Runtime>>, Failure> {
-    if let Some(unknown) = wanted.iter().find(|w| !catalog::RUNTIMES.contains(&w.as_str())) {
-        let known = catalog::RUNTIMES.join(", ");
-        return Err(Failure::say(
-            code::CONFIG,
-            format!("agent.runtimes: there is no `{unknown}`, there are {known}"),
-        ));
-    }
+    catalog::check_runtimes(wanted)?;
     let agent_dir = layout::agent(dir, name);
     std::fs::create_dir_all(&agent_dir).map_err(|e| Failure::new(code::INTERNAL, &e))?;
     let runtimes = catalog::runtimes(&agent_dir, &layout::owner(&agent_dir, name), wanted).await;

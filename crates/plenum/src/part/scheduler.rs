@@ -9,6 +9,7 @@ use plenum_contract::scheduler::{RunningScheduler, SchedulerContext};
 use plenum_model::code;
 use plenum_model::ids::SchedulerId;
 use plenum_wire::Prefixed;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Starts the scheduler `kind` beside a broker of this process.
@@ -57,11 +58,23 @@ fn id(kind: &str) -> Result<SchedulerId, Failure> {
     SchedulerId::new(kind).map_err(|e| Failure::new(code::CONFIG, &e))
 }
 
-async fn start(kind: &str, context: SchedulerContext) -> Result<Box<dyn RunningScheduler>, Failure> {
+/// A door that listens on every address of this machine is asked for under each of them.
+fn add_hosts(section: &mut serde_json::Value) {
+    let every = section["insecure_listen"]
+        .as_str()
+        .and_then(|given| given.parse::<SocketAddr>().ok())
+        .filter(|address| address.ip().is_unspecified());
+    if let (Some(address), Some(hosts)) = (every, section["allowed_hosts"].as_array_mut()) {
+        hosts.extend(crate::listen::names(address).into_iter().map(Into::into));
+    }
+}
+
+async fn start(kind: &str, mut context: SchedulerContext) -> Result<Box<dyn RunningScheduler>, Failure> {
     let Some(scheduler) = catalog::scheduler(kind) else {
         let known: Vec<_> = catalog::schedulers().iter().map(|s| s.kind()).collect();
         let message = format!("there is no scheduler `{kind}`, there are {}", known.join(", "));
         return Err(Failure::say(code::CONFIG, message));
     };
+    add_hosts(&mut context.config);
     Ok(scheduler.start(context).await?)
 }
