@@ -36,7 +36,7 @@ pub enum StreamRequest {
     Logs(LogQuery),
     /// Another process in it.
     Exec(ExecRequest),
-    /// Its own standard streams.
+    /// Its own standard streams. The first piece is an empty one: nothing that is written after it is missed.
     Attach {
         /// Which container; none: the main one.
         container: Option<String>,

@@ -1,6 +1,7 @@
 //! The plugin as the catalog knows it: starts the driver, the desk and the doors, and stops them in order.
 
 use crate::config::SwarmConfig;
+use crate::container::Plans;
 use crate::container::planner::ContainerPlanner;
 use crate::desk::desk;
 use crate::door::{router, versioned};
@@ -153,11 +154,12 @@ impl Running {
         let events = Events::default();
         let (desk, runner) = desk(Arc::clone(&context.state));
         let session = Arc::new(SessionState::new());
+        let containers = Plans::new(desk.clone());
         let planner = SwarmPlanner {
             desk: desk.clone(),
             session: Arc::clone(&session),
             services: ServicePlanner::new(desk.clone(), config.clone(), events.clone()),
-            containers: ContainerPlanner::new(desk.clone(), config.clone(), events.clone()),
+            containers: ContainerPlanner::new(containers.clone(), events.clone()),
         };
         let driver_config = DriverConfig::new(context.id.clone(), KIND).with_nodes();
         let driver = Driver::start(Arc::clone(&context.broker), driver_config, planner);
@@ -175,6 +177,7 @@ impl Running {
             streams: Arc::clone(&context.streams),
             store: Arc::clone(&context.state),
             events: events.clone(),
+            containers,
             config: config.clone(),
             scheduler: context.id.clone(),
             authority: address.to_string(),
@@ -217,7 +220,7 @@ fn guards(hosts: Hosts) -> Guards {
 /// Answers that begin when something happens.
 fn is_long(request: &Parts) -> bool {
     let path = request.uri.path();
-    ["/events", "/wait", "/logs", "/attach", "/start", "/stats", "/stop", "/restart", "/images/create"]
+    ["/events", "/wait", "/logs", "/attach", "/start", "/stats", "/stop", "/restart", "/kill", "/create"]
         .iter()
         .any(|end| path.ends_with(end))
         || is_big(request)

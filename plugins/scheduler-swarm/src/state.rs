@@ -29,6 +29,8 @@ pub struct DoorState {
     pub store: Arc<dyn StateStore>,
     /// Events.
     pub events: Events,
+    /// Who is attached to single containers.
+    pub containers: crate::container::Plans,
     /// The plugin's configuration.
     pub config: SwarmConfig,
     /// The name of this scheduler.

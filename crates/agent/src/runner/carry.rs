@@ -80,7 +80,12 @@ impl Carry {
         match request {
             StreamRequest::Logs(query) => runtime.logs(&place.key, query).await,
             StreamRequest::Exec(exec) => runtime.exec(&place.key, exec, input).await,
-            StreamRequest::Attach { .. } => runtime.attach(&place.key, input).await,
+            StreamRequest::Attach { .. } => {
+                let output = runtime.attach(&place.key, input).await?;
+                // Whoever attached before the start may start it now.
+                let attached = futures::stream::iter([Ok(Output::Stdout(Bytes::new()))]);
+                Ok(attached.chain(output).boxed())
+            }
             StreamRequest::Stats { .. } => {
                 let stats = runtime.stats(&place.key).await?;
                 Ok(futures::stream::iter([Ok(Output::Stats(stats))]).boxed())

@@ -1,12 +1,146 @@
-//! Single containers on any node of the pool.
+//! Single containers on any node of the pool: `docker run` and its kin.
+//!
+//! A container is one workload of one task, whose uid is the container's id. What is wanted of it is a
+//! [`record::Record`] on the [`shelf`]; [`planner`] makes the pool match; what it does is read from the mirror
+//! ([`view`]). It is claimed *held*: placed and prepared, so that a client attaches before it starts and no
+//! output is lost. [`lower`] says what a request means; `door` answers requests; `attach` and `pump` carry bytes.
 
+mod attach;
+mod door;
+mod exec;
+mod fields;
+mod filter;
+mod frame;
+mod images;
+mod life;
+mod logs;
+mod lower;
+mod mounts;
+mod names;
 pub mod planner;
+mod ports;
+mod pump;
+mod record;
+mod shelf;
+mod stats;
 pub mod stored;
+mod view;
+mod wait;
 
+pub use door::routes;
+
+use crate::desk::Desk;
+use crate::error::{ApiError, ApiResult};
+use crate::ids::{Found, resolve};
 use crate::state::Shared;
-use axum::Router;
+use exec::Execs;
+use parking_lot::Mutex;
+use plenum_contract::broker::{Refusal, RefusalReason};
+use plenum_contract::streams::{StreamInput, WindowSize};
+use plenum_model::ids::{TaskId, TenantPath};
+use plenum_model::node::Node;
+use plenum_model::task::Task;
+use record::Container;
+use serde_json::Value;
+use shelf::{Kept, Shelf};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+use tokio_util::task::TaskTracker;
 
-/// The routes of single containers, without a version in their paths.
-pub fn routes(state: Shared) -> Router {
-    Router::new().with_state(state)
+/// What planner and routes share: what is wanted, who is attached, what the broker refused.
+#[derive(Clone)]
+pub struct Plans {
+    shelf: Shelf,
+    refused: Arc<watch::Sender<BTreeMap<TaskId, String>>>,
+    sessions: Arc<Mutex<Sessions>>,
+}
+
+/// Who is attached to what.
+#[derive(Default)]
+struct Sessions {
+    next: u64,
+    open: BTreeMap<String, BTreeMap<u64, Option<mpsc::Sender<StreamInput>>>>,
+    /// The size that a terminal shall have, for those who attach later.
+    sizes: BTreeMap<String, WindowSize>,
+}
+
+impl Plans {
+    /// Nobody is attached yet.
+    #[must_use]
+    pub fn new(desk: Desk) -> Self {
+        Self {
+            shelf: Shelf::new(desk),
+            refused: Arc::new(watch::Sender::default()),
+            sessions: Arc::default(),
+        }
+    }
+
+    /// Takes note of claims that were refused for good.
+    fn refused(&self, refusals: &[Refusal]) {
+        let lasting = refusals.iter().filter(|r| match r.reason {
+            RefusalReason::NotSupported | RefusalReason::Invalid => true,
+            RefusalReason::Conflict
+            | RefusalReason::State
+            | RefusalReason::Stale
+            | RefusalReason::Unknown => false,
+        });
+        let new: Vec<_> = lasting
+            .map(|r| (r.task, format!("{}: {}", r.field, r.why)))
+            .collect();
+        if !new.is_empty() {
+            self.refused.send_modify(|all| all.extend(new));
+        }
+    }
+}
+
+/// Everything the routes work with.
+struct Containers {
+    parts: Shared,
+    plans: Plans,
+    execs: Execs,
+    tracker: TaskTracker,
+}
+
+impl Containers {
+    fn new(parts: Shared) -> Self {
+        Self {
+            plans: parts.containers.clone(),
+            parts,
+            execs: Execs::default(),
+            tracker: TaskTracker::new(),
+        }
+    }
+
+    fn task(&self, container: &Container) -> Option<Arc<Task>> {
+        let id = &container.own.id;
+        self.parts
+            .mirror
+            .read(|observed| planner::task_of(observed, id).cloned())
+    }
+
+    fn node(&self, task: &Task) -> Option<Arc<Node>> {
+        let name = task.status.node.as_ref()?;
+        self.parts.mirror.read(|observed| observed.node(name).cloned())
+    }
+
+    fn tenant(&self, body: &Value) -> TenantPath {
+        let labels = lower::asked(body, "").object("Labels").ok();
+        let label = |key: &str| labels.as_ref().and_then(|l| l.get(key)).and_then(Value::as_str);
+        self.parts.config.tenant_of(label)
+    }
+
+    fn find(&self, reference: &str) -> ApiResult<Kept> {
+        let book = self.plans.shelf.book();
+        let reference = reference.strip_prefix('/').unwrap_or(reference);
+        let all = book.containers.iter();
+        let all = all.map(|c| (c.own.id.clone(), c.own.name.clone(), Arc::clone(c)));
+        match resolve(reference, all) {
+            Found::One(container) => Ok(container),
+            Found::None => Err(ApiError::missing(format!("No such container: {reference}"))),
+            Found::Ambiguous(_) => Err(ApiError::bad(format!(
+                "Multiple IDs found with provided prefix: {reference}"
+            ))),
+        }
+    }
 }

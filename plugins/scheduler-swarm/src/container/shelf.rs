@@ -1,0 +1,127 @@
+//! The containers among all that is wanted: changed through the desk, which stores before it shows.
+
+use super::record::{Container, Record};
+use crate::desk::Desk;
+use crate::error::{ApiError, ApiResult};
+use crate::store::{Desired, Edits, Stored};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// A container as of some version of it.
+pub(super) type Kept = Arc<Stored<Container>>;
+
+/// What the planner saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Note {
+    /// Nothing is left of this container that is being removed.
+    Gone(String),
+    /// This container has ended and is to be removed by itself.
+    Expired(String),
+}
+
+/// The handle.
+#[derive(Clone)]
+pub(super) struct Shelf(Desk);
+
+impl Shelf {
+    /// The containers of this desk.
+    #[must_use]
+    pub(super) fn new(desk: Desk) -> Self {
+        Self(desk)
+    }
+
+    /// All that is wanted.
+    #[must_use]
+    pub(super) fn book(&self) -> Arc<Desired> {
+        self.0.desired()
+    }
+
+    /// The same, for those who wait for a change.
+    #[must_use]
+    pub(super) fn changes(&self) -> watch::Receiver<Arc<Desired>> {
+        self.0.watch()
+    }
+
+    /// Stores a new container; with an empty name one is made up.
+    ///
+    /// # Errors
+    /// 409 when the name is taken, what of the request is not served, or 503.
+    pub(super) async fn create(&self, mut record: Record) -> ApiResult<Kept> {
+        let id = record.id.clone();
+        let after = self.0.change(move |desired| {
+            let holder = |name: &str| desired.containers.iter().find(|c| c.own.name == name);
+            if record.name.is_empty() {
+                let mut made_up = (0..).map(|n| super::names::made_up(&record.id, n));
+                record.name = made_up.find(|n| holder(n).is_none()).unwrap_or_default();
+            } else if let Some(other) = holder(&record.name) {
+                return Err(taken(&record.name, &other.own.id));
+            }
+            let mut edits = Edits::new();
+            edits.create(Container::try_from(record)?);
+            Ok(edits)
+        });
+        of(&*after.await?, &id)
+    }
+
+    /// Changes what is wanted of a container; stored when it returns.
+    ///
+    /// # Errors
+    /// Whatever `change` refuses, 404 when it is gone, or 503.
+    pub(super) async fn change(
+        &self,
+        id: &str,
+        change: impl FnOnce(&Container) -> ApiResult<Container> + Send + 'static,
+    ) -> ApiResult<Kept> {
+        let it = id.to_owned();
+        let after = self.0.change(move |desired| edit(desired, &it, change));
+        of(&*after.await?, id)
+    }
+
+    /// Stores what the planner saw; it says so again until that is done.
+    pub(super) fn note(&self, note: Note) {
+        let taken = match note {
+            Note::Expired(id) => self
+                .0
+                .note(move |desired| edit(desired, &id, |c| Ok(c.removed()))),
+            Note::Gone(id) => self.0.note(move |desired| {
+                let mut edits = Edits::new();
+                if let Some(kept) = desired.containers.get(&id) {
+                    edits.remove(kept);
+                }
+                Ok(edits)
+            }),
+        };
+        if !taken {
+            tracing::debug!("the desk is busy; noted at the next look");
+        }
+    }
+}
+
+fn edit(
+    desired: &Desired,
+    id: &str,
+    change: impl FnOnce(&Container) -> ApiResult<Container>,
+) -> ApiResult<Edits> {
+    let kept = desired.containers.get(id).ok_or_else(|| missing(id))?;
+    let new = change(&kept.record)?;
+    let mut edits = Edits::new();
+    if new != kept.record {
+        edits.replace(kept, new);
+    }
+    Ok(edits)
+}
+
+fn of(desired: &Desired, id: &str) -> ApiResult<Kept> {
+    desired.containers.get(id).cloned().ok_or_else(|| missing(id))
+}
+
+fn missing(id: &str) -> ApiError {
+    ApiError::missing(format!("No such container: {id}"))
+}
+
+fn taken(name: &str, holder: &str) -> ApiError {
+    ApiError::conflict(format!(
+        "Conflict. The container name \"/{name}\" is already in use by container \"{holder}\". You have to remove \
+         (or rename) that container to be able to reuse that name."
+    ))
+}
