@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use plenum_model::claim::{Desired, Seat, Terms};
-use plenum_model::ids::{Generation, LeaderEpoch, NodeId, SchedulerId, Seq, TaskId};
+use plenum_model::ids::{Generation, Incarnation, LeaderEpoch, NodeId, SchedulerId, Seq, TaskId};
 use plenum_model::node::NodeFacts;
 use plenum_model::spec::TaskSpec;
 use plenum_model::task::Observation;
@@ -144,6 +144,9 @@ pub struct Assignment {
     pub desired: Desired,
     /// Milliseconds from the stop signal to the kill, instead of the spec's.
     pub grace_ms: Option<u64>,
+    /// The incarnation that has ended and after which the task was admitted to run again: the agent begins the
+    /// next one, once.
+    pub again_after: Option<Incarnation>,
 }
 
 /// Why the broker refused an agent.

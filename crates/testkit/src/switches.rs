@@ -14,13 +14,9 @@ use plenum_sdk::planner::{Change, Planner};
 use plenum_sdk::time::Moment;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Which switches there are, and whether they are on.
 pub type Board = Arc<Mutex<BTreeMap<u64, bool>>>;
-
-/// What was admitted again begins within this.
-const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The workload of all switches.
 pub const UID: &str = "switch";
@@ -54,7 +50,7 @@ impl Switches {
         }
     }
 
-    fn slot(&self, now: Moment, observed: &Observed, slot: u64, on: bool, plan: &mut Plan) {
+    fn slot(&self, observed: &Observed, slot: u64, on: bool, plan: &mut Plan) {
         let mut tasks: Vec<&Arc<Task>> = observed.slot(UID, slot).collect();
         let newest = tasks.pop();
         plan.forgets.extend(
@@ -76,7 +72,7 @@ impl Switches {
             });
             return;
         };
-        if let Some(to) = change(now, task, on) {
+        if let Some(to) = change(task, on) {
             plan.amends.push(Amend {
                 task: task.id(),
                 generation: task.generation,
@@ -87,16 +83,14 @@ impl Switches {
 }
 
 /// What is to be amended, if anything can be now.
-fn change(now: Moment, task: &Task, on: bool) -> Option<Desired> {
+fn change(task: &Task, on: bool) -> Option<Desired> {
     let phase = task.status.phase();
     match (on, task.desired) {
-        // Its agent begins again only what it was told to stop before, so what ended by itself is stopped
-        // first. What was admitted since its end is about to begin, unless that takes too long.
+        // What was admitted since its end is about to begin.
         (true, Desired::Running) if phase.is_terminal() => {
             let ended = task.status.ended_at.unwrap_or(0);
-            let admitted = task.status.placed_at.filter(|at| *at > ended);
-            let begins = admitted.is_some_and(|at| now < Moment(at).plus(PATIENCE));
-            (!begins).then_some(Desired::Stopped)
+            let admitted = task.status.placed_at.is_some_and(|at| at > ended);
+            (!admitted).then_some(Desired::Running)
         }
         (true, Desired::Stopped) if phase.is_terminal() => Some(Desired::Running),
         (true, Desired::Held { .. }) => Some(Desired::Running),
@@ -108,13 +102,12 @@ fn change(now: Moment, task: &Task, on: bool) -> Option<Desired> {
 }
 
 impl Planner for Switches {
-    fn plan(&mut self, now: Moment, observed: &Observed) -> Plan {
+    fn plan(&mut self, _now: Moment, observed: &Observed) -> Plan {
         let board = self.board.lock().clone();
         let mut plan = Plan::default();
         for (slot, on) in board {
-            self.slot(now, observed, slot, on, &mut plan);
+            self.slot(observed, slot, on, &mut plan);
         }
-        plan.wake_by(now.plus(PATIENCE));
         plan
     }
 

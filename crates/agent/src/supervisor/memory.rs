@@ -72,6 +72,9 @@ pub struct Assigned {
     pub desired: Desired,
     /// Milliseconds from the stop signal to the kill, instead of the spec's.
     pub grace_ms: Option<u64>,
+    /// The incarnation after which it was admitted to run again.
+    #[serde(default)]
+    pub again_after: Option<Incarnation>,
 }
 
 impl From<Assignment> for Assigned {
@@ -84,6 +87,7 @@ impl From<Assignment> for Assigned {
             generation: a.generation,
             desired: a.desired,
             grace_ms: a.grace_ms,
+            again_after: a.again_after,
         }
     }
 }
@@ -116,7 +120,8 @@ pub struct Remembered {
     pub started: bool,
     /// The newest observation.
     pub newest: Option<Observation>,
-    /// Whether it was wanted stopped during this incarnation: then running means the next one.
+    /// Whether it was wanted stopped during this incarnation, or was admitted to run again after it: then
+    /// running means the next one.
     pub rested: bool,
     /// Whether it shall go.
     pub removing: bool,
@@ -188,7 +193,8 @@ impl Memory {
     fn assigned(&mut self, assigned: &Assigned) {
         match self.tasks.get_mut(&assigned.seat.id) {
             Some(t) => {
-                t.rested |= assigned.desired == Desired::Stopped;
+                let again = assigned.again_after == Some(t.incarnation);
+                t.rested |= assigned.desired == Desired::Stopped || again;
                 t.assigned = assigned.clone();
             }
             None => {

@@ -132,6 +132,7 @@ fn assignment_of(
         generation: Generation(generation),
         desired,
         grace_ms: None,
+        again_after: None,
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::fact::{NodeIx, TermsIx};
 use crate::input::Held;
 use plenum_model::claim::Desired;
-use plenum_model::ids::{Cursor, TaskId};
-use plenum_model::phase::Phase;
+use plenum_model::ids::{Cursor, Incarnation, TaskId};
+use plenum_model::phase::{Phase, Progress};
 use plenum_model::task::{ExitReason, Task};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -69,6 +69,13 @@ pub fn granted(task: &Task, held: Held) -> Desired {
         Held::Full if !task.released => task.desired,
         Held::Full | Held::Disk | Held::Nothing => Desired::Stopped,
     }
+}
+
+/// The incarnation after which it was admitted to run again: it has ended and all of it is held.
+#[must_use]
+pub fn again_after(task: &Task, held: Held) -> Option<Incarnation> {
+    let Progress { incarnation, phase } = task.status.progress;
+    (held == Held::Full && phase.is_terminal()).then_some(incarnation)
 }
 
 /// All tasks.

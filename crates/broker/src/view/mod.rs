@@ -7,7 +7,7 @@ pub mod watch;
 
 use crate::input::{Change, Held, NodeNow, TaskNow};
 use crate::ledger::book::part;
-use crate::ledger::tasks::granted;
+use crate::ledger::tasks::{again_after, granted};
 use crate::ledger::tenants::lineage;
 use plenum_contract::dispatcher::Assignment;
 use plenum_contract::pool::{SchedulerView, TaskFilter, TaskPage};
@@ -394,6 +394,7 @@ impl View {
             generation: task.generation,
             desired: granted(task, now.held),
             grace_ms: now.grace_ms,
+            again_after: again_after(task, now.held),
         };
         Some((assignment, &now.spec))
     }

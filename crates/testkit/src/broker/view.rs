@@ -1,6 +1,7 @@
 //! What readers see of the simulated broker: durable facts only, folded from what its steps decided.
 
 use plenum_broker::input::{Change, TaskNow};
+use plenum_broker::ledger::tasks::{again_after, granted};
 use plenum_contract::dispatcher::Assignment;
 use plenum_model::ids::{Cursor, NodeId, TaskId};
 use plenum_model::node::NodeFacts;
@@ -76,8 +77,9 @@ impl View {
             terms: Arc::clone(&task.terms),
             ports: task.status.ports.clone(),
             generation: task.generation,
-            desired: task.desired,
+            desired: granted(task, now.held),
             grace_ms: now.grace_ms,
+            again_after: again_after(task, now.held),
         })
     }
 }

@@ -11,7 +11,7 @@ use plenum_contract::dispatcher::{
     AgentHello, AgentMessage, Assignment, Assignments, BrokerMessage, DispatchError, StreamId,
 };
 use plenum_contract::streams::{Output, StreamError};
-use plenum_model::ids::{Generation, LeaderEpoch, NodeId, Seq};
+use plenum_model::ids::{Generation, Incarnation, LeaderEpoch, NodeId, Seq};
 use std::sync::Arc;
 use tonic::Code;
 
@@ -115,6 +115,7 @@ impl Outgoing {
             generation: a.generation.0,
             desired: desired(a.desired),
             grace_ms: a.grace_ms,
+            again_after: a.again_after.map(|i| i.0),
         }
     }
 }
@@ -163,6 +164,7 @@ impl Incoming {
             generation: Generation(a.generation),
             desired: desired_or_running(a.desired)?,
             grace_ms: a.grace_ms,
+            again_after: a.again_after.map(Incarnation),
         })
     }
 }

@@ -60,6 +60,7 @@ pub(crate) fn told() -> Vec<BrokerMessage> {
         generation: Generation(4),
         desired: Desired::Stopped,
         grace_ms: Some(0),
+        again_after: None,
     });
     let assignments = Assignments {
         epoch: LeaderEpoch(3),

@@ -74,6 +74,7 @@ pub(super) fn assignment(slot: u64, spec: &TaskSpec, generation: u64, desired: D
         generation: Generation(generation),
         desired,
         grace_ms: None,
+        again_after: None,
     }
 }
 

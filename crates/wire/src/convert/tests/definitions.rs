@@ -11,7 +11,7 @@ use plenum_contract::dispatcher::{
     AgentHello, AgentMessage, Assignment, Assignments, BrokerMessage, StreamId,
 };
 use plenum_model::claim::{ClaimBatch, ClaimGroup};
-use plenum_model::ids::{Generation, LeaderEpoch, NodeId, Seq};
+use plenum_model::ids::{Generation, Incarnation, LeaderEpoch, NodeId, Seq};
 use plenum_model::task::Task;
 use proptest::collection::vec;
 use proptest::option::of;
@@ -54,9 +54,10 @@ fn assignment() -> impl Strategy<Value = Assignment> {
         any::<u64>(),
         desired(),
         of(any::<u64>()),
+        of(any::<u32>().prop_map(Incarnation)),
     )
         .prop_map(
-            |(scheduler, seat, terms, ports, generation, desired, grace_ms)| Assignment {
+            |(scheduler, seat, terms, ports, generation, desired, grace_ms, again_after)| Assignment {
                 scheduler,
                 seat,
                 terms,
@@ -64,6 +65,7 @@ fn assignment() -> impl Strategy<Value = Assignment> {
                 generation: Generation(generation),
                 desired,
                 grace_ms,
+                again_after,
             },
         )
 }
