@@ -10,6 +10,9 @@ use std::path::PathBuf;
 /// that its logs (20 MB each by default) and processes stay within a small machine's limits.
 pub const DEFAULT_SLOTS: u64 = 1000;
 
+/// The directory of plain files in the data directory.
+pub(crate) const FILES: &str = "files";
+
 /// The directory of secrets in the data directory.
 pub(crate) const SECRETS: &str = "secrets";
 

@@ -7,6 +7,7 @@
 //!
 //! Never: writes the bytes of a secret anywhere else, or says them in a log or an error.
 
+use crate::config::{FILES, SECRETS};
 use crate::supervisor::PlannedFile;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -149,6 +150,14 @@ fn empty(dir: &Path) -> io::Result<()> {
 
 fn is_mounted(dir: &Path) -> io::Result<bool> {
     Ok(std::fs::metadata(dir)?.dev() != std::fs::metadata(dir_of(dir))?.dev())
+}
+
+/// Removes the files and secrets of all tasks of a data directory that no agent uses, for when all their containers
+/// are gone. Says in the log what it could not remove.
+pub fn clear_files(data_dir: &Path) {
+    for all in [FILES, SECRETS] {
+        sweep(&data_dir.join(all), &BTreeSet::new());
+    }
 }
 
 /// Removes the directories under `all` that belong to none of these tasks: what an agent left whose journal was

@@ -14,4 +14,5 @@ pub mod supervisor;
 
 pub use config::{AgentConfig, CapacityOverrides, DEFAULT_SLOTS};
 pub use facts::capacity;
+pub use files::clear_files;
 pub use runner::{AgentHandle, StartError, start};

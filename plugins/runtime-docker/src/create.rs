@@ -4,7 +4,10 @@ use crate::failure::{failed, of_create, refused, status, text};
 use crate::labels;
 use bollard::Docker;
 use bollard::errors::Error;
-use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, PortBinding, PortMap};
+use bollard::models::{
+    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount as DockerMount, MountType, PortBinding,
+    PortMap,
+};
 use bollard::query_parameters::{CreateContainerOptions, CreateImageOptions};
 use futures::TryStreamExt as _;
 use plenum_contract::runtime::{ContainerPlan, PublishedPort, RuntimeError};
@@ -12,6 +15,7 @@ use plenum_model::claim::Protocol;
 use plenum_model::spec::{Caps, Image, Mount, MountSource, Network, Pull};
 use plenum_model::task::ExitReason;
 use std::collections::HashMap;
+use std::path::Path;
 
 /// The period of the quota of processor time: the kernel's default.
 const PERIOD_MICROS: i64 = 100_000;
@@ -109,7 +113,8 @@ fn host_config(plan: &ContainerPlan) -> Result<HostConfig, RuntimeError> {
     // The sandbox is at the same path inside, so that a path of it means the same on both sides.
     let sandbox = plan.sandbox.display().to_string();
     let mut binds = vec![bound(&sandbox, &sandbox, false)?];
-    for mount in &plan.mounts {
+    let (files, others): (Vec<_>, Vec<_>) = plan.mounts.iter().partition(|m| is_file(m));
+    for mount in others {
         binds.extend(bind(mount)?);
     }
     let logs = HashMap::from([
@@ -118,6 +123,7 @@ fn host_config(plan: &ContainerPlan) -> Result<HostConfig, RuntimeError> {
     ]);
     let config = HostConfig {
         binds: Some(binds),
+        mounts: Some(files.into_iter().filter_map(bound_file).collect()),
         tmpfs: Some(plan.mounts.iter().filter_map(tmpfs).collect()),
         network_mode: Some(network.to_owned()),
         port_bindings: ports,
@@ -197,6 +203,28 @@ fn bind(mount: &Mount) -> Result<Option<String>, RuntimeError> {
         MountSource::Tmpfs(_) => return Ok(None),
     };
     bound(source, &mount.target, mount.read_only).map(Some)
+}
+
+fn is_file(mount: &Mount) -> bool {
+    match &mount.source {
+        MountSource::Host(path) => path.starts_with('/') && Path::new(path).is_file(),
+        MountSource::Volume(_) | MountSource::Tmpfs(_) => false,
+    }
+}
+
+/// A file that is there. Said so that a daemon which does not see it refuses: from a plain bind it would make an
+/// empty directory in its place.
+fn bound_file(mount: &Mount) -> Option<DockerMount> {
+    let MountSource::Host(path) = &mount.source else {
+        return None;
+    };
+    Some(DockerMount {
+        typ: Some(MountType::BIND),
+        source: Some(path.clone()),
+        target: Some(mount.target.clone()),
+        read_only: Some(mount.read_only),
+        ..DockerMount::default()
+    })
 }
 
 fn bound(source: &str, target: &str, read_only: bool) -> Result<String, RuntimeError> {
@@ -302,6 +330,27 @@ mod tests {
             (host.port_bindings, host.network_mode.as_deref()),
             (None, Some("host"))
         );
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_mounted_so_that_its_absence_would_be_refused() {
+        let mut p = plan();
+        for source in ["/etc/passwd", "/etc", "/no/such/file"] {
+            p.mounts.push(Mount {
+                target: "/x".into(),
+                source: MountSource::Host(source.into()),
+                read_only: true,
+            });
+        }
+        let host = host_config(&p).unwrap();
+        let mounts = host.mounts.unwrap();
+        assert_eq!(mounts.len(), 1);
+        assert_eq!(mounts[0].source.as_deref(), Some("/etc/passwd"));
+        assert_eq!(
+            (mounts[0].typ, mounts[0].read_only),
+            (Some(MountType::BIND), Some(true))
+        );
+        assert_eq!(host.binds.unwrap().len(), 3, "the sandbox and the two others");
     }
 
     #[test]

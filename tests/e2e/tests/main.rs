@@ -11,4 +11,5 @@ mod no_room;
 mod partition;
 mod restarts;
 mod ring;
+mod secrets;
 mod support;

@@ -11,7 +11,7 @@ mod ports;
 mod probe;
 mod work;
 
-use crate::config::{AgentConfig, SECRETS};
+use crate::config::{AgentConfig, FILES, SECRETS};
 use crate::facts::detect;
 use crate::files::sweep;
 use crate::journal::{Journal, JournalError};
@@ -120,7 +120,7 @@ pub async fn start(
 ) -> Result<AgentHandle, StartError> {
     let dir = &config.data_dir;
     let sandboxes = dir.join("sandboxes");
-    let (files, secrets) = (dir.join("files"), dir.join(SECRETS));
+    let (files, secrets) = (dir.join(FILES), dir.join(SECRETS));
     let unusable = |source| StartError::DataDir {
         path: dir.clone(),
         source,

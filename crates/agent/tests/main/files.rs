@@ -129,3 +129,21 @@ async fn what_an_agent_without_memory_of_its_tasks_finds_of_theirs_it_removes() 
     assert!(!stray.exists());
     agent.stop().await;
 }
+
+#[tokio::test]
+async fn a_node_that_is_taken_down_keeps_no_file_of_a_task() {
+    let m = Machine::new();
+    m.broker.keep("conf", 7, b"listen 80");
+    let agent = m.agent().await;
+    m.broker.want(with_files(
+        1,
+        Desired::Running,
+        vec![file("conf", 7, "etc/conf", false)],
+    ));
+    until("it runs", || m.broker.phase(id(1)) == Phase::Running).await;
+    agent.stop().await;
+    let dir = place(m.dir.path(), "files");
+    assert!(dir.exists());
+    plenum_agent::clear_files(m.dir.path());
+    assert!(!dir.exists());
+}

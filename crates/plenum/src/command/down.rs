@@ -36,6 +36,7 @@ pub(crate) async fn run(args: &DownArgs) -> Result<(), Failure> {
                 Err(e) => tracing::debug!(runtime = runtime.name(), error = %e, "left out"),
             }
         }
+        plenum_agent::clear_files(&agent_dir);
     }
     println!(
         "ok  {stopped} containers stopped; what users want is kept and starts again with the next `plenum up`"
