@@ -61,7 +61,10 @@ fn describe(e: &Explanation, each_node: bool) -> String {
             "limit",
             &format!(
                 "tenant {} reached its {} limit ({} of {})    <- blocks",
-                l.tenant, l.resource, l.used, l.limit
+                l.tenant,
+                l.resource,
+                text::quantity(&l.resource, l.used),
+                text::quantity(&l.resource, l.limit)
             ),
         ),
         None => line("limit", "none is reached"),

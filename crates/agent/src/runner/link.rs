@@ -52,6 +52,10 @@ impl Link {
             failed = if since.elapsed() >= GOOD { 1 } else { failed + 1 };
             let pause = pause(failed);
             match ended.class() {
+                // Once, and then quietly: a broker that is away for long does not fill the log.
+                Class::Retry if failed == 1 => {
+                    tracing::warn!(node = %self.node, why = %ended, "not attached to the broker; it is tried again");
+                }
                 Class::Retry => tracing::info!(node = %self.node, why = %ended, ?pause, "detached"),
                 Class::Conflict | Class::Fatal => {
                     tracing::warn!(node = %self.node, why = %ended, ?pause, "the broker refuses");

@@ -33,6 +33,15 @@ pub(crate) fn bytes(n: u64) -> String {
     }
 }
 
+/// So much of one resource, in the unit that people use for it.
+pub(crate) fn quantity(resource: &str, n: u64) -> String {
+    match resource {
+        "cpu" => cpu(n),
+        "memory" | "disk" => bytes(n),
+        _ => n.to_string(),
+    }
+}
+
 /// `4 cpu, 8 GiB`: what is not zero; slots, of which every task has one, only beyond that one.
 pub(crate) fn amounts(a: &Amounts) -> String {
     let mut parts = Vec::new();

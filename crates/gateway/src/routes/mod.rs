@@ -15,11 +15,13 @@ pub(crate) use health::Document;
 use crate::problem::Problem;
 use crate::state::App;
 use axum::Router;
-use http::{Method, Uri};
+use http::{Method, StatusCode, Uri};
 use plenum_client::v1::error::ErrorBody;
 use plenum_model::code;
 use std::sync::Arc;
 use utoipa::OpenApi;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::path::PathItem;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -77,9 +79,28 @@ fn text(mut document: utoipa::openapi::OpenApi) -> String {
     let paths = std::mem::take(&mut document.paths.paths);
     document.paths.paths = paths
         .into_iter()
-        .map(|(path, item)| (path.replace("{*", "{"), item))
+        .map(|(path, mut item)| {
+            describe_answers(&mut item);
+            (path.replace("{*", "{"), item)
+        })
         .collect();
     serde_json::to_string(&document).expect("plain data with text keys always serialises")
+}
+
+/// OpenAPI wants a description of every answer: where a route gives none, it is what HTTP calls the status.
+fn describe_answers(item: &mut PathItem) {
+    let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
+    for operation in operations.into_iter().flatten() {
+        for (status, answer) in &mut operation.responses.responses {
+            if let RefOr::T(answer) = answer
+                && answer.description.is_empty()
+            {
+                let status = status.parse::<StatusCode>().ok();
+                let reason = status.and_then(|s| s.canonical_reason()).unwrap_or("An answer");
+                reason.clone_into(&mut answer.description);
+            }
+        }
+    }
 }
 
 async fn nothing_there(method: Method, uri: Uri) -> Problem {

@@ -15,7 +15,11 @@ async fn every_route_is_in_the_document_and_answers() {
     let document: Value = serde_json::from_str(&text).unwrap();
     let mut listed: Vec<String> = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
-        for method in item.as_object().unwrap().keys() {
+        for (method, operation) in item.as_object().unwrap() {
+            for (status, answer) in operation["responses"].as_object().unwrap() {
+                let described = answer["description"].as_str().is_some_and(|d| !d.is_empty());
+                assert!(described, "{method} {path}: {status} is not described");
+            }
             listed.push(format!("{method} {path}"));
         }
     }

@@ -60,3 +60,19 @@ pub(crate) async fn asked_to_end() -> Result<(), Failure> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relative_data_directory_is_made_absolute() {
+        let args = PartArgs {
+            data: Some("some/where".into()),
+            config: None,
+            set: Vec::new(),
+        };
+        let (dir, _) = settings(&args).unwrap();
+        assert_eq!(dir, std::env::current_dir().unwrap().join("some/where"));
+    }
+}

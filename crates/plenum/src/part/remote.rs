@@ -26,6 +26,10 @@ impl Remote {
             let hint = "--broker http://ADDRESS:7717";
             return Err(Failure::say(code::CONFIG, "it is not said where the broker is").hint(hint));
         }
+        if !url.contains("://") {
+            let message = format!("the broker's address `{url}` is no URL");
+            return Err(Failure::say(code::CONFIG, message).hint("give it as http://10.0.0.1:7717"));
+        }
         let channel = plenum_wire::connect(url)
             .map_err(|e| Failure::new(code::CONFIG, &e).hint("give it as http://10.0.0.1:7717"))?;
         Ok(Self { channel })
