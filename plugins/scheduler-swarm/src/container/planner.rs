@@ -229,3 +229,7 @@ fn follow(
         change: Amendment::Desired(to),
     });
 }
+
+#[cfg(test)]
+#[path = "planner_tests.rs"]
+mod tests;

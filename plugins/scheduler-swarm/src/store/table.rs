@@ -72,6 +72,12 @@ impl<R> Table<R> {
 }
 
 impl<R: Record> Table<R> {
+    /// A record as if it had been read.
+    #[cfg(test)]
+    pub(crate) fn insert_for_test(&mut self, record: R) {
+        self.insert(record, 1);
+    }
+
     pub(super) fn insert(&mut self, record: R, index: u64) {
         let id = record.id().to_owned();
         self.0.insert(id, Arc::new(Stored { record, index }));
@@ -140,8 +146,9 @@ impl Edits {
         let bytes = serde_json::to_vec(&record).expect("plain data with text keys always serialises");
         self.writes
             .push(Write::Put(key::<R>(record.id()), Bytes::from(bytes)));
-        self.apply
-            .push(Box::new(move |desired, index| R::table(desired).insert(record, index)));
+        self.apply.push(Box::new(move |desired, index| {
+            R::table(desired).insert(record, index)
+        }));
     }
 
     pub(crate) fn into_parts(self) -> (Vec<Compare>, Vec<Write>, Vec<Apply>) {
