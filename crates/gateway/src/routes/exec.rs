@@ -32,7 +32,7 @@ const START_WITHIN: Duration = Duration::from_secs(10);
 /// (the last message).
 #[utoipa::path(
     get, path = "/v1/tasks/{task}/exec", tag = "streams",
-    params(("task", description = "As in `/v1/tasks/{task}`")), request_body = ExecStart,
+    params(("task" = String, Path, description = "As in `/v1/tasks/{task}`")), request_body = ExecStart,
     responses((status = 101), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody))
 )]
 pub(super) async fn exec(

@@ -61,7 +61,7 @@ pub(super) enum Format {
 /// What a task wrote. A log that breaks off ends the answer without its proper end; as NDJSON its last line says why.
 #[utoipa::path(
     get, path = "/v1/tasks/{task}/logs", tag = "streams",
-    params(("task", description = "As in `/v1/tasks/{task}`"), LogParams),
+    params(("task" = String, Path, description = "As in `/v1/tasks/{task}`"), LogParams),
     responses(
         (status = 200, content((String = "text/plain"), (Shown = "application/x-ndjson"))),
         (status = 404, body = ErrorBody), (status = 409, body = ErrorBody)

@@ -80,17 +80,21 @@ fn text(mut document: utoipa::openapi::OpenApi) -> String {
     document.paths.paths = paths
         .into_iter()
         .map(|(path, mut item)| {
-            describe_answers(&mut item);
+            describe(&mut item);
             (path.replace("{*", "{"), item)
         })
         .collect();
     serde_json::to_string(&document).expect("plain data with text keys always serialises")
 }
 
-/// OpenAPI wants a description of every answer: where a route gives none, it is what HTTP calls the status.
-fn describe_answers(item: &mut PathItem) {
+/// OpenAPI wants a description of every answer, where a route gives none it is what HTTP calls the status, and
+/// names of operations that differ, which are the tag's and the function's together.
+fn describe(item: &mut PathItem) {
     let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
     for operation in operations.into_iter().flatten() {
+        if let (Some(tag), Some(id)) = (operation.tags.iter().flatten().next(), &operation.operation_id) {
+            operation.operation_id = Some(format!("{tag}_{id}"));
+        }
         for (status, answer) in &mut operation.responses.responses {
             if let RefOr::T(answer) = answer
                 && answer.description.is_empty()

@@ -25,7 +25,7 @@ pub(super) async fn list(State(app): State<App>) -> Result<Json<List<Node>>, Pro
 
 /// One node.
 #[utoipa::path(
-    get, path = "/v1/nodes/{node}", tag = "nodes", params(("node", description = "Its name")),
+    get, path = "/v1/nodes/{node}", tag = "nodes", params(("node" = String, Path, description = "Its name")),
     responses((status = 200, body = Node), (status = 404, body = ErrorBody))
 )]
 pub(super) async fn show(State(app): State<App>, Name(node): Name) -> Result<Json<Node>, Problem> {
@@ -34,7 +34,7 @@ pub(super) async fn show(State(app): State<App>, Name(node): Name) -> Result<Jso
 
 /// Removes a node that is gone for good; what was there is lost.
 #[utoipa::path(
-    delete, path = "/v1/nodes/{node}", tag = "nodes", params(("node", description = "Its name")),
+    delete, path = "/v1/nodes/{node}", tag = "nodes", params(("node" = String, Path, description = "Its name")),
     responses((status = 204), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody))
 )]
 pub(super) async fn remove(State(app): State<App>, Name(node): Name) -> Result<StatusCode, Problem> {
@@ -44,7 +44,7 @@ pub(super) async fn remove(State(app): State<App>, Name(node): Name) -> Result<S
 
 /// Closes a node for new tasks; what runs there stays.
 #[utoipa::path(
-    post, path = "/v1/nodes/{node}/cordon", tag = "nodes", params(("node", description = "Its name")),
+    post, path = "/v1/nodes/{node}/cordon", tag = "nodes", params(("node" = String, Path, description = "Its name")),
     responses((status = 200, body = Node), (status = 404, body = ErrorBody))
 )]
 pub(super) async fn cordon(State(app): State<App>, Name(node): Name) -> Result<Json<Node>, Problem> {
@@ -53,7 +53,7 @@ pub(super) async fn cordon(State(app): State<App>, Name(node): Name) -> Result<J
 
 /// Opens a node for new tasks.
 #[utoipa::path(
-    post, path = "/v1/nodes/{node}/uncordon", tag = "nodes", params(("node", description = "Its name")),
+    post, path = "/v1/nodes/{node}/uncordon", tag = "nodes", params(("node" = String, Path, description = "Its name")),
     responses((status = 200, body = Node), (status = 404, body = ErrorBody))
 )]
 pub(super) async fn uncordon(State(app): State<App>, Name(node): Name) -> Result<Json<Node>, Problem> {

@@ -99,7 +99,7 @@ fn parsed<T: FromStr<Err = BadId>>(field: &str, text: Option<String>) -> Result<
 /// One task.
 #[utoipa::path(
     get, path = "/v1/tasks/{task}", tag = "tasks",
-    params(("task", description = "Its id, the orchestrator's own name of it, workload and slot (`web.2`), or the \
+    params(("task" = String, Path, description = "Its id, the orchestrator's own name of it, workload and slot (`web.2`), or the \
         start of id or name; with its scheduler and `/` in front or not")),
     responses((status = 200, body = Shown), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody))
 )]
@@ -110,7 +110,7 @@ pub(super) async fn show(State(app): State<App>, Name(task): Name) -> Result<Jso
 
 /// Asks a task to stop. Its scheduler sees it end, and decides what follows.
 #[utoipa::path(
-    post, path = "/v1/tasks/{task}/stop", tag = "tasks", params(("task", description = "As in `/v1/tasks/{task}`")),
+    post, path = "/v1/tasks/{task}/stop", tag = "tasks", params(("task" = String, Path, description = "As in `/v1/tasks/{task}`")),
     request_body = StopRequest,
     responses((status = 202, body = Shown), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody))
 )]
@@ -129,7 +129,7 @@ pub(super) async fn stop(
 
 /// Why a task waits, node by node. A workload's name stands for the task of it that most needs to be explained.
 #[utoipa::path(
-    get, path = "/v1/tasks/{task}/why", tag = "tasks", params(("task", description = "As in `/v1/tasks/{task}`")),
+    get, path = "/v1/tasks/{task}/why", tag = "tasks", params(("task" = String, Path, description = "As in `/v1/tasks/{task}`")),
     responses((status = 200, body = Explanation), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody))
 )]
 pub(super) async fn why(State(app): State<App>, Name(task): Name) -> Result<Json<Explanation>, Problem> {
@@ -152,7 +152,7 @@ pub(super) struct StatsParams {
 /// What a task's container uses, once.
 #[utoipa::path(
     get, path = "/v1/tasks/{task}/stats", tag = "streams",
-    params(("task", description = "As in `/v1/tasks/{task}`"), StatsParams),
+    params(("task" = String, Path, description = "As in `/v1/tasks/{task}`"), StatsParams),
     responses((status = 200, body = Stats), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody))
 )]
 pub(super) async fn stats(

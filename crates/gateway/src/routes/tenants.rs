@@ -21,7 +21,7 @@ pub(super) async fn list(State(app): State<App>) -> Result<Json<List<Tenant>>, P
 
 /// One tenant.
 #[utoipa::path(
-    get, path = "/v1/tenants/{*path}", tag = "tenants", params(("path", description = "Its path, `/` included")),
+    get, path = "/v1/tenants/{*path}", tag = "tenants", params(("path" = String, Path, description = "Its path, `/` included")),
     responses((status = 200, body = Tenant), (status = 404, body = ErrorBody))
 )]
 pub(super) async fn show(State(app): State<App>, Name(path): Name) -> Result<Json<Tenant>, Problem> {
@@ -30,7 +30,7 @@ pub(super) async fn show(State(app): State<App>, Name(path): Name) -> Result<Jso
 
 /// Creates or replaces a tenant.
 #[utoipa::path(
-    put, path = "/v1/tenants/{*path}", tag = "tenants", params(("path", description = "Its path, `/` included")),
+    put, path = "/v1/tenants/{*path}", tag = "tenants", params(("path" = String, Path, description = "Its path, `/` included")),
     request_body = TenantSettings,
     responses((status = 200, body = Tenant), (status = 400, body = ErrorBody))
 )]

@@ -14,8 +14,16 @@ async fn every_route_is_in_the_document_and_answers() {
         .unwrap();
     let document: Value = serde_json::from_str(&text).unwrap();
     let mut listed: Vec<String> = Vec::new();
+    let mut names = std::collections::BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
+            assert!(
+                names.insert(operation["operationId"].to_string()),
+                "{method} {path}"
+            );
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                assert!(parameter["schema"].is_object(), "{method} {path}: {parameter}");
+            }
             for (status, answer) in operation["responses"].as_object().unwrap() {
                 let described = answer["description"].as_str().is_some_and(|d| !d.is_empty());
                 assert!(described, "{method} {path}: {status} is not described");
