@@ -124,6 +124,8 @@ pub(crate) enum SchedulerCommand {
     Use(plenum_cli::SchedulerCommand),
     /// Run the Marathon scheduler with its door
     Marathon(SchedulerRunArgs),
+    /// Run the Docker scheduler with its door
+    Swarm(SchedulerRunArgs),
 }
 
 /// `plenum scheduler KIND`

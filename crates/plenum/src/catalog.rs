@@ -11,7 +11,10 @@ use std::sync::Arc;
 /// Every scheduler that is linked in.
 #[must_use]
 pub(crate) fn schedulers() -> Vec<Box<dyn Scheduler>> {
-    vec![Box::new(scheduler_marathon::MarathonScheduler)]
+    vec![
+        Box::new(scheduler_marathon::MarathonScheduler),
+        Box::new(scheduler_swarm::SwarmScheduler),
+    ]
 }
 
 /// The scheduler of this kind.

@@ -61,6 +61,9 @@ async fn operate(command: OperateCommand) -> Result<(), Failure> {
         OperateCommand::Scheduler(SchedulerCommand::Marathon(args)) => {
             command::scheduler::run("marathon", &args).await
         }
+        OperateCommand::Scheduler(SchedulerCommand::Swarm(args)) => {
+            command::scheduler::run("swarm", &args).await
+        }
         // Carried out by the CLI, see `main`.
         OperateCommand::Scheduler(SchedulerCommand::Use(_)) => Ok(()),
         OperateCommand::Config(args) => command::config::run(&args),

@@ -167,7 +167,9 @@ impl DeskRunner {
         let result = if live.is_some() && before.read_in == live {
             self.change(before, order.decide).await
         } else {
-            Err(ApiError::unavailable("the scheduler has no session of the broker"))
+            Err(ApiError::unavailable(
+                "the scheduler has no session of the broker",
+            ))
         };
         let wrote = matches!(result, Ok((_, true)));
         match order.reply {

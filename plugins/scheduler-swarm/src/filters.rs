@@ -93,11 +93,21 @@ mod tests {
         assert_eq!(set, list);
         assert!(set.any("service", |v| v == "b") && !set.any("service", |v| v == "c"));
         assert!(set.any("label", |_| false), "what is not named passes");
-        for bad in ["{", "[]", r#"{"bogus":["a"]}"#, r#"{"service":"a"}"#, r#"{"service":[1]}"#] {
+        for bad in [
+            "{",
+            "[]",
+            r#"{"bogus":["a"]}"#,
+            r#"{"service":"a"}"#,
+            r#"{"service":[1]}"#,
+        ] {
             assert!(Filters::parse(Some(bad), &known).is_err(), "{bad}");
         }
         let labels = [("k".to_owned(), "v".to_owned())].into();
-        let f = |text| Filters::parse(Some(text), &known).unwrap().labels("label", &labels);
+        let f = |text| {
+            Filters::parse(Some(text), &known)
+                .unwrap()
+                .labels("label", &labels)
+        };
         assert!(f(r#"{"label":["k","k=v"]}"#) && !f(r#"{"label":["k=x"]}"#) && f("{}"));
     }
 }

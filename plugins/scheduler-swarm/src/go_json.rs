@@ -75,7 +75,8 @@ mod tests {
     fn names_match_in_any_case_and_maps_keep_their_keys() {
         let names = Names::new(&["Name", "TaskTemplate"], &["Labels"]);
         let given = json!({"name": "a", "taskTEMPLATE": {"NAME": null, "other": 1}, "labels": {"Name": "x", "name": "y"}});
-        let expected = json!({"Name": "a", "TaskTemplate": {"other": 1}, "Labels": {"Name": "x", "name": "y"}});
+        let expected =
+            json!({"Name": "a", "TaskTemplate": {"other": 1}, "Labels": {"Name": "x", "name": "y"}});
         assert_eq!(names.normalise(given), expected);
         assert_eq!(names.read::<Value>(b" \n").unwrap(), json!({}));
         assert!(names.read::<Value>(b"{").is_err());

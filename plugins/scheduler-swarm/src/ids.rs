@@ -20,7 +20,11 @@ pub fn random() -> String {
 /// A fresh container or exec id.
 #[must_use]
 pub fn random_hex() -> String {
-    format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())
+    format!(
+        "{}{}",
+        uuid::Uuid::new_v4().simple(),
+        uuid::Uuid::new_v4().simple()
+    )
 }
 
 /// The swarm id of a task. Attempts of a slot differ in their last bytes only and clients show 12 characters,
@@ -142,7 +146,8 @@ mod tests {
     #[test]
     fn a_reference_is_an_id_then_a_name_then_a_prefix() {
         let all = || {
-            [("abc", "web"), ("abd", "ab"), ("xyz", "abc")].map(|(id, name)| (id.to_owned(), name.to_owned(), id))
+            [("abc", "web"), ("abd", "ab"), ("xyz", "abc")]
+                .map(|(id, name)| (id.to_owned(), name.to_owned(), id))
         };
         assert_eq!(resolve("abc", all()), Found::One("abc"));
         assert_eq!(resolve("ab", all()), Found::One("abd"));

@@ -4,7 +4,7 @@ use crate::config::SwarmConfig;
 use crate::container::Plans;
 use crate::container::planner::ContainerPlanner;
 use crate::desk::desk;
-use crate::door::{router, versioned};
+use crate::door::{router, swarm, versioned};
 use crate::events::Events;
 use crate::planner::SwarmPlanner;
 use crate::service::planner::ServicePlanner;
@@ -184,6 +184,7 @@ impl Running {
             clock: Clock::default(),
             stopping: stopping.clone(),
         });
+        swarm::ensure(&state).await.map_err(|e| cannot(e.to_string()))?;
         let routes = versioned(router(state));
         let names = config.allowed_hosts.iter().cloned();
         let tcp = Hosts::loopback_and(names.chain([address.ip().to_string()]));
@@ -220,9 +221,11 @@ fn guards(hosts: Hosts) -> Guards {
 /// Answers that begin when something happens.
 fn is_long(request: &Parts) -> bool {
     let path = request.uri.path();
-    ["/events", "/wait", "/logs", "/attach", "/start", "/stats", "/stop", "/restart", "/kill", "/create"]
-        .iter()
-        .any(|end| path.ends_with(end))
+    [
+        "/events", "/wait", "/logs", "/attach", "/start", "/stats", "/stop", "/restart", "/kill", "/create",
+    ]
+    .iter()
+    .any(|end| path.ends_with(end))
         || is_big(request)
 }
 

@@ -96,7 +96,7 @@ impl Default for UpSection {
     fn default() -> Self {
         Self {
             nodes: 0,
-            schedulers: vec!["marathon".to_owned()],
+            schedulers: vec!["marathon".to_owned(), "swarm".to_owned()],
         }
     }
 }

@@ -16,7 +16,7 @@ pub(crate) const OLDEST: u32 = 24;
 
 /// The minor number of the version a request was made in; an extension of every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ApiVersion(pub u32);
+pub(crate) struct ApiVersion(pub u32);
 
 /// The routes under `/v1.24` to the newest, and without a version.
 pub(crate) fn versioned(routes: Router) -> Router {
@@ -115,6 +115,9 @@ mod tests {
         );
         assert!(minor("/v1.12/info").is_err());
         let uri: Uri = "/v1.41/tasks?filters=%7B%7D".parse().unwrap();
-        assert_eq!(with_path(&uri, "/tasks").unwrap().to_string(), "/tasks?filters=%7B%7D");
+        assert_eq!(
+            with_path(&uri, "/tasks").unwrap().to_string(),
+            "/tasks?filters=%7B%7D"
+        );
     }
 }

@@ -3,8 +3,16 @@
 //! says which tasks there shall be, `view` writes what clients read.
 
 pub mod blob;
+pub mod check;
 pub mod cluster;
+pub mod lower;
 pub mod node;
+pub mod place;
 pub mod planner;
 pub mod record;
+pub mod restart;
+pub mod rollout;
 pub mod spec;
+pub mod status;
+pub mod template;
+pub mod view;

@@ -1,37 +1,451 @@
-//! Which tasks there shall be for services.
+//! Which tasks there shall be for services. Everything it remembers may be lost but for a reason that is shown.
 
+use super::lower;
+use super::node::{Availability, SwarmNode, nodes};
+use super::place::{self, Places};
+use super::record::ServiceRecord;
+use super::restart::{Restarts, Verdict, ended_at, ended_by_itself};
+use super::rollout::{self, Outcome};
+use super::spec::Copies;
 use crate::config::SwarmConfig;
 use crate::desk::Desk;
 use crate::events::Events;
-use crate::store::Desired;
+use crate::ids;
+use crate::service::cluster;
+use crate::store::{Desired, Edits, Stored};
 use plenum_contract::broker::Refusal;
+use plenum_model::claim::{Seat, Terms};
+use plenum_model::ids::{NodeId, TaskId};
+use plenum_model::rules::Rules;
+use plenum_model::spec::TaskSpec;
+use plenum_model::task::Task;
+use plenum_sdk::health::HealthGate;
 use plenum_sdk::observed::Observed;
-use plenum_sdk::plan::Plan;
+use plenum_sdk::plan::{Claim, Plan};
 use plenum_sdk::planner::Change;
+use plenum_sdk::rollout::copies::{self, Copy};
+use plenum_sdk::rollout::engine::{self, Goal, Next, Step};
 use plenum_sdk::time::Moment;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// When a note that the desk had no room for is made again.
+const NOTE_AGAIN: Duration = Duration::from_millis(200);
+/// The kind of workload that is planned here.
+pub const WORKLOAD: &str = "service";
+
+/// Tasks with the same terms travel as one group, so terms are made once.
+type Lowered = (Arc<Terms>, Arc<TaskSpec>);
 
 /// See the module's header.
 pub struct ServicePlanner {
     desk: Desk,
     config: SwarmConfig,
     events: Events,
+    lowered: BTreeMap<(String, u64, String), Lowered>,
+    /// Ids of services whose spec the broker refused, with its words.
+    refused: BTreeMap<TaskId, String>,
+}
+
+/// One service at one moment.
+struct Look<'a> {
+    record: &'a Stored<ServiceRecord>,
+    desired: &'a Desired,
+    observed: &'a Observed,
+    nodes: &'a [SwarmNode],
+    places: Places,
+    restarts: Restarts,
+    version: String,
+    now: Moment,
 }
 
 impl ServicePlanner {
     /// A planner that remembers nothing yet.
     #[must_use]
     pub fn new(desk: Desk, config: SwarmConfig, events: Events) -> Self {
-        Self { desk, config, events }
+        Self {
+            desk,
+            config,
+            events,
+            lowered: BTreeMap::new(),
+            refused: BTreeMap::new(),
+        }
     }
 
     /// What shall be done now.
-    pub fn plan(&mut self, _now: Moment, _desired: &Desired, _observed: &Observed) -> Plan {
-        Plan::default()
+    pub fn plan(&mut self, now: Moment, desired: &Desired, observed: &Observed) -> Plan {
+        let nodes = nodes(desired, observed);
+        let mut plan = Plan::default();
+        for record in desired.services.iter() {
+            let task = record.spec.task.as_ref();
+            let look = Look {
+                record,
+                desired,
+                observed,
+                nodes: &nodes,
+                places: Places::of(task.and_then(|t| t.placement.as_ref())),
+                restarts: Restarts::of(task),
+                version: record.version(),
+                now,
+            };
+            match record.spec.copies() {
+                Copies::Replicated(count) => self.replicated(&look, count, &mut plan),
+                Copies::Global => self.global(&look, &mut plan),
+            }
+            forget_old(&look, history(desired, &self.config), &mut plan);
+        }
+        orphans(desired, observed, &mut plan);
+        self.lowered
+            .retain(|(id, index, _), _| desired.services.get(id).is_some_and(|s| s.index == *index));
+        plan
     }
 
     /// What has changed.
-    pub fn noticed(&mut self, _now: Moment, _changes: &[Change]) {}
+    pub fn noticed(&mut self, now: Moment, changes: &[Change]) {
+        for change in changes {
+            if let Change::Forgotten(task) = change {
+                self.refused.remove(&task.id());
+            }
+        }
+        let _ = (now, &self.events);
+    }
 
     /// What the broker refused.
-    pub fn refused(&mut self, _now: Moment, _refusals: &[Refusal]) {}
+    pub fn refused(&mut self, _now: Moment, refusals: &[Refusal]) {
+        for refusal in refusals {
+            tracing::warn!(%refusal, "the pool refuses a task of a service");
+            self.refused.insert(refusal.task, refusal.why.clone());
+        }
+    }
+
+    fn replicated(&mut self, look: &Look<'_>, count: u32, plan: &mut Plan) {
+        let mut gone = BTreeSet::new();
+        for task in look.live() {
+            if look.must_leave(task) {
+                plan.release(task.id());
+                gone.insert(task.id());
+            }
+        }
+        let mut all = look.copies(&gone, |slot| slot.checked_sub(1));
+        rank(&mut all, look.observed);
+        let over = look.goal_slots(look.slots(), |slot| slot.checked_sub(1));
+        let next = look.next(count, &all, &over.launch_from);
+        self.conclude(look, count, &next, plan);
+        let mut counts = look.counts();
+        for step in &next.steps {
+            match step {
+                Step::Stop { id, .. } => plan.release(*id),
+                Step::Start { slot, .. } if over.over.contains(slot) => {}
+                Step::Start { slot, .. } => {
+                    let rules = look.places.rules(look.nodes, &mut counts);
+                    self.claim(look, slot + 1, None, rules, plan);
+                }
+            }
+        }
+    }
+
+    fn global(&mut self, look: &Look<'_>, plan: &mut Plan) {
+        let mut gone = BTreeSet::new();
+        let mut occupied: BTreeSet<&NodeId> = BTreeSet::new();
+        for task in look.live() {
+            if look.must_leave(task) {
+                plan.release(task.id());
+                gone.insert(task.id());
+            } else if let Some(node) = &task.status.node {
+                occupied.insert(node);
+            }
+        }
+        let wanted: Vec<&SwarmNode> = look
+            .nodes
+            .iter()
+            .filter(|n| {
+                let takes = n.record.availability == Availability::Active && is_open(n);
+                look.places.allows(n) && (takes || occupied.contains(&n.node.facts.id))
+            })
+            .collect();
+        let slots: Vec<u64> = wanted.iter().map(|n| slot_of(&n.node.facts.id)).collect();
+        let index = |slot: u64| slots.iter().position(|s| *s == slot).map(|i| i as u64);
+        let all = look.copies(&gone, index);
+        let over = look.goal_slots(slots.iter().copied().collect(), index);
+        let count = u32::try_from(wanted.len()).unwrap_or(u32::MAX);
+        let next = look.next(count, &all, &over.launch_from);
+        self.conclude(look, count, &next, plan);
+        for step in &next.steps {
+            match step {
+                Step::Stop { id, .. } => plan.release(*id),
+                Step::Start { slot, .. } if over.over.contains(slot) => {}
+                Step::Start { slot, .. } => {
+                    let at = usize::try_from(*slot).unwrap_or(usize::MAX);
+                    if let (Some(node), Some(slot)) = (wanted.get(at), slots.get(at)) {
+                        self.claim(look, *slot, Some(node), place::only(node), plan);
+                    }
+                }
+            }
+        }
+    }
+
+    fn claim(&mut self, look: &Look<'_>, slot: u64, node: Option<&SwarmNode>, rules: Rules, plan: &mut Plan) {
+        let (terms, spec) = self.lowered(look, rules);
+        let id = look.observed.next_id(&look.record.id, slot);
+        let middle = node.map_or_else(|| slot.to_string(), |n| n.id.clone());
+        let name = format!("{}.{middle}.{}", look.record.spec.name(), ids::task(id));
+        plan.claims.push(Claim {
+            terms,
+            spec,
+            seat: Seat::new(id, name, slot),
+        });
+    }
+
+    fn lowered(&mut self, look: &Look<'_>, rules: Rules) -> Lowered {
+        let text = serde_json::to_string(&rules).expect("plain data with text keys always serialises");
+        let key = (look.record.id.clone(), look.record.index, text);
+        let config = &self.config;
+        let make = || {
+            let spec = lower::task_spec(look.record);
+            let terms = lower::terms(look.record, &spec, rules, look.desired, config);
+            (Arc::new(terms), Arc::new(spec))
+        };
+        self.lowered.entry(key).or_insert_with(make).clone()
+    }
+
+    /// Wakes again when the engine wants it, and writes down how the update goes.
+    fn conclude(&self, look: &Look<'_>, count: u32, next: &Next, plan: &mut Plan) {
+        if let Some(at) = next.wake_at {
+            plan.wake_by(at);
+        }
+        let Some(outcome) = rollout::outcome(look.record, count, next) else {
+            return;
+        };
+        let cause = look.newest_failure();
+        let (id, index, now) = (look.record.id.clone(), look.record.index, look.now.0);
+        let noted = self.desk.note(move |desired| {
+            let mut edits = Edits::new();
+            if let Some(stored) = desired.services.get(&id).filter(|s| s.index == index) {
+                edits.replace(stored, rollout::apply(stored, outcome, &cause, now));
+            }
+            Ok(edits)
+        });
+        if noted {
+            let name = look.record.spec.name().to_owned();
+            let state = match outcome {
+                Outcome::Completed => "completed",
+                Outcome::Paused => "paused",
+                Outcome::RollBack => "rollback_started",
+            };
+            let attributes = [
+                ("name".to_owned(), name),
+                ("updatestate.new".to_owned(), state.to_owned()),
+            ];
+            self.events
+                .swarm(look.now.0, "service", "update", &look.record.id, attributes);
+        } else {
+            plan.wake_by(look.now.plus(NOTE_AGAIN));
+        }
+    }
+}
+
+/// Which slots may start from when.
+struct Slots {
+    launch_from: BTreeMap<u64, Moment>,
+    over: BTreeSet<u64>,
+}
+
+impl<'a> Look<'a> {
+    fn tasks(&self) -> impl Iterator<Item = &'a Arc<Task>> {
+        self.observed.workload(&self.record.id)
+    }
+
+    fn live(&self) -> impl Iterator<Item = &'a Arc<Task>> {
+        self.tasks()
+            .filter(|t| !t.released && !t.status.phase().is_terminal())
+    }
+
+    fn slots(&self) -> BTreeSet<u64> {
+        self.tasks().map(|t| t.seat.slot).collect()
+    }
+
+    /// Whether a task may not stay where it is, or waits under rules that hold no longer.
+    fn must_leave(&self, task: &Task) -> bool {
+        let Some(id) = &task.status.node else {
+            return self.is_stale(task);
+        };
+        let Some(node) = self.nodes.iter().find(|n| n.node.facts.id == *id) else {
+            return false;
+        };
+        node.record.availability == Availability::Drain || !self.places.allows(node)
+    }
+
+    /// A waiting task whose nodes are no longer those that its constraints allow.
+    fn is_stale(&self, task: &Task) -> bool {
+        if self.record.spec.copies() == Copies::Global {
+            return !self
+                .nodes
+                .iter()
+                .any(|n| slot_of(&n.node.facts.id) == task.seat.slot && self.places.allows(n));
+        }
+        let now = self.places.rules(self.nodes, &mut BTreeMap::new());
+        task.terms.rules.required != now.required || task.terms.rules.limits != now.limits
+    }
+
+    /// The copies of the service as the engine sees them, their slots counted from 0.
+    fn copies(&self, gone: &BTreeSet<TaskId>, index: impl Fn(u64) -> Option<u64>) -> Vec<Copy> {
+        let is_current = |t: &Task| t.terms.workload.version == self.version;
+        let gate = HealthGate::default();
+        let mut all = copies::of_workload(self.observed, &self.record.id, self.now, gate, is_current);
+        all.retain_mut(|copy| {
+            if gone.contains(&copy.id) {
+                copy.state = copies::CopyState::Leaving;
+            }
+            match index(copy.slot) {
+                Some(slot) => {
+                    copy.slot = slot;
+                    true
+                }
+                None => false,
+            }
+        });
+        all
+    }
+
+    /// When each of these slots may start a task of the wanted version.
+    fn goal_slots(&self, slots: BTreeSet<u64>, index: impl Fn(u64) -> Option<u64>) -> Slots {
+        let mut out = Slots {
+            launch_from: BTreeMap::new(),
+            over: BTreeSet::new(),
+        };
+        for slot in slots {
+            let Some(place) = index(slot) else {
+                continue;
+            };
+            let tasks: Vec<&Arc<Task>> = self
+                .observed
+                .slot(&self.record.id, slot)
+                .filter(|t| t.terms.workload.version == self.version)
+                .collect();
+            match self.restarts.verdict(self.now, &tasks) {
+                Verdict::From(at) => {
+                    out.launch_from.insert(place, at);
+                }
+                Verdict::Over => {
+                    out.over.insert(place);
+                }
+            }
+        }
+        out
+    }
+
+    fn next(&self, count: u32, all: &[Copy], launch_from: &BTreeMap<u64, Moment>) -> Next {
+        let goal = Goal {
+            count,
+            since: Moment(self.record.version_since),
+            paused: rollout::is_paused(self.record),
+            launch_from: Moment(0),
+            slot_launch_from: launch_from.clone(),
+        };
+        engine::next(&goal, &rollout::policy(self.record, count), all, self.now)
+    }
+
+    /// How many of its tasks each node has.
+    fn counts(&self) -> BTreeMap<String, u32> {
+        let mut counts = BTreeMap::new();
+        for node in self.live().filter_map(|t| t.status.node.as_ref()) {
+            *counts.entry(node.as_str().to_owned()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The id of the task whose end stopped the update.
+    fn newest_failure(&self) -> String {
+        self.tasks()
+            .filter(|t| t.terms.workload.version == self.version && ended_by_itself(t))
+            .max_by_key(|t| (ended_at(t), t.id()))
+            .map(|t| ids::task(t.id()))
+            .unwrap_or_default()
+    }
+}
+
+/// Which slots go first when there are too many: what does not run, then those on the nodes that have most.
+fn rank(copies: &mut [Copy], observed: &Observed) {
+    let mut on_node: BTreeMap<Option<NodeId>, u64> = BTreeMap::new();
+    copies.sort_by_key(|c| (c.slot, c.id));
+    for copy in copies.iter_mut().filter(|c| c.state.is_staying()) {
+        let node = observed.task(copy.id).and_then(|t| t.status.node.clone());
+        let nth = on_node.entry(node).or_default();
+        copy.drop_rank = *nth
+            + if copy.state.is_ready() {
+                0
+            } else {
+                u64::from(u32::MAX)
+            };
+        *nth += 1;
+    }
+}
+
+fn is_open(node: &SwarmNode) -> bool {
+    use plenum_model::node::{Liveness, Scheduling};
+    node.node.liveness == Liveness::Ready && node.node.scheduling == Scheduling::Open
+}
+
+/// The slot of a global service on a node: a function of its name.
+#[must_use]
+pub fn slot_of(node: &NodeId) -> u64 {
+    let digest = ids::digest(node.as_str().as_bytes());
+    u64::from_str_radix(&digest[..15], 16).unwrap_or(0)
+}
+
+/// How many tasks a slot keeps; none: all.
+fn history(desired: &Desired, config: &SwarmConfig) -> Option<usize> {
+    let limit = desired
+        .cluster
+        .get(cluster::KEY)
+        .map_or(i64::from(config.task_history_limit), |c| c.task_history);
+    usize::try_from(limit).ok()
+}
+
+/// Lets the oldest ended tasks of each slot go, and all of slots that were scaled away.
+fn forget_old(look: &Look<'_>, limit: Option<usize>, plan: &mut Plan) {
+    let count = match look.record.spec.copies() {
+        Copies::Replicated(count) => count as usize,
+        Copies::Global => usize::MAX,
+    };
+    let staying = look.live().map(|t| t.seat.slot).collect::<BTreeSet<_>>();
+    for slot in look.slots() {
+        let tasks: Vec<&Arc<Task>> = look.observed.slot(&look.record.id, slot).collect();
+        let ended: Vec<&Arc<Task>> = tasks
+            .iter()
+            .copied()
+            .filter(|t| t.status.phase().is_terminal())
+            .collect();
+        let scaled_away =
+            !staying.contains(&slot) && staying.len() >= count && tasks.last().is_some_and(|t| t.released);
+        let keep = match limit {
+            _ if scaled_away => 0,
+            None => usize::MAX,
+            Some(limit) => limit
+                .max(look.restarts.remembers().min(1000))
+                .saturating_sub(tasks.len() - ended.len()),
+        };
+        let never_placed = |t: &&&Arc<Task>| t.status.node.is_none() && t.released;
+        plan.forgets
+            .extend(ended.iter().filter(never_placed).map(|t| t.id()));
+        let shown: Vec<_> = ended.iter().filter(|t| !never_placed(t)).collect();
+        let old = shown.len().saturating_sub(keep);
+        plan.forgets.extend(shown.iter().take(old).map(|t| t.id()));
+    }
+}
+
+/// Tasks of services that nobody wants any more: stopped, then forgotten.
+fn orphans(desired: &Desired, observed: &Observed, plan: &mut Plan) {
+    let gone = observed.tasks().filter(|t| {
+        let workload = &t.terms.workload;
+        workload.kind == WORKLOAD && desired.services.get(&workload.uid).is_none()
+    });
+    for task in gone {
+        if task.status.phase().is_terminal() {
+            plan.forgets.push(task.id());
+        } else if !task.released {
+            plan.release(task.id());
+        }
+    }
 }

@@ -83,7 +83,8 @@ async fn table<R: Record>(store: &dyn StateStore) -> Result<Table<R>, LoadError>
             key, value, modified, ..
         } in page.entries
         {
-            let record: R = serde_json::from_slice(&value).map_err(|source| LoadError::Value { key, source })?;
+            let record: R =
+                serde_json::from_slice(&value).map_err(|source| LoadError::Value { key, source })?;
             out.insert(record, modified.0);
         }
         if !page.more {

@@ -1,0 +1,255 @@
+//! Where tasks may and should go: constraints and spread preferences over the nodes as Docker's users see them.
+//! Labels of nodes are kept here and not by the pool, so both are answered here and lowered to names of nodes.
+
+use super::node::SwarmNode;
+use super::spec::Placement;
+use plenum_model::rules::{Expr, LimitPerKey, Op, Preference, Rules, keys};
+use std::collections::BTreeMap;
+
+/// A constraint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Constraint {
+    key: String,
+    equal: bool,
+    value: String,
+}
+
+impl Constraint {
+    /// Reads `key==value` or `key!=value`.
+    ///
+    /// # Errors
+    /// In the words of a swarm.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (key, equal, value) = if let Some((key, value)) = text.split_once("==") {
+            (key, true, value)
+        } else if let Some((key, value)) = text.split_once("!=") {
+            (key, false, value)
+        } else {
+            return Err("constraint expected one operator from ==, !=".to_owned());
+        };
+        let (key, value) = (key.trim(), value.trim());
+        let key_ok = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+        if key.is_empty() || !key.chars().all(key_ok) {
+            return Err(format!("key '{key}' is invalid"));
+        }
+        if value.is_empty() {
+            return Err(format!("value '{value}' is invalid"));
+        }
+        Ok(Self {
+            key: key.to_owned(),
+            equal,
+            value: value.to_owned(),
+        })
+    }
+
+    /// Whether a node passes. An unknown key passes nowhere; an absent label is empty.
+    #[must_use]
+    pub fn passes(&self, node: &SwarmNode) -> bool {
+        let same = |have: &str| have.eq_ignore_ascii_case(&self.value) == self.equal;
+        let facts = &node.node.facts;
+        let attribute = |key: &str| facts.attributes.get(key).map_or("", String::as_str);
+        let lower = self.key.to_ascii_lowercase();
+        if let Some(value) = label(node, &self.key) {
+            return same(value);
+        }
+        match lower.as_str() {
+            "node.id" => same(&node.id),
+            "node.hostname" => same(node.hostname()),
+            "node.ip" => same(&facts.address),
+            "node.role" => same(if node.manager { "manager" } else { "worker" }),
+            "node.platform.os" => same(attribute("os")),
+            "node.platform.arch" => {
+                (arch(attribute("arch")) == arch(&self.value.to_ascii_lowercase())) == self.equal
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The value of a label that a key names; empty if it is absent; none if the key names no label.
+fn label<'a>(node: &'a SwarmNode, key: &str) -> Option<&'a str> {
+    let (scope, name) = (key.get(..12)?, key.get(12..)?);
+    if scope.eq_ignore_ascii_case("node.labels.") {
+        return Some(node.record.labels.get(name).map_or("", String::as_str));
+    }
+    let (scope, name) = (key.get(..14)?, key.get(14..)?);
+    scope
+        .eq_ignore_ascii_case("engine.labels.")
+        .then(|| node.node.facts.attributes.get(name).map_or("", String::as_str))
+}
+
+/// One name for each architecture, of the two that tools use.
+#[must_use]
+pub fn arch(name: &str) -> &str {
+    match name {
+        "amd64" => "x86_64",
+        "arm64" => "aarch64",
+        other => other,
+    }
+}
+
+/// Where tasks of one version may go.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    constraints: Vec<Constraint>,
+    platforms: Vec<(String, String)>,
+    spread: Vec<String>,
+    max_per_node: u32,
+}
+
+impl Places {
+    /// Reads a placement that has been checked; what does not read passes nowhere.
+    #[must_use]
+    pub fn of(placement: Option<&Placement>) -> Self {
+        let Some(p) = placement else {
+            return Self::default();
+        };
+        let nowhere = Constraint {
+            key: "-".to_owned(),
+            equal: true,
+            value: String::new(),
+        };
+        let texts = p.constraints.iter().flatten();
+        let text = |t: &Option<String>| t.clone().unwrap_or_default().to_ascii_lowercase();
+        Self {
+            constraints: texts
+                .map(|t| Constraint::parse(t).unwrap_or_else(|_| nowhere.clone()))
+                .collect(),
+            platforms: p
+                .platforms
+                .iter()
+                .flatten()
+                .map(|p| (text(&p.os), text(&p.arch)))
+                .collect(),
+            spread: p
+                .preferences
+                .iter()
+                .flatten()
+                .filter_map(|p| p.spread.as_ref()?.descriptor.clone())
+                .collect(),
+            max_per_node: p.max_replicas.map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX)),
+        }
+    }
+
+    /// Whether a node may have such tasks, whatever it has room for.
+    #[must_use]
+    pub fn allows(&self, node: &SwarmNode) -> bool {
+        self.constraints.iter().all(|c| c.passes(node)) && self.platform(node)
+    }
+
+    fn platform(&self, node: &SwarmNode) -> bool {
+        let attribute = |key: &str| node.node.facts.attributes.get(key).map_or("", String::as_str);
+        self.platforms.is_empty()
+            || self.platforms.iter().any(|(os, a)| {
+                (os.is_empty() || os == attribute("os"))
+                    && (a.is_empty() || arch(a) == arch(attribute("arch")))
+            })
+    }
+
+    /// Whether any node is excluded.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        self.constraints.is_empty() && self.platforms.is_empty()
+    }
+
+    /// The rules for the next task, when so many of the service are on each node already. The node that it is
+    /// counted on for the one after it is added to `counts`.
+    pub fn rules(&self, nodes: &[SwarmNode], counts: &mut BTreeMap<String, u32>) -> Rules {
+        let allowed: Vec<&SwarmNode> = nodes.iter().filter(|n| self.allows(n)).collect();
+        let mut rules = Rules::default();
+        if !self.is_free() {
+            rules.required = vec![vec![on(allowed.iter().copied())]];
+        }
+        if self.max_per_node > 0 {
+            rules.limits.push(LimitPerKey {
+                key: keys::NODE.to_owned(),
+                among: BTreeMap::new(),
+                max: self.max_per_node,
+            });
+        }
+        if let Some(wished) = self.branch(allowed, counts) {
+            rules.preferred.push(Preference {
+                weight: 1000,
+                all: vec![on(wished.iter().copied())],
+            });
+            let least = wished.iter().min_by_key(|n| count(counts, n));
+            if let Some(node) = least {
+                *counts.entry(node.hostname().to_owned()).or_default() += 1;
+            }
+        }
+        rules
+    }
+
+    /// The nodes of the branch that has the fewest tasks at every level of the preferences.
+    fn branch<'a>(
+        &self,
+        mut nodes: Vec<&'a SwarmNode>,
+        counts: &BTreeMap<String, u32>,
+    ) -> Option<Vec<&'a SwarmNode>> {
+        nodes.retain(|n| open(n));
+        if self.spread.is_empty() || nodes.is_empty() {
+            return None;
+        }
+        for key in &self.spread {
+            let mut branches: BTreeMap<&str, Vec<&SwarmNode>> = BTreeMap::new();
+            for node in &nodes {
+                branches
+                    .entry(label(node, key).unwrap_or_default())
+                    .or_default()
+                    .push(node);
+            }
+            let sum = |nodes: &Vec<&SwarmNode>| nodes.iter().map(|n| count(counts, n)).sum::<u32>();
+            nodes = branches.into_values().min_by_key(sum)?;
+        }
+        Some(nodes)
+    }
+}
+
+fn open(node: &SwarmNode) -> bool {
+    use plenum_model::node::{Liveness, Scheduling};
+    node.node.liveness == Liveness::Ready && node.node.scheduling == Scheduling::Open
+}
+
+fn count(counts: &BTreeMap<String, u32>, node: &SwarmNode) -> u32 {
+    counts.get(node.hostname()).copied().unwrap_or(0)
+}
+
+/// One of these nodes.
+fn on<'a>(nodes: impl Iterator<Item = &'a SwarmNode>) -> Expr {
+    Expr {
+        key: keys::NODE.to_owned(),
+        op: Op::In,
+        values: nodes.map(|n| n.hostname().to_owned()).collect(),
+        absent_matches: false,
+        fold_case: false,
+    }
+}
+
+/// The rules of a task that belongs to one node.
+#[must_use]
+pub fn only(node: &SwarmNode) -> Rules {
+    Rules {
+        required: vec![vec![on(std::iter::once(node))]],
+        ..Rules::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constraints_are_read_with_blanks_and_refused_in_a_swarms_words() {
+        let c = Constraint::parse(" node.labels.zone == b ").unwrap();
+        assert_eq!(
+            (c.key.as_str(), c.equal, c.value.as_str()),
+            ("node.labels.zone", true, "b")
+        );
+        assert!(!Constraint::parse("node.role!=manager").unwrap().equal);
+        assert_eq!(
+            Constraint::parse("node.role=manager").unwrap_err(),
+            "constraint expected one operator from ==, !="
+        );
+        assert!(Constraint::parse("==x").is_err() && Constraint::parse("node.id==").is_err());
+    }
+}
