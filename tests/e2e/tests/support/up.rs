@@ -10,6 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 pub(crate) struct Up {
     child: Child,
     nodes: u32,
+    schedulers: String,
     data: tempfile::TempDir,
     endpoints: BTreeMap<String, String>,
 }
@@ -17,11 +18,18 @@ pub(crate) struct Up {
 impl Up {
     /// Brings up a pool of `nodes` agents on free ports.
     pub(crate) async fn start(nodes: u32) -> Self {
+        Self::start_with(nodes, &["marathon"]).await
+    }
+
+    /// The same with these schedulers.
+    pub(crate) async fn start_with(nodes: u32, schedulers: &[&str]) -> Self {
         let data = tempfile::Builder::new().prefix("plenum-e2e-").tempdir().unwrap();
-        let child = spawn(data.path(), nodes);
+        let schedulers = schedulers.join(",");
+        let child = spawn(data.path(), nodes, &schedulers);
         let mut up = Self {
             child,
             nodes,
+            schedulers,
             data,
             endpoints: BTreeMap::new(),
         };
@@ -63,7 +71,7 @@ impl Up {
     /// Starts it again on the same data.
     pub(crate) async fn start_again(&mut self) {
         std::fs::remove_file(self.data.path().join("endpoints.json")).unwrap();
-        self.child = spawn(self.data.path(), self.nodes);
+        self.child = spawn(self.data.path(), self.nodes, &self.schedulers);
         self.wait_ready().await;
     }
 
@@ -186,7 +194,7 @@ pub(crate) fn items(listing: &Value) -> Vec<Value> {
         .unwrap_or_default()
 }
 
-fn spawn(data: &Path, nodes: u32) -> Child {
+fn spawn(data: &Path, nodes: u32, schedulers: &str) -> Child {
     let log = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
@@ -196,6 +204,7 @@ fn spawn(data: &Path, nodes: u32) -> Child {
         .args(["up", "--free-ports", "--nodes", &nodes.to_string(), "--data"])
         .arg(data)
         .env("PLENUM_LOG", "info")
+        .env("PLENUM_UP_SCHEDULERS", schedulers)
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log)
