@@ -5,6 +5,8 @@
 
 mod arrows;
 mod bad_input;
+mod docker_run;
+mod docker_service;
 mod examples;
 mod marathon_client;
 mod no_room;
