@@ -242,7 +242,9 @@ impl Streams for FakeStreams {
                     });
                 }
             },
-            StreamRequest::Attach { .. } | StreamRequest::PortForward { .. } | StreamRequest::Signal { .. } => {
+            StreamRequest::Attach { .. }
+            | StreamRequest::PortForward { .. }
+            | StreamRequest::Signal { .. } => {
                 return Err(StreamError::NotSupported {
                     what: "attach".into(),
                     runtime: "fake".into(),

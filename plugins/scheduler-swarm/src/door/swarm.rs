@@ -40,7 +40,7 @@ pub(super) fn object(state: &DoorState, tokens: bool) -> Value {
         "DataPathPort": 4789,
     });
     if tokens && let Some(fields) = out.as_object_mut() {
-        // a node joins by running the pool's agent; the token is made by `plenum token`
+        // a machine joins by running the pool's agent, and no daemon takes this for a token
         let hint = "run-plenum-agent-on-the-machine";
         fields.insert("JoinTokens".to_owned(), json!({"Worker": hint, "Manager": hint}));
     }
@@ -107,7 +107,7 @@ pub(super) async fn update(State(state): State<Shared>, uri: Uri, body: Bytes) -
     ] {
         if flag(&query, key) {
             return Err(ApiError::not_served(format!(
-                "{key}: join tokens are made by `plenum token`"
+                "{key} is not served: machines join by running `plenum agent`, without a token of a swarm"
             )));
         }
     }

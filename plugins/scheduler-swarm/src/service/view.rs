@@ -44,11 +44,7 @@ pub fn service(stored: &Stored<ServiceRecord>, defaults: bool, status: Option<Va
         "Spec": text(&spec),
         "Endpoint": endpoint,
     });
-    put(
-        &mut out,
-        "PreviousSpec",
-        stored.previous.as_ref().map(text),
-    );
+    put(&mut out, "PreviousSpec", stored.previous.as_ref().map(text));
     put(
         &mut out,
         "UpdateStatus",

@@ -136,8 +136,8 @@ impl House {
             core,
             ..BrokerConfig::default()
         };
-        let handle = plenum_broker::start(config, Box::new(log), state.clone())
-            .map_err(Failed::in_("the broker"))?;
+        let handle =
+            plenum_broker::start(config, Box::new(log), state.clone()).map_err(Failed::in_("the broker"))?;
         if local {
             return Ok(Self { handle, served: None });
         }
