@@ -16,7 +16,7 @@ mod life;
 mod logs;
 mod lower;
 mod mounts;
-mod names;
+pub(crate) mod names;
 pub mod planner;
 mod ports;
 mod pump;

@@ -15,7 +15,7 @@ const NOUNS: [&str; 32] = [
 ];
 
 /// The `n`-th name for this id.
-pub(super) fn made_up(id: &str, n: u32) -> String {
+pub(crate) fn made_up(id: &str, n: u32) -> String {
     let digest = ids::digest(format!("{id}/{n}").as_bytes());
     let byte = |at: usize| usize::from_str_radix(&digest[at..at + 2], 16).unwrap_or(0);
     let (adjective, noun) = (ADJECTIVES[byte(0) % 32], NOUNS[byte(2) % 32]);

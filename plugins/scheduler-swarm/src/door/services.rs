@@ -2,6 +2,7 @@
 
 use super::look::{self, all_nodes, flag, query, version};
 use super::reply::{empty, json, ok};
+use crate::container::names::made_up;
 use crate::error::{ApiError, ApiResult};
 use crate::filters::Filters;
 use crate::ids;
@@ -78,8 +79,11 @@ fn go_bool(text: Option<&str>, key: &str) -> Result<bool, ApiError> {
 }
 
 pub(super) async fn create(State(state): State<Shared>, body: Bytes) -> ApiResult {
-    let spec: ServiceSpec = NAMES.read(&body)?;
+    let mut spec: ServiceSpec = NAMES.read(&body)?;
     let (id, now) = (ids::random(), state.now_ms());
+    if spec.name().is_empty() {
+        spec.name = Some(made_up(&id, 0));
+    }
     let name = spec.name().to_owned();
     let new = id.clone();
     state
