@@ -228,11 +228,8 @@ impl ServicePlanner {
         });
         if noted {
             let name = look.record.spec.name().to_owned();
-            let state = match outcome {
-                Outcome::Completed => "completed",
-                Outcome::Paused => "paused",
-                Outcome::RollBack => "rollback_started",
-            };
+            let after = rollout::apply(look.record, outcome, "", look.now.0);
+            let state = after.update.map_or("", |u| u.state.as_str());
             let attributes = [
                 ("name".to_owned(), name),
                 ("updatestate.new".to_owned(), state.to_owned()),
