@@ -5,7 +5,7 @@ use super::node::{Availability, SwarmNode, nodes};
 use super::place::{self, Places};
 use super::record::ServiceRecord;
 use super::restart::{Restarts, Verdict, ended_at, ended_by_itself};
-use super::rollout::{self, Outcome};
+use super::rollout;
 use super::spec::Copies;
 use crate::config::SwarmConfig;
 use crate::desk::Desk;
