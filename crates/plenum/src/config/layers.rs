@@ -321,10 +321,11 @@ mod tests {
     use super::*;
 
     fn layers() -> Layers {
-        Layers::defaults([(
-            "marathon".to_owned(),
-            serde_json::json!({"listen": "127.0.0.1:8080"}),
-        )])
+        let door = |name: &str, port: u16| {
+            let listen = format!("127.0.0.1:{port}");
+            (name.to_owned(), serde_json::json!({"listen": listen}))
+        };
+        Layers::defaults([door("marathon", 8080), door("swarm", 2375)])
     }
 
     #[test]
