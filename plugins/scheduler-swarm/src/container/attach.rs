@@ -137,7 +137,7 @@ pub(super) async fn attach(
                     if let Some(size) = size.filter(|_| wanted.tty) {
                         let _ = ends.input.try_send(StreamInput::Resize(size));
                     }
-                    carry(TokioIo::new(connection), ends.input, ends.output, wanted).await;
+                    carry(TokioIo::new(connection), ends.input, ends.output, wanted, |_| {}).await;
                 }
                 Err(error) => tracing::debug!(%error, "nothing to attach to"),
             }

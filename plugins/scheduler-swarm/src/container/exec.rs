@@ -180,15 +180,12 @@ pub(super) async fn start(
     match upgrade {
         Some(upgrade) => {
             let run = async move {
-                let code = match upgrade.await {
+                match upgrade.await {
                     Ok(connection) => {
-                        carry(TokioIo::new(connection), ends.input, ends.output, wanted)
-                            .await
-                            .code
+                        carry(TokioIo::new(connection), ends.input, ends.output, wanted, ended).await;
                     }
-                    Err(_) => None,
-                };
-                ended(code);
+                    Err(_) => ended(None),
+                }
                 drop(session);
             };
             containers.tracker.spawn(stopping.run_until_cancelled_owned(run));

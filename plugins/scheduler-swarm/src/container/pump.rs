@@ -61,34 +61,29 @@ pub(super) fn plain(output: StreamOutput, wanted: Wanted) -> Response {
     body(media_type(wanted.tty), pieces)
 }
 
-/// What [`carry`] gives.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Carried {
-    /// The exit code, if the stream told one.
-    pub(super) code: Option<i32>,
-}
-
 /// Carries both directions until the output ends or the client is gone. A client that ends its input still
-/// gets all output.
+/// gets all output. `ended` hears the exit code, if the stream told one, before the client sees the end: what
+/// the client asks next must know it.
 pub(super) async fn carry(
     connection: Connection,
     input: mpsc::Sender<StreamInput>,
     output: StreamOutput,
     wanted: Wanted,
-) -> Carried {
+    ended: impl FnOnce(Option<i32>),
+) {
     let (read, mut write) = tokio::io::split(connection);
     let inbound = take_in(read, input, wanted.stdin);
     let outbound = give_out(&mut write, output, wanted);
-    let carried = {
+    let code = {
         tokio::pin!(inbound, outbound);
         tokio::select! {
-            carried = &mut outbound => carried,
+            code = &mut outbound => code,
             () = &mut inbound => outbound.await,
         }
     };
+    ended(code);
     // A client that is gone already needs no goodbye.
     let _ = write.shutdown().await;
-    carried
 }
 
 /// Bytes of the client for the container, or for nobody. Holds the sender open: a closed one would end the
@@ -110,8 +105,12 @@ async fn take_in(mut read: ReadHalf<Connection>, input: mpsc::Sender<StreamInput
     input.closed().await;
 }
 
-async fn give_out(write: &mut WriteHalf<Connection>, mut output: StreamOutput, wanted: Wanted) -> Carried {
-    let mut carried = Carried::default();
+async fn give_out(
+    write: &mut WriteHalf<Connection>,
+    mut output: StreamOutput,
+    wanted: Wanted,
+) -> Option<i32> {
+    let mut last = None;
     while let Some(piece) = output.next().await {
         let piece = match piece {
             Ok(piece) => piece,
@@ -121,7 +120,7 @@ async fn give_out(write: &mut WriteHalf<Connection>, mut output: StreamOutput, w
             }
         };
         if let Output::Exit { code } = piece {
-            carried.code = Some(code);
+            last = Some(code);
         }
         let Some(bytes) = shown(piece, wanted) else {
             continue;
@@ -130,7 +129,7 @@ async fn give_out(write: &mut WriteHalf<Connection>, mut output: StreamOutput, w
             break;
         }
     }
-    carried
+    last
 }
 
 /// A piece as the client gets it, if it wants it.
