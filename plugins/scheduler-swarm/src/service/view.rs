@@ -187,7 +187,7 @@ pub fn node(n: &SwarmNode) -> Value {
     let facts = &n.node.facts;
     let attribute = |key: &str| facts.attributes.get(key).map_or("", String::as_str);
     let ready = n.node.liveness == Liveness::Ready;
-    // what the other schedulers hold is not Docker's to give: nobody may be shown the same room twice
+    // all that tasks can have, whoever holds it: what the other schedulers hold is not taken off yet
     let capacity = facts.allocatable();
     let mut spec = json!({
         "Labels": n.record.labels,
