@@ -181,8 +181,14 @@ async fn each_part_killed_in_turn_and_all_at_once_restarts_no_instance() {
 
     // The door still does what it is told, so nothing is stuck.
     let url = format!("{}/v2/apps/stay", pool.marathon);
-    let (status, _) = request("PUT", &url, Some(&json!({"instances": 1}))).await;
-    assert_eq!(status, 200);
+    // A deployment that was open when the scheduler was killed locks the app until it is seen to be done.
+    eventually("the app is taken down to one", || async {
+        match request("PUT", &url, Some(&json!({"instances": 1}))).await {
+            (200, _) => Ok(()),
+            (status, body) => Err(format!("{status} {body}")),
+        }
+    })
+    .await;
     pool.running("/stay", 1).await;
     eventually("one process", || async {
         let n = pids_of(&marker).len();
