@@ -1,0 +1,1 @@
+//! The adapter: nodes, scheduling and pods for an API server, through the `kube` crate.

@@ -1,0 +1,1 @@
+//! The embedded API server: kinds, verbs, watches and their storage.

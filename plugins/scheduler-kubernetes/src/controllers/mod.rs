@@ -1,0 +1,1 @@
+//! Controllers of the embedded API server's kinds. They speak to it over HTTP only.
