@@ -3,6 +3,7 @@
 //!
 //! - [`planner`]: the one thing you write: a pure function from the mirror to a [`plan::Plan`].
 //! - [`driver`]: the loop round it: session, watch, mirror, plan, apply, again. Start here.
+//! - [`desk`]: the one writer of what its users want.
 //! - [`observed`]: the mirror of the scheduler's tasks (and nodes), read by planner and door.
 //! - [`rollout`]: the pure rollout engine; [`health`] says what counts as ready, [`backoff`] when to try again.
 //! - [`door`]: what every HTTP door needs: serving, guards, limits, event fan-out, lenient reading.
@@ -61,6 +62,7 @@
 pub mod attempts;
 pub mod backoff;
 pub mod calls;
+pub mod desk;
 pub mod door;
 pub mod driver;
 pub mod health;

@@ -75,16 +75,6 @@ impl MarathonConfig {
         self.node_timeout_seconds.saturating_mul(1000)
     }
 
-    /// Where to listen, and the key that says so.
-    #[must_use]
-    pub fn address(&self) -> (&'static str, &str) {
-        if self.insecure_listen.is_empty() {
-            ("listen", &self.listen)
-        } else {
-            ("insecure_listen", &self.insecure_listen)
-        }
-    }
-
     /// Checks what types cannot.
     ///
     /// # Errors

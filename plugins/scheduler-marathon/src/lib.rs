@@ -29,7 +29,6 @@ pub mod scale;
 mod scheduler;
 pub mod selector;
 pub mod service_ports;
-pub mod session;
 pub mod stamp;
 pub mod store;
 pub mod update;

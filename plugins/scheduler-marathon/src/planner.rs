@@ -14,7 +14,6 @@ use crate::names;
 use crate::path::AppId;
 use crate::plan::{Action, Deployment, Kind, Mode};
 use crate::scale::{self, Steps};
-use crate::session::{SessionState, live_session};
 use crate::stamp::Stamp;
 use parking_lot::Mutex;
 use plenum_contract::broker::Refusal;
@@ -22,6 +21,7 @@ use plenum_model::claim::{Seat, Terms};
 use plenum_model::ids::{NodeId, TaskId};
 use plenum_model::spec::TaskSpec;
 use plenum_model::task::Task;
+use plenum_sdk::desk::{SessionState, Wanted};
 use plenum_sdk::health::HealthGate;
 use plenum_sdk::observed::Observed;
 use plenum_sdk::plan::{Claim, Plan};
@@ -370,8 +370,8 @@ impl Planner for MarathonPlanner {
     fn plan(&mut self, now: Moment, observed: &Observed) -> Plan {
         let desired = self.desk.desired();
         let mut plan = Plan::default();
-        let session = self.session.get().and_then(|s| live_session(&s.borrow()));
-        if session.is_none() || desired.read_in != session {
+        let session = self.session.get().and_then(|s| s.borrow().session());
+        if !desired.is_current(session) {
             return plan; // the desk wakes the driver when it has read what is wanted
         }
         self.addresses = observed

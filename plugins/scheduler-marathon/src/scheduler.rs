@@ -6,12 +6,13 @@ use crate::desk::desk;
 use crate::door::{Door, router};
 use crate::events::Hub;
 use crate::planner::{Launches, MarathonPlanner};
-use crate::session::SessionState;
 use crate::store::{self, LoadError};
 use async_trait::async_trait;
 use plenum_contract::scheduler::{RunningScheduler, Scheduler, SchedulerContext, SchedulerError};
+use plenum_sdk::desk::SessionState;
 use plenum_sdk::door::guard::{Guards, guard};
 use plenum_sdk::door::hosts::Hosts;
+use plenum_sdk::door::listen;
 use plenum_sdk::door::refuse;
 use plenum_sdk::door::serve::{ServeOptions, Served, serve_until};
 use plenum_sdk::driver::{Driver, DriverConfig};
@@ -19,7 +20,7 @@ use plenum_sdk::time::Clock;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::{TcpListener, lookup_host};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -42,7 +43,7 @@ impl Scheduler for MarathonScheduler {
 
     async fn start(&self, context: SchedulerContext) -> Result<Box<dyn RunningScheduler>, SchedulerError> {
         let config = read_config(&context)?;
-        let (listener, address) = listen(&context, &config).await?;
+        let (listener, address) = listen::tcp(&context.id, &config.listen, &config.insecure_listen).await?;
         Ok(Box::new(
             Running::start(context, config, listener, address).await?,
         ))
@@ -65,34 +66,6 @@ fn read_config(context: &SchedulerContext) -> Result<MarathonConfig, SchedulerEr
         .validate()
         .map_err(|BadConfig { key, why }| bad(key.to_owned(), why))?;
     Ok(config)
-}
-
-async fn listen(
-    context: &SchedulerContext,
-    config: &MarathonConfig,
-) -> Result<(TcpListener, SocketAddr), SchedulerError> {
-    let (key, given) = config.address();
-    let bad = |why: String| SchedulerError::Config {
-        scheduler: context.id.to_string(),
-        key: key.to_owned(),
-        why,
-    };
-    let failed = |source| SchedulerError::Listen {
-        scheduler: context.id.to_string(),
-        address: given.to_owned(),
-        source,
-    };
-    let addresses: Vec<SocketAddr> = lookup_host(given)
-        .await
-        .map_err(|e| bad(format!("`{given}` is no address: {e}")))?
-        .collect();
-    if key == "listen" && addresses.iter().any(|a| !a.ip().is_loopback()) {
-        let why = format!("`{given}` can be reached from other machines; only `insecure_listen` takes it");
-        return Err(bad(why));
-    }
-    let listener = TcpListener::bind(&addresses[..]).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    Ok((listener, address))
 }
 
 /// A Marathon scheduler that runs.
@@ -127,7 +100,7 @@ impl Running {
             deployments: config.max_running_deployments,
             versions: config.max_versions,
         };
-        let (desk, runner) = desk(Arc::clone(&context.state), limits, hub.clone(), clock.clone());
+        let (desk, runner, clerk) = desk(Arc::clone(&context.state), limits, hub.clone(), clock.clone());
         let session = Arc::new(SessionState::new());
         let planner = MarathonPlanner::new(
             desk.clone(),
@@ -144,7 +117,7 @@ impl Running {
         );
         session.get_or_init(|| driver.state());
         let stop_desk = CancellationToken::new();
-        let desk_task = tokio::spawn(runner.run(driver.waker(), driver.state(), stop_desk.clone()));
+        let desk_task = tokio::spawn(runner.run(clerk, driver.waker(), driver.state(), stop_desk.clone()));
         // a stand-by waits here until the session is its own
         desk.until_read().await.map_err(|e| cannot(e.to_string()))?;
         let stopping = CancellationToken::new();

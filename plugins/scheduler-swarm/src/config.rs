@@ -41,16 +41,6 @@ impl Default for SwarmConfig {
 }
 
 impl SwarmConfig {
-    /// Where to listen, and the key that says so.
-    #[must_use]
-    pub fn address(&self) -> (&'static str, &str) {
-        if self.insecure_listen.is_empty() {
-            ("listen", &self.listen)
-        } else {
-            ("insecure_listen", &self.insecure_listen)
-        }
-    }
-
     /// How long a node may be silent, in milliseconds.
     #[must_use]
     pub fn node_timeout_ms(&self) -> u64 {

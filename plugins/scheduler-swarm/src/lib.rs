@@ -16,7 +16,6 @@ pub mod ids;
 mod planner;
 mod scheduler;
 pub mod service;
-pub mod session;
 pub mod state;
 pub mod store;
 pub mod time;

@@ -3,8 +3,8 @@
 use crate::container::planner::ContainerPlanner;
 use crate::desk::Desk;
 use crate::service::planner::ServicePlanner;
-use crate::session::{SessionState, live_session};
 use plenum_contract::broker::Refusal;
+use plenum_sdk::desk::{SessionState, Wanted};
 use plenum_sdk::observed::Observed;
 use plenum_sdk::plan::Plan;
 use plenum_sdk::planner::{Change, Planner};
@@ -21,8 +21,8 @@ pub(crate) struct SwarmPlanner {
 impl Planner for SwarmPlanner {
     fn plan(&mut self, now: Moment, observed: &Observed) -> Plan {
         let desired = self.desk.desired();
-        let session = self.session.get().and_then(|s| live_session(&s.borrow()));
-        if session.is_none() || desired.read_in != session {
+        let session = self.session.get().and_then(|s| s.borrow().session());
+        if !desired.is_current(session) {
             return Plan::default(); // the desk wakes the driver when it has read what is wanted
         }
         let mut plan = self.services.plan(now, &desired, observed);

@@ -8,24 +8,24 @@ use crate::door::{router, swarm, versioned};
 use crate::events::Events;
 use crate::planner::SwarmPlanner;
 use crate::service::planner::ServicePlanner;
-use crate::session::SessionState;
 use crate::state::DoorState;
 use crate::store::{self, LoadError};
 use async_trait::async_trait;
 use http::request::Parts;
 use plenum_contract::scheduler::{RunningScheduler, Scheduler, SchedulerContext, SchedulerError};
+use plenum_sdk::desk::SessionState;
 use plenum_sdk::door::guard::{Guards, guard};
 use plenum_sdk::door::hosts::Hosts;
+use plenum_sdk::door::listen;
 use plenum_sdk::door::refuse;
 use plenum_sdk::door::serve::{ServeOptions, Served, serve_until};
 use plenum_sdk::driver::{Driver, DriverConfig};
 use plenum_sdk::time::Clock;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::net::{TcpListener, UnixListener, lookup_host};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -51,8 +51,8 @@ impl Scheduler for SwarmScheduler {
 
     async fn start(&self, context: SchedulerContext) -> Result<Box<dyn RunningScheduler>, SchedulerError> {
         let config = read_config(&context)?;
-        let (listener, address) = listen(&context, &config).await?;
-        let socket = listen_unix(&context, &config.socket).await?;
+        let (listener, address) = listen::tcp(&context.id, &config.listen, &config.insecure_listen).await?;
+        let socket = listen::unix(&context.id, &config.socket).await?;
         Ok(Box::new(
             Running::start(context, config, listener, address, socket).await?,
         ))
@@ -69,59 +69,6 @@ fn read_config(context: &SchedulerContext) -> Result<SwarmConfig, SchedulerError
         key: String::new(),
         why: e.to_string(),
     })
-}
-
-async fn listen(
-    context: &SchedulerContext,
-    config: &SwarmConfig,
-) -> Result<(TcpListener, SocketAddr), SchedulerError> {
-    let (key, given) = config.address();
-    let bad = |why: String| SchedulerError::Config {
-        scheduler: context.id.to_string(),
-        key: key.to_owned(),
-        why,
-    };
-    let failed = |source| SchedulerError::Listen {
-        scheduler: context.id.to_string(),
-        address: given.to_owned(),
-        source,
-    };
-    let addresses: Vec<SocketAddr> = lookup_host(given)
-        .await
-        .map_err(|e| bad(format!("`{given}` is no address: {e}")))?
-        .collect();
-    if key == "listen" && addresses.iter().any(|a| !a.ip().is_loopback()) {
-        let why = format!("`{given}` can be reached from other machines; only `insecure_listen` takes it");
-        return Err(bad(why));
-    }
-    let listener = TcpListener::bind(&addresses[..]).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    Ok((listener, address))
-}
-
-/// The socket's file is for its owner only. One that nobody listens on is left from a crash and replaced.
-async fn listen_unix(
-    context: &SchedulerContext,
-    path: &str,
-) -> Result<Option<(UnixListener, PathBuf)>, SchedulerError> {
-    if path.is_empty() {
-        return Ok(None);
-    }
-    let failed = |source| SchedulerError::Listen {
-        scheduler: context.id.to_string(),
-        address: format!("unix://{path}"),
-        source,
-    };
-    let file = Path::new(path);
-    if tokio::net::UnixStream::connect(file).await.is_err() {
-        match std::fs::remove_file(file) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
-            Ok(()) | Err(_) => {}
-        }
-    }
-    let listener = UnixListener::bind(file).map_err(failed)?;
-    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
-    Ok(Some((listener, file.to_owned())))
 }
 
 /// A swarm scheduler that runs.
@@ -152,7 +99,7 @@ impl Running {
             return Err(cannot(damaged.to_string()));
         }
         let events = Events::default();
-        let (desk, runner) = desk(Arc::clone(&context.state));
+        let (desk, runner, clerk) = desk(Arc::clone(&context.state));
         let session = Arc::new(SessionState::new());
         let containers = Plans::new(desk.clone());
         let planner = SwarmPlanner {
@@ -165,7 +112,7 @@ impl Running {
         let driver = Driver::start(Arc::clone(&context.broker), driver_config, planner);
         session.get_or_init(|| driver.state());
         let stop_desk = CancellationToken::new();
-        let desk_task = tokio::spawn(runner.run(driver.waker(), driver.state(), stop_desk.clone()));
+        let desk_task = tokio::spawn(runner.run(clerk, driver.waker(), driver.state(), stop_desk.clone()));
         // a stand-by waits here until the session is its own
         desk.until_read().await.map_err(|e| cannot(e.to_string()))?;
         let stopping = CancellationToken::new();

@@ -5,6 +5,7 @@ pub mod guard;
 pub mod hosts;
 pub mod hub;
 pub mod lenient;
+pub mod listen;
 pub mod nearest;
 pub mod path;
 pub mod refuse;

@@ -89,6 +89,17 @@ pub enum DriverState {
     Stopped,
 }
 
+impl DriverState {
+    /// The session that lives.
+    #[must_use]
+    pub fn session(&self) -> Option<SessionEpoch> {
+        match self {
+            Self::Syncing(epoch) | Self::Live(epoch) => Some(*epoch),
+            Self::Opening | Self::Down { .. } | Self::Stopped => None,
+        }
+    }
+}
+
 /// A running driver. Dropping it stops it without waiting; [`Driver::stop`] waits.
 #[derive(Debug)]
 pub struct Driver {

@@ -5,6 +5,7 @@ use crate::state::MemoryState;
 use plenum_contract::broker::Refusal;
 use plenum_model::ids::{SchedulerId, SessionEpoch, SpecId};
 use plenum_model::spec::TaskSpec;
+use plenum_sdk::desk::SessionState;
 use plenum_sdk::driver::{DriverState, Waker};
 use plenum_sdk::observed::Observed;
 use plenum_sdk::plan::Plan;
@@ -22,7 +23,6 @@ use scheduler_marathon::events::Hub;
 use scheduler_marathon::path::AppId;
 use scheduler_marathon::planner::{Launches, MarathonPlanner};
 use scheduler_marathon::request::app::{Form, parse_body, read_app};
-use scheduler_marathon::session::SessionState;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
@@ -89,11 +89,11 @@ impl Cluster {
         let hub = Hub::default();
         // Simulated time has begun long ago: what users wish is of its past, never of its future.
         let clock = Clock::starting_at(Sim::seeded(seed).moment());
-        let (desk, runner) = desk(Arc::new(MemoryState::default()), limits, hub.clone(), clock);
+        let (desk, runner, clerk) = desk(Arc::new(MemoryState::default()), limits, hub.clone(), clock);
         // The desk has one owner in the simulation, so its session never changes; the cluster's sessions do.
         let (session, state) = watch::channel(DriverState::Live(SessionEpoch(1)));
         let stop = CancellationToken::new();
-        users.spawn(runner.run(Waker::default(), state.clone(), stop.clone()));
+        users.spawn(runner.run(clerk, Waker::default(), state.clone(), stop.clone()));
         users.block_on(desk.until_read()).unwrap();
         let shared = Arc::new(SessionState::new());
         shared.get_or_init(|| state);
