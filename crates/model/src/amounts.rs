@@ -33,6 +33,24 @@ impl fmt::Display for Resource {
     }
 }
 
+impl Resource {
+    /// So much of it as people say it: `4.0 cpu`, `0.25 cpu`, `512 MiB memory`, `3 slot`.
+    #[must_use]
+    pub fn amount(&self, count: u64) -> String {
+        const MIB: u64 = 1 << 20;
+        match self {
+            Self::Cpu => {
+                let text = format!("{}.{:03}", count / 1000, count % 1000);
+                let whole = text.len() - 2; // one decimal stays
+                let rest = text[whole..].trim_end_matches('0');
+                format!("{}{rest} cpu", &text[..whole])
+            }
+            Self::Memory | Self::Disk => format!("{} MiB {self}", count.div_ceil(MIB)),
+            Self::Slot | Self::Extended(_) => format!("{count} {self}"),
+        }
+    }
+}
+
 /// An open map of counts. The four every node has are fields; the rest is by name, never zero.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Amounts {
@@ -185,6 +203,30 @@ impl Amounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn amounts_read_as_people_say_them() {
+        let said = |resource: Resource, counts: &[u64]| -> Vec<String> {
+            counts.iter().map(|c| resource.amount(*c)).collect()
+        };
+        assert_eq!(
+            said(Resource::Cpu, &[0, 50, 100, 250, 999, 4000, 12_345]),
+            [
+                "0.0 cpu",
+                "0.05 cpu",
+                "0.1 cpu",
+                "0.25 cpu",
+                "0.999 cpu",
+                "4.0 cpu",
+                "12.345 cpu"
+            ]
+        );
+        assert_eq!(
+            said(Resource::Memory, &[1, 512 << 20]),
+            ["1 MiB memory", "512 MiB memory"]
+        );
+        assert_eq!(said(Resource::Slot, &[3]), ["3 slot"]);
+    }
     use proptest::prelude::*;
 
     fn any_amounts() -> impl Strategy<Value = Amounts> {

@@ -68,6 +68,17 @@ pub struct LimitReached {
     pub used: u64,
 }
 
+impl fmt::Display for LimitReached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (used, limit) = (self.resource.amount(self.used), self.resource.amount(self.limit));
+        write!(
+            f,
+            "tenant {} reached its {} limit ({used} of {limit})",
+            self.tenant, self.resource
+        )
+    }
+}
+
 /// Why a task waits.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Why {
@@ -83,11 +94,7 @@ pub struct Why {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(l) = &self.limit {
-            return write!(
-                f,
-                "tenant {} reached its {} limit ({} of {})",
-                l.tenant, l.resource, l.used, l.limit
-            );
+            return l.fmt(f);
         }
         match self.nodes {
             0 => return f.write_str("there are no nodes"),

@@ -7,7 +7,7 @@ use crate::input::{Answer, Caller};
 use crate::ledger::tenants::lineage;
 use crate::ledger::terms::hash;
 use crate::place::needs::{Needs, Unfit};
-use crate::place::verdict::{Extra, amount, in_words, verdict};
+use crate::place::verdict::{Extra, in_words, verdict};
 use plenum_contract::broker::{Claimed, Refusal, RefusalReason};
 use plenum_model::amounts::Amounts;
 use plenum_model::claim::{ClaimBatch, ClaimGroup, Pin, Seat, Terms};
@@ -226,11 +226,7 @@ impl Core {
             .tenants
             .limit(&terms.tenant, &terms.charge, &Amounts::default())
         {
-            let (used, limit) = (amount(&l.resource, l.used), amount(&l.resource, l.limit));
-            return Err(format!(
-                "tenant {} reached its {} limit ({used} of {limit})",
-                l.tenant, l.resource
-            ));
+            return Err(l.to_string());
         }
         let row = ledger.terms.row(terms_ix);
         let extra = Extra {

@@ -3,7 +3,7 @@
 
 use super::needs::Needs;
 use super::ports::Ports;
-use plenum_model::amounts::{Amounts, Resource};
+use plenum_model::amounts::Amounts;
 use plenum_model::ids::TaskId;
 use plenum_model::node::{Liveness, NodeFacts, Scheduling};
 use plenum_model::why::Cause;
@@ -98,8 +98,8 @@ pub fn in_words(cause: &Cause, needs: &Needs, free: &Amounts, facts: &NodeFacts)
     match cause {
         Cause::Short(resource) => format!(
             "wants {}, {} free",
-            amount(resource, needs.terms.charge.get(resource)),
-            amount(resource, free.get(resource))
+            resource.amount(needs.terms.charge.get(resource)),
+            resource.amount(free.get(resource))
         ),
         Cause::Attribute(key) => match facts.attribute(key) {
             Some(value) => format!("its {key} is {value}"),
@@ -135,16 +135,5 @@ pub fn in_words(cause: &Cause, needs: &Needs, free: &Amounts, facts: &NodeFacts)
         | Cause::Taint(_)
         | Cause::Device(_)
         | Cause::Port(_) => String::new(),
-    }
-}
-
-/// An amount in the unit that people use.
-#[must_use]
-pub fn amount(resource: &Resource, count: u64) -> String {
-    const MIB: u64 = 1 << 20;
-    match resource {
-        Resource::Cpu => format!("{}.{} cpu", count / 1000, count % 1000 / 100),
-        Resource::Memory | Resource::Disk => format!("{} MiB {resource}", count.div_ceil(MIB)),
-        Resource::Slot | Resource::Extended(_) => format!("{count} {resource}"),
     }
 }

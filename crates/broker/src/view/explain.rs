@@ -5,7 +5,7 @@ use crate::input::{Held, TaskNow};
 use crate::ledger::book::part;
 use crate::place::needs::Needs;
 use crate::place::ports::Ports;
-use crate::place::verdict::{CountPerKey, Extra, NodeLook, amount, in_words, verdict};
+use crate::place::verdict::{CountPerKey, Extra, NodeLook, in_words, verdict};
 use plenum_contract::pool::Explanation;
 use plenum_model::amounts::{Amounts, Resource};
 use plenum_model::ids::{NodeId, SchedulerId, TaskId};
@@ -180,10 +180,8 @@ impl View {
     fn fix(&self, why: &Why, nodes: &[NodeVerdict], needs: &Needs) -> Option<String> {
         let charge = &needs.terms.charge;
         if let Some(limit) = &why.limit {
-            let enough = amount(
-                &limit.resource,
-                limit.used.saturating_add(charge.get(&limit.resource)),
-            );
+            let (resource, used) = (&limit.resource, limit.used);
+            let enough = resource.amount(used.saturating_add(charge.get(resource)));
             return Some(format!("raise the limit of tenant {} to {enough}", limit.tenant));
         }
         if nodes.is_empty() {
@@ -207,12 +205,12 @@ impl View {
         if let Some((_, resource, lacks, node, of)) = missing.min_by_key(|(part, ..)| *part) {
             let asks = charge.get(resource);
             if asks > of {
-                let (asks, of) = (amount(resource, asks), amount(resource, of));
+                let (asks, of) = (resource.amount(asks), resource.amount(of));
                 return Some(format!(
                     "no node is large enough: it asks {asks}, {node} has {of} in all"
                 ));
             }
-            return Some(format!("free {} on {node}", amount(resource, lacks)));
+            return Some(format!("free {} on {node}", resource.amount(lacks)));
         }
         nodes.iter().find_map(|v| match v.cause.as_ref()? {
             Cause::Cordoned => Some(format!("open node {}", v.node)),
