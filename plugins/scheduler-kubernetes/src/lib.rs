@@ -11,4 +11,5 @@
 pub mod adapter;
 pub mod apiserver;
 pub mod controllers;
+pub mod node_key;
 pub mod object;
