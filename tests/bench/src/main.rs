@@ -1,9 +1,11 @@
 //! `plenum-bench`: what Plenum does per second, and what others do. One subcommand per file; each returns
 //! rows, which are printed as a table and, if asked for, written as JSON.
 
+mod docker;
 mod report;
 mod ring;
 mod store;
+mod times;
 
 use clap::{Parser, Subcommand};
 use report::{Failed, Report};
@@ -27,6 +29,8 @@ enum What {
     Store(store::Arguments),
     /// The whole way of a task over gRPC and disk: claimed, placed, assigned, running, seen.
     Ring(ring::Arguments),
+    /// Docker services side by side with a real swarm: until replicas run, and how fast lists are read.
+    Docker(docker::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +51,7 @@ fn run(arguments: &Arguments) -> Result<bool, Failed> {
         rows: match &arguments.what {
             What::Store(arguments) => store::run(arguments)?,
             What::Ring(arguments) => ring::run(arguments)?,
+            What::Docker(arguments) => docker::run(arguments)?,
         },
     };
     print!("{report}");

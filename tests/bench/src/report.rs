@@ -41,16 +41,16 @@ impl Failed {
 pub(crate) enum Target {
     /// No less.
     AtLeast(f64),
-    /// No more.
-    #[expect(dead_code, reason = "latencies will have it")]
-    AtMost(f64),
+    /// No more than so many times what the peer has.
+    AtMostOfPeer(f64),
 }
 
 impl Target {
-    fn met(self, value: f64) -> bool {
+    /// A peer that was not measured is not beaten.
+    fn met(self, value: f64, peer: Option<&Peer>) -> bool {
         match self {
             Self::AtLeast(least) => value >= least,
-            Self::AtMost(most) => value <= most,
+            Self::AtMostOfPeer(most) => peer.is_some_and(|p| value <= most * p.value),
         }
     }
 }
@@ -59,7 +59,7 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AtLeast(least) => write!(f, ">= {}", figure(*least)),
-            Self::AtMost(most) => write!(f, "<= {}", figure(*most)),
+            Self::AtMostOfPeer(most) => write!(f, "<= x{}", figure(*most)),
         }
     }
 }
@@ -101,7 +101,8 @@ impl Row {
     }
 
     fn met(&self) -> Option<bool> {
-        self.target.map(|target| target.met(self.value))
+        self.target
+            .map(|target| target.met(self.value, self.peer.as_ref()))
     }
 
     fn cells(&self) -> [String; 6] {
@@ -194,6 +195,25 @@ fn figure(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_target_of_a_peer_is_met_by_what_is_no_slower() {
+        let row = |value| Row {
+            target: Some(Target::AtMostOfPeer(1.0)),
+            peer: Some(Peer {
+                name: "other".to_owned(),
+                value: 4.0,
+            }),
+            ..Row::new("a", value, "ms")
+        };
+        assert_eq!(row(4.0).met(), Some(true));
+        assert_eq!(row(4.1).met(), Some(false));
+        let alone = Row {
+            peer: None,
+            ..row(1.0)
+        };
+        assert_eq!(alone.met(), Some(false));
+    }
 
     #[test]
     fn one_missed_target_is_a_missed_report() {

@@ -86,6 +86,7 @@ fn running(task: TaskId, seq: Seq, at: u64) -> Observation {
         exit: None,
         message: String::new(),
         at,
+        containers: Vec::new(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::agents::RUNTIME;
 use crate::report::Failed;
+use crate::times::Times;
 use futures::{StreamExt, TryStreamExt, stream};
 use plenum_contract::broker::{API_VERSIONS, Broker, BrokerError, Hello, Session, WatchEvent, WatchStream};
 use plenum_model::amounts::Amounts;
@@ -43,24 +44,6 @@ pub(super) struct Many {
     pub(super) way: Times,
     /// From each claim to its answer.
     pub(super) durable: Times,
-}
-
-/// Times, sorted.
-pub(super) struct Times(Vec<Duration>);
-
-impl Times {
-    fn new(mut times: Vec<Duration>) -> Self {
-        times.sort_unstable();
-        Self(times)
-    }
-
-    /// A percentile in milliseconds.
-    pub(super) fn millis(&self, percent: usize) -> f64 {
-        let last = self.0.len().saturating_sub(1);
-        self.0
-            .get(last * percent / 100)
-            .map_or(0.0, |d| d.as_secs_f64() * 1000.0)
-    }
 }
 
 impl Claims {
