@@ -110,6 +110,7 @@ fn what_makes_no_sense_is_refused_at_its_field() {
                 target: "/run/../k".into(),
                 mode: 0o400,
                 secret: false,
+                volume: None,
             }];
         }),
         ("ports", |t| {

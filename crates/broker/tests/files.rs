@@ -27,6 +27,7 @@ fn naming(key: &str, revision: u64) -> Terms {
         target: "/run/secrets/db".into(),
         mode: 0o444,
         secret: false,
+        volume: None,
     };
     Terms {
         files: vec![file],

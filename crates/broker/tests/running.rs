@@ -104,6 +104,7 @@ impl Agent {
             exit: None,
             message: String::new(),
             at: 1,
+            containers: Vec::new(),
         };
         self.up.send(AgentMessage::Observed(vec![seen])).await.unwrap();
     }

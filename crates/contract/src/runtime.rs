@@ -1,5 +1,6 @@
-//! `Runtime`: how an agent runs a container. Two levels: the sandbox is the task's (its directory, later its
-//! network), the containers are in it. Everything above (what to start when, restarts, probes, reports) is
+//! `Runtime`: how an agent runs a container. Two levels: the sandbox is the task's (its address and host name,
+//! where its containers share one), the containers are in it. A sandbox has the key of a container without a name;
+//! wait, signal, remove and recover take it like one. Everything above (what to start when, restarts, probes, reports) is
 //! the agent's and written once. Names derive from the key, so every verb may be repeated after a crash.
 
 use crate::error::{Class, Classified};
@@ -31,6 +32,23 @@ pub trait Runtime: RuntimeIo {
     async fn facts(&self) -> Result<RuntimeFacts, RuntimeError>;
 
     /// Makes everything so that `start` only starts: image there, container created. Long; cancel-safe.
+    /// Makes what the containers of a task share on the network, and has it up. There already: says the same again.
+    ///
+    /// # Errors
+    /// `Refused` where the runtime has no such thing (the capability `shared-address`), and `NotFound` if it was
+    /// up and is not any more.
+    async fn make_sandbox(&self, plan: &SandboxPlan) -> Result<SandboxFacts, RuntimeError> {
+        let why = format!(
+            "runtime {} has no addresses for tasks (asked for by {})",
+            self.name(),
+            plan.key
+        );
+        Err(RuntimeError::Refused {
+            reason: ExitReason::Setup,
+            why,
+        })
+    }
+
     async fn prepare(&self, plan: &ContainerPlan) -> Result<(), RuntimeError>;
 
     /// Starts a prepared container. Started already, or ended since: no error.
@@ -44,6 +62,11 @@ pub trait Runtime: RuntimeIo {
     async fn signal(&self, key: &ContainerKey, signal: &str) -> Result<(), RuntimeError>;
 
     /// The signal that asks this container to stop, where its image names one. Asked when its spec names none.
+    /// What the runtime calls a prepared container, and its image.
+    async fn names(&self, _key: &ContainerKey) -> Result<ContainerNames, RuntimeError> {
+        Ok(ContainerNames::default())
+    }
+
     async fn stop_signal(&self, _key: &ContainerKey) -> Result<Option<String>, RuntimeError> {
         Ok(None)
     }
@@ -83,7 +106,8 @@ pub trait RuntimeIo: Send + Sync {
     async fn stats(&self, key: &ContainerKey) -> Result<Stats, StreamError>;
 }
 
-/// Which container. A restart in place makes a new container of the next incarnation.
+/// Which container. A restart in place makes a new container of the next incarnation: the task's own, or the
+/// container's where they are restarted one by one. No name: the sandbox of that incarnation of the task.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContainerKey {
     /// Of which task.
@@ -147,6 +171,43 @@ pub struct ContainerPlan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishedPort {
     /// The node's address.
+    /// What it shares with the other containers of its task; none: it is alone in it, and where it has an image
+    /// the task's directory appears inside at the same path.
+    pub among: Option<Among>,
+}
+
+/// What a container shares with the others of its task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Among {
+    /// The sandbox whose address and host name it has, of the same runtime; none: it is on the node's network.
+    pub sandbox: Option<ContainerKey>,
+}
+
+/// What the containers of a task share on the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SandboxPlan {
+    /// Of which task; its container has no name.
+    pub key: ContainerKey,
+    /// The host name inside; none: the runtime's own choice.
+    pub hostname: Option<String>,
+    /// Published ports.
+    pub ports: Vec<PublishedPort>,
+}
+
+/// What a sandbox turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SandboxFacts {
+    /// Its address, reachable from the node.
+    pub address: String,
+}
+
+/// What a runtime calls a container.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ContainerNames {
+    /// The container.
+    pub id: Option<String>,
+    /// Its image.
+    pub image_id: Option<String>,
     pub address: String,
     /// The port there.
     pub host: u16,

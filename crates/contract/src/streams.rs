@@ -41,7 +41,7 @@ pub enum StreamRequest {
         /// Which container; none: the main one.
         container: Option<String>,
     },
-    /// A connection to a port inside.
+    /// A connection to a port inside: to any at the task's own address, to a published one otherwise.
     PortForward {
         /// Which port.
         port: u16,
@@ -99,6 +99,9 @@ pub struct ExecRequest {
     /// The command.
     pub argv: Vec<String>,
     /// Added to the container's environment.
+    /// Of the run before the present one; while the container waits to be started again, of the last one.
+    /// `NotFound` where it was started only once.
+    pub previous: bool,
     pub env: Vec<(String, String)>,
     /// As another user.
     pub user: Option<String>,
@@ -110,6 +113,7 @@ pub struct ExecRequest {
     pub stdin: bool,
 }
 
+            previous: false,
 /// The size of a terminal, in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WindowSize {

@@ -223,20 +223,24 @@ pub struct Budget {
     pub min_healthy: u32,
 }
 
-/// A secret or file that the agent fetches before it prepares the task. Every container of the task sees it,
-/// read-only; the bytes of a secret are in memory only on the node, and gone when the task has ended.
+/// A secret or file that the agent fetches before it prepares the task. Unless it is in a volume every container
+/// of the task sees it, read-only; the bytes of a secret are in memory only on the node, and gone when the task has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FileRef {
     /// The key in the state store, under the scheduler's prefix.
     pub key: String,
     /// The revision of the store as of which its value is taken.
     pub revision: u64,
-    /// Where it appears inside: an absolute path, or one in the task's own directory.
+    /// Where it appears inside: an absolute path, or one in the task's own directory. In a volume: its path there.
     pub target: String,
     /// Permission bits; the owner is root.
     pub mode: u32,
     /// Whether its bytes are secret.
     pub secret: bool,
+    /// It is in this volume of the task (whose source is `Files`), and only where that is mounted. A volume that
+    /// holds a secret is kept in memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<String>,
 }
 
 /// What may change on a live task.

@@ -56,6 +56,10 @@ pub mod capability {
     pub const BRIDGE: &str = "bridge";
     /// Images.
     pub const IMAGES: &str = "images";
+    /// An address that the containers of one task share, and the pieces of a network with it.
+    pub const SHARED_ADDRESS: &str = "shared-address";
+    /// Tasks that restart their containers one by one, and share volumes. The agent says so of all runtimes.
+    pub const CONTAINERS: &str = "containers";
     /// Secrets, which are kept in memory only. The agent says so of all runtimes or of none.
     pub const SECRETS: &str = "secrets";
 }

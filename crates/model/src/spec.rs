@@ -7,6 +7,9 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// What one task runs: containers that share a node, a network and a fate.
+///
+/// What came after the first form is left out of the text while it has its default: a spec that was written
+/// down before keeps its content address.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskSpec {
     /// At least one; the task runs while its main containers run.
@@ -15,6 +18,20 @@ pub struct TaskSpec {
     pub network: Network,
     /// The host name inside; none: the runtime's own choice.
     pub hostname: Option<String>,
+    /// What a restart in place starts again. More than one container needs [`RestartUnit::Container`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub restart_unit: RestartUnit,
+    /// How long to wait before a restart in place.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub backoff: Backoff,
+    /// What its containers share on disk or in memory. Made with the task, gone with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<Volume>,
+}
+
+/// Whether a value is what an older form of the spec had without saying so.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl TaskSpec {
@@ -35,6 +52,100 @@ pub enum Network {
     Host,
     /// An address of its own on the node; host ports are forwarded to container ports.
     Bridge,
+}
+
+/// What a restart in place starts again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestartUnit {
+    /// The task: one container, whose restart is the task's next incarnation.
+    #[default]
+    Task,
+    /// The container that ended, by its own policy, while the others run on and the task stays as it is. What
+    /// each of them does is in [`crate::task::Observation::containers`]. The task ends when all its main
+    /// containers have ended for good: as the first of them that failed, else with success.
+    Container,
+}
+
+/// How long to wait before a restart in place: doubled from restart to restart in a row, up to a cap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Backoff {
+    /// Milliseconds before the first restart.
+    pub base_ms: u64,
+    /// Milliseconds that are never exceeded.
+    pub cap_ms: u64,
+    /// A run of so many milliseconds ends a row of restarts.
+    pub good_run_ms: u64,
+}
+
+impl Default for Backoff {
+    /// Docker's own: 100 ms, doubled up to a minute; 10 s are a good run.
+    fn default() -> Self {
+        Self {
+            base_ms: 100,
+            cap_ms: 60_000,
+            good_run_ms: 10_000,
+        }
+    }
+}
+
+/// Something that the containers of a task share. It outlives their restarts in place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    /// Unique within the task: lower-case letters, digits, `-`, `_` and `.`, at most 63.
+    pub name: String,
+    /// What it is.
+    pub source: VolumeSource,
+}
+
+/// What a volume is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VolumeSource {
+    /// A directory on the node's disk, empty at first, which everybody inside may write.
+    Disk,
+    /// The same in memory, at most so many bytes (none: the system's default).
+    Memory(Option<u64>),
+    /// The files of the claim that name this volume, as a directory that nobody can write.
+    Files,
+}
+
+/// A volume of the task as one container sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeMount {
+    /// Which volume.
+    pub volume: String,
+    /// Where it appears inside: an absolute path.
+    pub target: String,
+    /// Only this below it: a relative path without `..`, made as a directory where it is missing.
+    pub sub_path: Option<String>,
+    /// Whether it cannot be written here.
+    pub read_only: bool,
+}
+
+/// The part a container plays in its task.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// It is what the task is for.
+    #[default]
+    Main,
+    /// It must end with success before the next one in the list, and every main one, is started. After a failure
+    /// it is started again unless its policy is never; then the task fails.
+    Init,
+    /// In its place among the init containers it is started and, once its startup check has passed, the next one
+    /// is. It is started again whenever it ended, and stopped after the main ones have ended.
+    Sidecar,
+}
+
+/// What is done before a container is asked to stop. It counts against the grace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PreStop {
+    /// A command inside the container, whatever it answers.
+    Exec(Vec<Template>),
+    /// So many milliseconds are let pass.
+    SleepMs(u64),
 }
 
 /// One process tree.
@@ -78,6 +189,18 @@ pub struct ContainerSpec {
     pub privileged: bool,
     /// Labels put on the container where the runtime has them.
     pub labels: BTreeMap<String, String>,
+    /// The part it plays. All but main ones need [`RestartUnit::Container`], and so do the fields below.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub role: Role,
+    /// Volumes of the task that it sees.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<VolumeMount>,
+    /// A check that must pass once before the probes begin and the container counts as started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub startup: Option<Probe>,
+    /// What is done before it is asked to stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pre_stop: Option<PreStop>,
 }
 
 /// An image and when to fetch it.
@@ -167,17 +290,33 @@ pub enum Check {
     Exec(Vec<Template>),
     /// A GET; 200 to 399 passes.
     Http {
-        /// The n-th port of the claim.
-        port: u16,
+        /// Where.
+        port: ProbePort,
         /// Path and query.
         path: String,
         /// Over TLS, not verified.
         tls: bool,
+        /// Sent with it; `Host` replaces the address.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        headers: Vec<(String, String)>,
     },
     /// A connection that opens passes.
     Tcp {
-        /// The n-th port of the claim.
-        port: u16,
+        /// Where.
+        port: ProbePort,
+    },
+}
+
+/// Where a probe asks. Written as a number, or as an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ProbePort {
+    /// At the node's address, at the host port that was given to the n-th port of the claim.
+    Claim(u16),
+    /// At the task's own address (on the node's network: at the node's), whether it is published or not.
+    Inside {
+        /// The port there.
+        inside: u16,
     },
 }
 
@@ -242,5 +381,27 @@ mod tests {
         assert_eq!(a.id(), b.id());
         b.hostname = None;
         assert_ne!(a.id(), b.id());
+    }
+
+    #[test]
+    fn what_came_later_does_not_move_the_address_of_an_older_spec() {
+        let old = r#"{"containers":[{"name":"main","runtime":"process","image":null,"entrypoint":null,"args":null,
+            "env":[],"workdir":null,"user":null,"tty":false,"stdin":false,"caps":{"cpu_weight_millis":null,
+            "cpu_limit_millis":null,"memory_limit_bytes":null,"pids":null},"mounts":[],"probes":[{"check":
+            {"http":{"port":1,"path":"/","tls":false}},"on_failure":"report","delay_ms":1,"period_ms":1,
+            "timeout_ms":1,"failures":1,"successes":1,"grace_ms":0}],"restart":"never","stop_signal":null,
+            "stop_grace_ms":1,"logs":{"max_bytes":1,"files":1},"privileged":false,"labels":{}}],
+            "network":"host","hostname":null}"#;
+        let spec: TaskSpec = serde_json::from_str(old).unwrap();
+        let check = &spec.containers[0].probes[0].check;
+        assert!(matches!(
+            check,
+            Check::Http {
+                port: ProbePort::Claim(1),
+                ..
+            }
+        ));
+        let compact: String = old.split_whitespace().collect();
+        assert_eq!(serde_json::to_string(&spec).unwrap(), compact);
     }
 }

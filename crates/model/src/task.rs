@@ -1,5 +1,9 @@
 //! A task as the broker knows it: what was claimed, what the broker decided, what the agent saw. Each of the
 //! three has one writer.
+//!
+//! A task whose containers are restarted one by one stays in its phase while one of them waits to be started
+//! again; its incarnation counts only runs of the whole task. What each container does is part of the numbered
+//! observation: like readiness and addresses the newest one wins, whole.
 
 use crate::claim::{Desired, Seat, Terms};
 use crate::ids::{Generation, Incarnation, NodeId, SchedulerId, Seq, TaskId};
@@ -51,6 +55,83 @@ pub enum ExitReason {
     HeldTooLong,
 }
 
+/// What one container of a task does, of a task that restarts them one by one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerStatus {
+    /// Its name in the spec.
+    pub name: String,
+    /// What it does now.
+    pub state: ContainerState,
+    /// Restarts in place so far.
+    pub restarts: u32,
+    /// How its run before this one ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<ContainerEnd>,
+    /// Whether it runs, is started and its readiness checks pass; an init container: whether it has succeeded.
+    pub ready: bool,
+    /// Whether it runs and its startup check, if it has one, has passed.
+    pub started: bool,
+    /// What its runtime calls the newest one that was made, without the runtime's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// What its runtime calls the image it was made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_id: Option<String>,
+}
+
+/// What a container does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContainerState {
+    /// Nothing of it runs yet, or again.
+    Waiting {
+        /// For what.
+        reason: WaitReason,
+        /// In words; for errors what the runtime said.
+        message: String,
+    },
+    /// It runs.
+    Running {
+        /// Since then, in Unix milliseconds.
+        started_at: u64,
+    },
+    /// It has ended for good.
+    Ended(ContainerEnd),
+}
+
+/// For what a container waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitReason {
+    /// For others, which come first.
+    Turn,
+    /// It is being made or started.
+    Creating,
+    /// It is made; the task is held.
+    Held,
+    /// For the restart in place.
+    BackOff,
+    /// Its image could not be had; that is tried again.
+    Image,
+    /// It could not be made for another reason; that is tried again.
+    Setup,
+}
+
+/// How one run of a container ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerEnd {
+    /// How.
+    pub exit: Exit,
+    /// Unix milliseconds of its start; none: it never ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<u64>,
+    /// Unix milliseconds of its end, as the agent learnt of it.
+    pub ended_at: u64,
+    /// What its runtime called it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
 /// What an agent saw of one task. `(task, incarnation, seq)` identifies it; the newest wins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
@@ -70,6 +151,9 @@ pub struct Observation {
     pub message: String,
     /// When, in Unix milliseconds by the node's clock.
     pub at: u64,
+    /// Its containers, in the order of the spec. Empty: the task is restarted as a whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub containers: Vec<ContainerStatus>,
 }
 
 /// Where a task stands.
@@ -103,6 +187,9 @@ pub struct Status {
     pub started_at: Option<u64>,
     /// Unix milliseconds of the end.
     pub ended_at: Option<u64>,
+    /// Its containers, as last seen. Empty: nothing was seen yet, or the task is restarted as a whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub containers: Vec<ContainerStatus>,
 }
 
 impl Status {
@@ -124,6 +211,7 @@ impl Status {
             placed_at: None,
             started_at: None,
             ended_at: None,
+            containers: Vec::new(),
         }
     }
 
@@ -134,7 +222,7 @@ impl Status {
     }
 
     /// Takes over what an agent saw, if it is news. Phase and incarnation only move forward; readiness,
-    /// address and message follow the highest `seq`. Says whether anything changed.
+    /// address, containers and message follow the highest `seq`. Says whether anything changed.
     pub fn observe(&mut self, seen: &Observation) -> bool {
         if self.progress.phase.is_final() || seen.progress.incarnation < self.progress.incarnation {
             return false;
@@ -154,6 +242,7 @@ impl Status {
         self.ready = seen.ready;
         self.address.clone_from(&seen.address);
         self.message.clone_from(&seen.message);
+        self.containers.clone_from(&seen.containers);
         true
     }
 

@@ -284,6 +284,7 @@ mod tests {
             privileged: false,
             labels: [].into(),
             sandbox: "/s".into(),
+            among: None,
         }
     }
 

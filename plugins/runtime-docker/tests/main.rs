@@ -64,6 +64,7 @@ fn plan(dir: &tempfile::TempDir, script: &str) -> ContainerPlan {
         privileged: false,
         labels: [].into(),
         sandbox,
+        among: None,
     }
 }
 

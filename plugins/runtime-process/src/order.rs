@@ -188,6 +188,7 @@ pub(crate) mod tests {
             privileged: false,
             labels: BTreeMap::new(),
             sandbox: "/sandbox".into(),
+            among: None,
         }
     }
 

@@ -89,7 +89,7 @@ pub fn spec(app: &App, cpu_cap: CpuCap) -> TaskSpec {
     TaskSpec {
         containers: vec![container],
         network,
-        hostname: None,
+        ..TaskSpec::default()
     }
 }
 

@@ -41,6 +41,7 @@ fn claim(id: TaskId, at: Revision) -> ClaimBatch {
         target: target.into(),
         mode,
         secret,
+        volume: None,
     };
     let spec = spec();
     let terms = Terms {

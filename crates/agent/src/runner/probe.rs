@@ -26,7 +26,12 @@ pub(super) async fn run(work: &ProbeWork, runtime: Option<Arc<dyn Runtime>>) -> 
                 Some(runtime) => exec(runtime.as_ref(), &work.key, argv).await,
                 None => Err(format!("the agent has no runtime {}", work.runtime)),
             },
-            PlannedCheck::Http { address, port, path } => http(address, *port, path).await,
+            PlannedCheck::Http {
+                address,
+                port,
+                path,
+                headers,
+            } => http(address, *port, path, headers).await,
             PlannedCheck::Tcp { address, port } => connect(address, *port).await.map(drop),
         }
     };
@@ -44,7 +49,9 @@ pub(super) async fn run(work: &ProbeWork, runtime: Option<Arc<dyn Runtime>>) -> 
 fn asked(check: &PlannedCheck) -> String {
     match check {
         PlannedCheck::Exec(argv) => format!("command {}", argv.join(" ")),
-        PlannedCheck::Http { address, port, path } => format!("GET http://{address}:{port}{path}"),
+        PlannedCheck::Http {
+            address, port, path, ..
+        } => format!("GET http://{address}:{port}{path}"),
         PlannedCheck::Tcp { address, port } => format!("connection to {address}:{port}"),
     }
 }
@@ -72,7 +79,7 @@ async fn exec(runtime: &dyn Runtime, key: &ContainerKey, argv: &[String]) -> Res
                 let said = format!("{} exited with code {code}: {wrote}", argv.join(" "));
                 return Err(said.trim_end_matches([':', ' ', '\n']).to_owned());
             }
-            Output::Log(_) | Output::Stats(_) => {}
+            Output::Log(_) | Output::Stats(_) | Output::Image(_) => {}
         }
     }
     Err(format!("{} ended without an exit code", argv.join(" ")))
@@ -83,8 +90,31 @@ async fn connect(address: &str, port: u16) -> Result<TcpStream, String> {
     TcpStream::connect((address, port)).await.map_err(refused)
 }
 
+/// A GET with these headers; those that every GET has unless they are among them.
+fn request(target: &str, host: &str, headers: &[(String, String)]) -> Result<String, String> {
+    let own = [("Host", host), ("User-Agent", "plenum-probe"), ("Accept", "*/*")];
+    let given = |name: &str| headers.iter().any(|(have, _)| have.eq_ignore_ascii_case(name));
+    let own = own.into_iter().filter(|(name, _)| !given(name));
+    let all = own.chain(
+        headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    );
+    let mut request = format!("GET {target} HTTP/1.1\r\n");
+    for (name, value) in all {
+        let bad = |b: u8| b.is_ascii_control();
+        if name.is_empty() || name.bytes().any(|b| bad(b) || b == b':' || b == b' ') || value.bytes().any(bad)
+        {
+            return Err(format!("header {name:?} cannot be sent"));
+        }
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str("Connection: close\r\n\r\n");
+    Ok(request)
+}
+
 /// The status of a GET is all that is asked: no client does less.
-async fn http(address: &str, port: u16, path: &str) -> Result<(), String> {
+async fn http(address: &str, port: u16, path: &str, headers: &[(String, String)]) -> Result<(), String> {
     let target = if path.starts_with('/') {
         path.to_owned()
     } else {
@@ -94,10 +124,7 @@ async fn http(address: &str, port: u16, path: &str) -> Result<(), String> {
         return Err(format!("path {target:?} cannot be asked for"));
     }
     let mut socket = connect(address, port).await?;
-    let request = format!(
-        "GET {target} HTTP/1.1\r\nHost: {address}:{port}\r\nUser-Agent: plenum-probe\r\nAccept: */*\r\n\
-         Connection: close\r\n\r\n"
-    );
+    let request = request(&target, &format!("{address}:{port}"), headers)?;
     let broken = |e| format!("GET http://{address}:{port}{target}: {e}");
     socket.write_all(request.as_bytes()).await.map_err(broken)?;
     let mut answer = Vec::new();
@@ -148,6 +175,7 @@ mod tests {
                 address: "127.0.0.1".into(),
                 port,
                 path: path.into(),
+                headers: vec![],
             },
             timeout_ms: 5000,
         };

@@ -140,6 +140,7 @@ pub(super) fn container(
         privileged: c.privileged,
         labels: c.labels.clone(),
         sandbox: sandbox(node, task.assigned.seat.id),
+        among: None,
     })
 }
 

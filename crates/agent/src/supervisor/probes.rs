@@ -6,10 +6,10 @@ use super::live::{Live, Stage, Verdict};
 use super::memory::Remembered;
 use super::plan;
 use super::turn::Turn;
-use plenum_contract::runtime::{ContainerKey, PublishedPort};
+use plenum_contract::runtime::ContainerKey;
 use plenum_model::ids::TaskId;
 use plenum_model::phase::Phase;
-use plenum_model::spec::{Check, ContainerSpec, OnFailure, Probe, TaskSpec};
+use plenum_model::spec::{Check, ContainerSpec, Network, OnFailure, Probe, ProbePort, TaskSpec};
 use plenum_model::task::{Exit, ExitReason};
 use plenum_model::template::Unfilled;
 
@@ -42,6 +42,8 @@ pub enum PlannedCheck {
         port: u16,
         /// Path and query.
         path: String,
+        /// Sent with it.
+        headers: Vec<(String, String)>,
     },
     /// A connection that opens passes.
     Tcp {
@@ -114,7 +116,7 @@ fn work(turn: &Turn<'_>, task: &Remembered, spec: &TaskSpec, watched: &Watched) 
     let container = spec.containers.get(watched.container)?;
     let probe = container.probes.get(watched.index)?;
     // What cannot be filled in was rejected when the task came.
-    let check = planned(turn.node, task, spec, &probe.check).ok()?;
+    let check = planned(turn.node, task, spec, None, &probe.check).ok()?;
     Some(ProbeWork {
         key: plan::key(task, spec, watched.container),
         index: watched.index,
@@ -128,12 +130,21 @@ fn planned(
     node: &super::NodeView,
     task: &Remembered,
     spec: &TaskSpec,
+    own: Option<&str>,
     check: &Check,
 ) -> Result<PlannedCheck, String> {
     let ports = plan::ports(node, task);
-    let port = |n: u16| -> Result<&PublishedPort, String> {
-        let missing = || format!("it asks for port {n} of {}", ports.len());
-        ports.get(usize::from(n)).ok_or_else(missing)
+    let at = |port: ProbePort| match port {
+        ProbePort::Claim(n) => {
+            let missing = || format!("it asks for port {n} of {}", ports.len());
+            let port = ports.get(usize::from(n)).ok_or_else(missing)?;
+            Ok((port.address.clone(), port.host))
+        }
+        ProbePort::Inside { inside } => match (own, spec.network) {
+            (Some(own), _) => Ok((own.to_owned(), inside)),
+            (None, Network::Host) => Ok((node.address.clone(), inside)),
+            (None, Network::Bridge) => Err("the task has no address that is known".to_owned()),
+        },
     };
     match check {
         Check::Exec(argv) => {
@@ -150,23 +161,22 @@ fn planned(
         }
         Check::Http { tls: true, .. } => Err("checks over TLS are not supported by this agent".to_owned()),
         Check::Http {
-            port: n,
+            port,
             path,
             tls: false,
+            headers,
         } => {
-            let port = port(*n)?;
+            let (address, port) = at(*port)?;
             Ok(PlannedCheck::Http {
-                address: port.address.clone(),
-                port: port.host,
+                address,
+                port,
                 path: path.clone(),
+                headers: headers.clone(),
             })
         }
-        Check::Tcp { port: n } => {
-            let port = port(*n)?;
-            Ok(PlannedCheck::Tcp {
-                address: port.address.clone(),
-                port: port.host,
-            })
+        Check::Tcp { port } => {
+            let (address, port) = at(*port)?;
+            Ok(PlannedCheck::Tcp { address, port })
         }
     }
 }
@@ -175,7 +185,7 @@ fn planned(
 pub(super) fn objection(node: &super::NodeView, task: &Remembered, spec: &TaskSpec) -> Option<String> {
     let of = |c: &ContainerSpec| {
         c.probes.iter().enumerate().find_map(|(i, probe)| {
-            let why = planned(node, task, spec, &probe.check).err()?;
+            let why = planned(node, task, spec, None, &probe.check).err()?;
             Some(format!("probe {i} of container {}: {why}", c.name))
         })
     };

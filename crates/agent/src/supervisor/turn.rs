@@ -72,6 +72,7 @@ impl Turn<'_> {
             exit,
             message,
             at: self.now.unix,
+            containers: Vec::new(),
         };
         self.outbox.put(old, &seen);
         self.remember(Record::Observed(seen));

@@ -18,6 +18,7 @@ fn file(key: &str, revision: u64, target: &str, secret: bool) -> FileRef {
         target: target.into(),
         mode: 0o444,
         secret,
+        volume: None,
     }
 }
 

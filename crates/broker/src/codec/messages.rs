@@ -156,6 +156,8 @@ pub(super) struct SeenMsg {
     pub(super) message: String,
     #[prost(uint64, tag = "10")]
     pub(super) at: u64,
+    #[prost(bytes = "vec", tag = "11")]
+    pub(super) containers: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

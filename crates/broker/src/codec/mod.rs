@@ -109,6 +109,16 @@ pub(crate) fn from_json_opt<T: DeserializeOwned>(bytes: &[u8]) -> Result<Option<
     }
 }
 
+/// JSON, or nothing for an empty list.
+pub(crate) fn json_list(list: &[impl Serialize]) -> Vec<u8> {
+    if list.is_empty() { Vec::new() } else { json(&list) }
+}
+
+/// The reverse of `json_list`.
+pub(crate) fn from_json_list<T: DeserializeOwned>(bytes: &[u8]) -> Result<Vec<T>, BadRecord> {
+    from_json_opt(bytes).map(Option::unwrap_or_default)
+}
+
 /// A task id as two numbers: no allocation for the most frequent field of all.
 pub(crate) fn split(id: TaskId) -> (u64, u64) {
     let whole = u128::from_be_bytes(id.0);
@@ -361,6 +371,7 @@ fn seen_msg(seen: &Observation) -> SeenMsg {
         exit: json_opt(seen.exit.as_ref()),
         message: seen.message.clone(),
         at: seen.at,
+        containers: json_list(&seen.containers),
     }
 }
 
@@ -477,6 +488,7 @@ fn seen(m: SeenMsg) -> Result<Observation, BadRecord> {
         exit: from_json_opt(&m.exit)?,
         message: m.message,
         at: m.at,
+        containers: from_json_list(&m.containers)?,
     })
 }
 

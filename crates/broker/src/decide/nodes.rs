@@ -274,5 +274,8 @@ fn tells_something(row: &TaskRow, seen: &Observation) -> bool {
     !have.phase.is_terminal()
         && seen.progress.incarnation == have.incarnation
         && seen.seq > status.seq
-        && (seen.ready != status.ready || seen.address != status.address || seen.message != status.message)
+        && (seen.ready != status.ready
+            || seen.address != status.address
+            || seen.message != status.message
+            || seen.containers != status.containers)
 }

@@ -147,6 +147,8 @@ struct StatusMsg {
     started_at: Option<u64>,
     #[prost(uint64, optional, tag = "15")]
     ended_at: Option<u64>,
+    #[prost(bytes = "vec", tag = "16")]
+    containers: Vec<u8>,
 }
 
 impl Ledger {
@@ -354,6 +356,7 @@ fn status_msg(s: &Status) -> StatusMsg {
         placed_at: s.placed_at,
         started_at: s.started_at,
         ended_at: s.ended_at,
+        containers: codec::json_list(&s.containers),
     }
 }
 
@@ -376,5 +379,6 @@ fn status(m: StatusMsg) -> Result<Status, BadRecord> {
         placed_at: m.placed_at,
         started_at: m.started_at,
         ended_at: m.ended_at,
+        containers: codec::from_json_list(&m.containers)?,
     })
 }

@@ -60,6 +60,7 @@ mod tests {
             target: target.into(),
             mode: 0o444,
             secret: true,
+            volume: None,
         }
     }
 

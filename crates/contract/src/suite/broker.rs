@@ -229,6 +229,7 @@ impl Node {
             exit,
             message: String::new(),
             at: 1_000 + self.seq,
+            containers: Vec::new(),
         };
         self.up
             .send(AgentMessage::Observed(vec![seen]))

@@ -75,6 +75,7 @@ pub fn plan(subject: &Subject, script: &str) -> ContainerPlan {
         privileged: false,
         labels: BTreeMap::new(),
         sandbox,
+        among: None,
     };
     (subject.adapt)(&mut plan);
     plan

@@ -103,6 +103,7 @@ fn query(params: LogParams) -> Result<LogQuery, Problem> {
         since: params.since.map(|text| moment(&text)).transpose()?,
         stdout: params.source != Some(Source::Stderr),
         stderr: params.source != Some(Source::Stdout),
+        previous: false,
     })
 }
 
@@ -125,7 +126,7 @@ fn text(output: Output) -> Bytes {
     match output {
         Output::Log(line) => line.bytes,
         Output::Stdout(bytes) | Output::Stderr(bytes) => bytes,
-        Output::Exit { .. } | Output::Stats(_) => Bytes::new(),
+        Output::Exit { .. } | Output::Stats(_) | Output::Image(_) => Bytes::new(),
     }
 }
 
@@ -138,7 +139,7 @@ struct Broken {
 fn ndjson(output: Result<Output, StreamError>) -> Bytes {
     match output {
         Ok(Output::Log(line)) => json_line(&shown(&line)),
-        Ok(Output::Stdout(_) | Output::Stderr(_) | Output::Exit { .. } | Output::Stats(_)) => Bytes::new(),
+        Ok(Output::Stdout(_) | Output::Stderr(_) | Output::Exit { .. } | Output::Stats(_) | Output::Image(_)) => Bytes::new(),
         Err(e) => json_line(&Broken {
             error: Problem::from(e).body,
         }),

@@ -278,6 +278,7 @@ impl From<&FileRef> for wire::FileRef {
             target: file.target.clone(),
             mode: file.mode,
             secret: file.secret,
+            volume: file.volume.clone(),
         }
     }
 }
@@ -290,6 +291,7 @@ impl From<wire::FileRef> for FileRef {
             target: file.target,
             mode: file.mode,
             secret: file.secret,
+            volume: file.volume,
         }
     }
 }

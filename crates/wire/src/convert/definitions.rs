@@ -4,7 +4,7 @@
 use super::claim::{desired, desired_or_running};
 use super::enums::WireEnum;
 use super::task::progress;
-use crate::malformed::{Fault, Malformed, maybe, name, need, required, small};
+use crate::malformed::{Fault, Malformed, each, maybe, name, need, required, small};
 use crate::proto::model::v1 as wire;
 use plenum_model::claim::Terms;
 use plenum_model::ids::{Generation, NodeId, SchedulerId, Seq};
@@ -126,6 +126,11 @@ impl Outgoing {
             placed_at: status.placed_at,
             started_at: status.started_at,
             ended_at: status.ended_at,
+            containers: status
+                .containers
+                .iter()
+                .map(wire::ContainerStatus::from)
+                .collect(),
         }
     }
 }
@@ -212,6 +217,7 @@ impl Incoming {
             placed_at: status.placed_at,
             started_at: status.started_at,
             ended_at: status.ended_at,
+            containers: each(status.containers)?,
         })
     }
 }

@@ -9,8 +9,8 @@ use plenum_model::claim::Protocol;
 use plenum_model::node::{Liveness, Scheduling};
 use plenum_model::phase::Phase;
 use plenum_model::rules::{Op, Strategy};
-use plenum_model::spec::{Network, OnFailure, Pull};
-use plenum_model::task::ExitReason;
+use plenum_model::spec::{Network, OnFailure, Pull, RestartUnit, Role};
+use plenum_model::task::{ExitReason, WaitReason};
 
 /// An enumeration as its number on the wire.
 pub(crate) trait WireEnum: Sized {
@@ -55,6 +55,9 @@ macro_rules! enums {
 
 enums! {
     "network" Network: model::v1::Network { Host, Bridge }
+    "restart_unit" RestartUnit: model::v1::RestartUnit { Task, Container }
+    "role" Role: model::v1::Role { Main, Init, Sidecar }
+    "reason" WaitReason: model::v1::WaitReason { Turn, Creating, Held, BackOff, Image, Setup }
     "pull" Pull: model::v1::Pull { IfMissing, Always, Never }
     "on_failure" OnFailure: model::v1::OnFailure { Report, Restart, Fail }
     "strategy" Strategy: model::v1::Strategy { Pack, Spread, Random }

@@ -11,6 +11,7 @@ pub(crate) mod event;
 pub(crate) mod node;
 pub(crate) mod pool;
 pub(crate) mod rules;
+pub(crate) mod probe;
 pub(crate) mod spec;
 pub(crate) mod state;
 pub(crate) mod stream;

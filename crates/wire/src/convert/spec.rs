@@ -2,11 +2,11 @@
 
 use super::enums::WireEnum;
 use super::template::{command, named, variable, words};
-use crate::malformed::{Malformed, each, maybe, need, small};
+use crate::malformed::{Malformed, each, maybe, need};
 use crate::proto::model::v1 as wire;
 use plenum_model::spec::{
-    Caps, Check, ContainerSpec, Image, LogLimits, Mount, MountSource, Network, OnFailure, Probe, Pull,
-    Restart, TaskSpec,
+    Backoff, Caps, ContainerSpec, Image, LogLimits, Mount, MountSource, Network, PreStop, Pull, Restart,
+    RestartUnit, Role, TaskSpec, Volume, VolumeMount, VolumeSource,
 };
 
 impl From<&TaskSpec> for wire::TaskSpec {
@@ -15,6 +15,9 @@ impl From<&TaskSpec> for wire::TaskSpec {
             containers: spec.containers.iter().map(wire::ContainerSpec::from).collect(),
             network: spec.network.number(),
             hostname: spec.hostname.clone(),
+            restart_unit: spec.restart_unit.number(),
+            backoff: (spec.backoff != Backoff::default()).then(|| spec.backoff.into()),
+            volumes: spec.volumes.iter().map(wire::Volume::from).collect(),
         }
     }
 }
@@ -26,6 +29,9 @@ impl TryFrom<wire::TaskSpec> for TaskSpec {
             containers: each(spec.containers)?,
             network: Network::or_default(spec.network)?,
             hostname: spec.hostname,
+            restart_unit: RestartUnit::or_default(spec.restart_unit)?,
+            backoff: spec.backoff.map(Backoff::from).unwrap_or_default(),
+            volumes: each(spec.volumes)?,
         })
     }
 }
@@ -52,6 +58,10 @@ impl From<&ContainerSpec> for wire::ContainerSpec {
             logs: Some(wire::LogLimits::from(c.logs)),
             privileged: c.privileged,
             labels: c.labels.clone(),
+            role: c.role.number(),
+            volumes: c.volumes.iter().map(wire::VolumeMount::from).collect(),
+            startup: c.startup.as_ref().map(wire::Probe::from),
+            pre_stop: c.pre_stop.as_ref().map(wire::PreStop::from),
         }
     }
 }
@@ -79,6 +89,10 @@ impl TryFrom<wire::ContainerSpec> for ContainerSpec {
             logs: c.logs.map(LogLimits::from).unwrap_or_default(),
             privileged: c.privileged,
             labels: c.labels,
+            role: Role::or_default(c.role)?,
+            volumes: c.volumes.into_iter().map(VolumeMount::from).collect(),
+            startup: maybe(c.startup)?,
+            pre_stop: maybe(c.pre_stop)?,
         })
     }
 }
@@ -157,59 +171,6 @@ impl TryFrom<wire::Mount> for Mount {
     }
 }
 
-impl From<&Probe> for wire::Probe {
-    fn from(probe: &Probe) -> Self {
-        use wire::probe::Check as C;
-        let check = match &probe.check {
-            Check::Exec(words) => C::Exec(command(words)),
-            Check::Http { port, path, tls } => C::Http(wire::HttpCheck {
-                port: (*port).into(),
-                path: path.clone(),
-                tls: *tls,
-            }),
-            Check::Tcp { port } => C::Tcp(wire::TcpCheck { port: (*port).into() }),
-        };
-        Self {
-            check: Some(check),
-            on_failure: probe.on_failure.number(),
-            delay_ms: probe.delay_ms,
-            period_ms: probe.period_ms,
-            timeout_ms: probe.timeout_ms,
-            failures: probe.failures,
-            successes: probe.successes,
-            grace_ms: probe.grace_ms,
-        }
-    }
-}
-
-impl TryFrom<wire::Probe> for Probe {
-    type Error = Malformed;
-    fn try_from(probe: wire::Probe) -> Result<Self, Malformed> {
-        use wire::probe::Check as C;
-        let check = match need(probe.check, "probe.check")? {
-            C::Exec(command) => Check::Exec(words(command)?),
-            C::Http(http) => Check::Http {
-                port: small(http.port, "http.port")?,
-                path: http.path,
-                tls: http.tls,
-            },
-            C::Tcp(tcp) => Check::Tcp {
-                port: small(tcp.port, "tcp.port")?,
-            },
-        };
-        Ok(Self {
-            check,
-            on_failure: OnFailure::from_number(probe.on_failure)?,
-            delay_ms: probe.delay_ms,
-            period_ms: probe.period_ms,
-            timeout_ms: probe.timeout_ms,
-            failures: probe.failures,
-            successes: probe.successes,
-            grace_ms: probe.grace_ms,
-        })
-    }
-}
-
 impl From<Restart> for wire::Restart {
     fn from(restart: Restart) -> Self {
         use wire::restart::Policy as P;
@@ -249,5 +210,100 @@ impl From<wire::LogLimits> for LogLimits {
             max_bytes: logs.max_bytes,
             files: logs.files,
         }
+    }
+}
+
+impl From<Backoff> for wire::Backoff {
+    fn from(backoff: Backoff) -> Self {
+        Self {
+            base_ms: backoff.base_ms,
+            cap_ms: backoff.cap_ms,
+            good_run_ms: backoff.good_run_ms,
+        }
+    }
+}
+
+impl From<wire::Backoff> for Backoff {
+    fn from(backoff: wire::Backoff) -> Self {
+        Self {
+            base_ms: backoff.base_ms,
+            cap_ms: backoff.cap_ms,
+            good_run_ms: backoff.good_run_ms,
+        }
+    }
+}
+
+impl From<&Volume> for wire::Volume {
+    fn from(volume: &Volume) -> Self {
+        use wire::volume::Source as S;
+        let source = match volume.source {
+            VolumeSource::Disk => S::Disk(()),
+            VolumeSource::Memory(bytes) => S::Memory(wire::Tmpfs { bytes }),
+            VolumeSource::Files => S::Files(()),
+        };
+        Self {
+            name: volume.name.clone(),
+            source: Some(source),
+        }
+    }
+}
+
+impl TryFrom<wire::Volume> for Volume {
+    type Error = Malformed;
+    fn try_from(volume: wire::Volume) -> Result<Self, Malformed> {
+        use wire::volume::Source as S;
+        let source = match need(volume.source, "volume.source")? {
+            S::Disk(()) => VolumeSource::Disk,
+            S::Memory(tmpfs) => VolumeSource::Memory(tmpfs.bytes),
+            S::Files(()) => VolumeSource::Files,
+        };
+        Ok(Self {
+            name: volume.name,
+            source,
+        })
+    }
+}
+
+impl From<&VolumeMount> for wire::VolumeMount {
+    fn from(mount: &VolumeMount) -> Self {
+        Self {
+            volume: mount.volume.clone(),
+            target: mount.target.clone(),
+            sub_path: mount.sub_path.clone(),
+            read_only: mount.read_only,
+        }
+    }
+}
+
+impl From<wire::VolumeMount> for VolumeMount {
+    fn from(mount: wire::VolumeMount) -> Self {
+        Self {
+            volume: mount.volume,
+            target: mount.target,
+            sub_path: mount.sub_path,
+            read_only: mount.read_only,
+        }
+    }
+}
+
+impl From<&PreStop> for wire::PreStop {
+    fn from(hook: &PreStop) -> Self {
+        use wire::pre_stop::Hook as H;
+        let hook = match hook {
+            PreStop::Exec(words) => H::Exec(command(words)),
+            PreStop::SleepMs(ms) => H::SleepMs(*ms),
+        };
+        Self { hook: Some(hook) }
+    }
+}
+
+impl TryFrom<wire::PreStop> for PreStop {
+    type Error = Malformed;
+    fn try_from(hook: wire::PreStop) -> Result<Self, Malformed> {
+        use wire::pre_stop::Hook as H;
+        Ok(match need(hook.hook, "pre_stop.hook")? {
+            H::Exec(command) => Self::Exec(words(command)?),
+            H::SleepMs(ms) => Self::SleepMs(ms),
+        })
     }
 }

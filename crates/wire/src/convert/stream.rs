@@ -67,6 +67,7 @@ impl From<&LogQuery> for wire::LogQuery {
             since: query.since,
             stdout: query.stdout,
             stderr: query.stderr,
+            previous: query.previous,
         }
     }
 }
@@ -80,6 +81,7 @@ impl From<wire::LogQuery> for LogQuery {
             since: query.since,
             stdout: query.stdout,
             stderr: query.stderr,
+            previous: query.previous,
         }
     }
 }

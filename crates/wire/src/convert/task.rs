@@ -1,11 +1,13 @@
 //! What agents see of tasks, and how tasks end. A whole task needs `definitions`.
 
 use super::enums::WireEnum;
-use crate::malformed::{Malformed, id_bytes, maybe, task_id};
+use crate::malformed::{Malformed, each, id_bytes, maybe, need, task_id};
 use crate::proto::model::v1 as wire;
 use plenum_model::ids::{Incarnation, Seq};
 use plenum_model::phase::{Phase, Progress};
-use plenum_model::task::{Exit, ExitReason, Observation};
+use plenum_model::task::{
+    ContainerEnd, ContainerState, ContainerStatus, Exit, ExitReason, Observation, WaitReason,
+};
 
 impl From<&Exit> for wire::Exit {
     fn from(exit: &Exit) -> Self {
@@ -50,6 +52,7 @@ impl From<&Observation> for wire::Observation {
             exit: seen.exit.as_ref().map(wire::Exit::from),
             message: seen.message.clone(),
             at: seen.at,
+            containers: seen.containers.iter().map(wire::ContainerStatus::from).collect(),
         }
     }
 }
@@ -66,6 +69,79 @@ impl TryFrom<wire::Observation> for Observation {
             exit: maybe(seen.exit)?,
             message: seen.message,
             at: seen.at,
+            containers: each(seen.containers)?,
+        })
+    }
+}
+
+impl From<&ContainerEnd> for wire::ContainerEnd {
+    fn from(end: &ContainerEnd) -> Self {
+        Self {
+            exit: Some((&end.exit).into()),
+            started_at: end.started_at,
+            ended_at: end.ended_at,
+            id: end.id.clone(),
+        }
+    }
+}
+
+impl TryFrom<wire::ContainerEnd> for ContainerEnd {
+    type Error = Malformed;
+    fn try_from(end: wire::ContainerEnd) -> Result<Self, Malformed> {
+        Ok(Self {
+            exit: need(end.exit, "container_end.exit")?.try_into()?,
+            started_at: end.started_at,
+            ended_at: end.ended_at,
+            id: end.id,
+        })
+    }
+}
+
+impl From<&ContainerStatus> for wire::ContainerStatus {
+    fn from(status: &ContainerStatus) -> Self {
+        use wire::container_status::State as S;
+        let state = match &status.state {
+            ContainerState::Waiting { reason, message } => S::Waiting(wire::Waiting {
+                reason: reason.number(),
+                message: message.clone(),
+            }),
+            ContainerState::Running { started_at } => S::RunningSince(*started_at),
+            ContainerState::Ended(end) => S::Ended(end.into()),
+        };
+        Self {
+            name: status.name.clone(),
+            restarts: status.restarts,
+            last: status.last.as_ref().map(wire::ContainerEnd::from),
+            ready: status.ready,
+            started: status.started,
+            id: status.id.clone(),
+            image_id: status.image_id.clone(),
+            state: Some(state),
+        }
+    }
+}
+
+impl TryFrom<wire::ContainerStatus> for ContainerStatus {
+    type Error = Malformed;
+    fn try_from(status: wire::ContainerStatus) -> Result<Self, Malformed> {
+        use wire::container_status::State as S;
+        let state = match need(status.state, "container_status.state")? {
+            S::Waiting(waiting) => ContainerState::Waiting {
+                reason: WaitReason::from_number(waiting.reason)?,
+                message: waiting.message,
+            },
+            S::RunningSince(started_at) => ContainerState::Running { started_at },
+            S::Ended(end) => ContainerState::Ended(end.try_into()?),
+        };
+        Ok(Self {
+            name: status.name,
+            state,
+            restarts: status.restarts,
+            last: maybe(status.last)?,
+            ready: status.ready,
+            started: status.started,
+            id: status.id,
+            image_id: status.image_id,
         })
     }
 }

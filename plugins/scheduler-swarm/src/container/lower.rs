@@ -86,6 +86,7 @@ pub(super) fn lower(record: &Record) -> ApiResult<Lowered> {
         containers: vec![container],
         network,
         hostname,
+        ..TaskSpec::default()
     };
     let terms = Terms {
         workload: Workload {

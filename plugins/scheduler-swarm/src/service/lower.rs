@@ -58,11 +58,13 @@ pub fn task_spec(record: &ServiceRecord) -> TaskSpec {
         logs: LogLimits::default(),
         privileged: false,
         labels: labels(record, &asked),
+        ..ContainerSpec::default()
     };
     TaskSpec {
         containers: vec![container],
         network: Network::Bridge,
         hostname: text(&asked.hostname),
+        ..TaskSpec::default()
     }
 }
 
@@ -276,5 +278,6 @@ fn file(
         target,
         mode: file.and_then(|f| f.mode).unwrap_or(0o444),
         secret,
+        volume: None,
     }
 }

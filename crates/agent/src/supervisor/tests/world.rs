@@ -86,6 +86,7 @@ pub(super) fn two_files() -> Vec<FileRef> {
         target: target.into(),
         mode: 0o400,
         secret,
+        volume: None,
     };
     vec![
         file("conf", 7, "etc/conf", false),

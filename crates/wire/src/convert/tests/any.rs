@@ -10,8 +10,8 @@ use plenum_model::rules::{
     Affinity, Expr, LimitPerKey, Op, Preference, Rules, Spread, Strategy as Choice, Toleration,
 };
 use plenum_model::spec::{
-    Caps, Check, ContainerSpec, Image, LogLimits, Mount, MountSource, Network, OnFailure, Probe, Pull,
-    Restart, TaskSpec,
+    Backoff, Caps, Check, ContainerSpec, Image, LogLimits, Mount, MountSource, Network, OnFailure, PreStop,
+    Probe, ProbePort, Pull, Restart, RestartUnit, Role, TaskSpec, Volume, VolumeMount, VolumeSource,
 };
 use plenum_model::template::{Part, Placeholder, Template};
 use proptest::collection::{btree_map, vec};
@@ -120,11 +120,52 @@ fn mount() -> impl Strategy<Value = Mount> {
     })
 }
 
+fn probe_port() -> impl Strategy<Value = ProbePort> {
+    prop_oneof![
+        any::<u16>().prop_map(ProbePort::Claim),
+        any::<u16>().prop_map(|inside| ProbePort::Inside { inside }),
+    ]
+}
+
+fn volume() -> impl Strategy<Value = Volume> {
+    let source = prop_oneof![
+        Just(VolumeSource::Disk),
+        of(any::<u64>()).prop_map(VolumeSource::Memory),
+        Just(VolumeSource::Files),
+    ];
+    (text(), source).prop_map(|(name, source)| Volume { name, source })
+}
+
+fn volume_mount() -> impl Strategy<Value = VolumeMount> {
+    (text(), text(), of(text()), any::<bool>()).prop_map(|(volume, target, sub_path, read_only)| {
+        VolumeMount {
+            volume,
+            target,
+            sub_path,
+            read_only,
+        }
+    })
+}
+
+fn pre_stop() -> impl Strategy<Value = PreStop> {
+    prop_oneof![
+        words().prop_map(PreStop::Exec),
+        any::<u64>().prop_map(PreStop::SleepMs)
+    ]
+}
+
 fn probe() -> impl Strategy<Value = Probe> {
     let check = prop_oneof![
         words().prop_map(Check::Exec),
-        (any::<u16>(), text(), any::<bool>()).prop_map(|(port, path, tls)| Check::Http { port, path, tls }),
-        any::<u16>().prop_map(|port| Check::Tcp { port }),
+        (probe_port(), text(), any::<bool>(), vec((text(), text()), 0..2)).prop_map(
+            |(port, path, tls, headers)| Check::Http {
+                port,
+                path,
+                tls,
+                headers,
+            }
+        ),
+        probe_port().prop_map(|port| Check::Tcp { port }),
     ];
     let on_failure = select(vec![OnFailure::Report, OnFailure::Restart, OnFailure::Fail]);
     (check, on_failure, any::<[u64; 4]>(), any::<[u32; 2]>()).prop_map(
@@ -172,7 +213,13 @@ fn container() -> impl Strategy<Value = ContainerSpec> {
         vec(probe(), 0..2),
     );
     let end = (restart(), of(text()), any::<u64>(), any::<(u64, u32)>(), labels());
-    (what, how, end).prop_map(|(what, how, end)| {
+    let among = (
+        select(vec![Role::Main, Role::Init, Role::Sidecar]),
+        vec(volume_mount(), 0..2),
+        of(probe()),
+        of(pre_stop()),
+    );
+    (what, how, end, among).prop_map(|(what, how, end, (role, volumes, startup, pre_stop))| {
         let (name, runtime, image, entrypoint, args, env) = what;
         let (workdir, user, [tty, stdin, privileged], caps, mounts, probes) = how;
         let (restart, stop_signal, stop_grace_ms, (max_bytes, files), labels) = end;
@@ -197,17 +244,35 @@ fn container() -> impl Strategy<Value = ContainerSpec> {
             logs,
             privileged,
             labels,
+            role,
+            volumes,
+            startup,
+            pre_stop,
         }
     })
 }
 
 pub(super) fn spec() -> impl Strategy<Value = TaskSpec> {
     let network = select(vec![Network::Host, Network::Bridge]);
-    (vec(container(), 0..3), network, of(text())).prop_map(|(containers, network, hostname)| TaskSpec {
-        containers,
-        network,
-        hostname,
-    })
+    let together = (
+        select(vec![RestartUnit::Task, RestartUnit::Container]),
+        any::<[u64; 3]>(),
+        vec(volume(), 0..2),
+    );
+    (vec(container(), 0..3), network, of(text()), together).prop_map(
+        |(containers, network, hostname, (restart_unit, [base_ms, cap_ms, good_run_ms], volumes))| TaskSpec {
+            containers,
+            network,
+            hostname,
+            restart_unit,
+            backoff: Backoff {
+                base_ms,
+                cap_ms,
+                good_run_ms,
+            },
+            volumes,
+        },
+    )
 }
 
 fn expr() -> impl Strategy<Value = Expr> {
@@ -310,13 +375,15 @@ pub(super) fn seat() -> impl Strategy<Value = Seat> {
 }
 
 fn files() -> impl Strategy<Value = Vec<FileRef>> {
-    let file = (text(), any::<u64>(), text(), any::<u32>(), any::<bool>()).prop_map(
-        |(key, revision, target, mode, secret)| FileRef {
+    let place = (text(), of(text()));
+    let file = (text(), any::<u64>(), place, any::<u32>(), any::<bool>()).prop_map(
+        |(key, revision, (target, volume), mode, secret)| FileRef {
             key,
             revision,
             target,
             mode,
             secret,
+            volume,
         },
     );
     vec(file, 0..2)

@@ -10,7 +10,9 @@ use plenum_model::event::Event;
 use plenum_model::ids::{Cursor, Generation, Incarnation, Seq};
 use plenum_model::node::{Liveness, Node, NodeFacts, PortRange, RuntimeFacts, Scheduling};
 use plenum_model::phase::{Phase, Progress};
-use plenum_model::task::{Exit, ExitReason, Observation, Status, Task};
+use plenum_model::task::{
+    ContainerEnd, ContainerState, ContainerStatus, Exit, ExitReason, Observation, Status, Task, WaitReason,
+};
 use plenum_model::tenant::{Tenant, TenantUsage};
 use plenum_model::why::{Cause, LimitReached, NodeVerdict, Why};
 use proptest::collection::{btree_map, btree_set, vec};
@@ -90,10 +92,51 @@ fn exit() -> impl Strategy<Value = Exit> {
     )
 }
 
+fn end() -> impl Strategy<Value = ContainerEnd> {
+    (exit(), of(any::<u64>()), any::<u64>(), of(text())).prop_map(|(exit, started_at, ended_at, id)| {
+        ContainerEnd {
+            exit,
+            started_at,
+            ended_at,
+            id,
+        }
+    })
+}
+
+fn container_status() -> impl Strategy<Value = ContainerStatus> {
+    let reasons = vec![
+        WaitReason::Turn,
+        WaitReason::Creating,
+        WaitReason::Held,
+        WaitReason::BackOff,
+        WaitReason::Image,
+        WaitReason::Setup,
+    ];
+    let state = prop_oneof![
+        (select(reasons), text()).prop_map(|(reason, message)| ContainerState::Waiting { reason, message }),
+        any::<u64>().prop_map(|started_at| ContainerState::Running { started_at }),
+        end().prop_map(ContainerState::Ended),
+    ];
+    let ids = (of(text()), of(text()));
+    (text(), state, any::<u32>(), of(end()), any::<[bool; 2]>(), ids).prop_map(
+        |(name, state, restarts, last, [ready, started], (id, image_id))| ContainerStatus {
+            name,
+            state,
+            restarts,
+            last,
+            ready,
+            started,
+            id,
+            image_id,
+        },
+    )
+}
+
 pub(super) fn observation() -> impl Strategy<Value = Observation> {
     let seen = (task_id(), any::<u64>(), progress(), of(any::<bool>()));
-    (seen, of(text()), of(exit()), text(), any::<u64>()).prop_map(
-        |((task, seq, progress, ready), address, exit, message, at)| Observation {
+    let containers = vec(container_status(), 0..3);
+    (seen, of(text()), of(exit()), text(), any::<u64>(), containers).prop_map(
+        |((task, seq, progress, ready), address, exit, message, at, containers)| Observation {
             task,
             seq: Seq(seq),
             progress,
@@ -102,6 +145,7 @@ pub(super) fn observation() -> impl Strategy<Value = Observation> {
             exit,
             message,
             at,
+            containers,
         },
     )
 }
@@ -117,7 +161,8 @@ fn status() -> impl Strategy<Value = Status> {
         text(),
     );
     let times = (any::<u64>(), of(any::<u64>()), of(any::<u64>()), of(any::<u64>()));
-    (place, seen, times).prop_map(|(place, seen, times)| {
+    let containers = vec(container_status(), 0..3);
+    (place, seen, times, containers).prop_map(|(place, seen, times, containers)| {
         let (progress, seq, node, ports) = place;
         let (ready, address, unreachable, why, exit, message) = seen;
         let (claimed_at, placed_at, started_at, ended_at) = times;
@@ -136,6 +181,7 @@ fn status() -> impl Strategy<Value = Status> {
             placed_at,
             started_at,
             ended_at,
+            containers,
         }
     })
 }
@@ -260,14 +306,15 @@ fn size() -> impl Strategy<Value = WindowSize> {
 }
 
 pub(super) fn request() -> impl Strategy<Value = StreamRequest> {
-    let logs = (of(text()), of(any::<u64>()), of(any::<u64>()), any::<[bool; 3]>()).prop_map(
-        |(container, tail, since, [follow, stdout, stderr])| LogQuery {
+    let logs = (of(text()), of(any::<u64>()), of(any::<u64>()), any::<[bool; 4]>()).prop_map(
+        |(container, tail, since, [follow, stdout, stderr, previous])| LogQuery {
             container,
             follow,
             tail,
             since,
             stdout,
             stderr,
+            previous,
         },
     );
     let exec = (
