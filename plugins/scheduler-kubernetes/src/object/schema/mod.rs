@@ -24,4 +24,4 @@ pub use kinds::{Kind, lookup};
 pub use message::{Field, ListKind, Merge, Message, MessageId, Shape, Type};
 
 #[cfg(test)]
-pub(crate) use table::messages;
+mod tests;
