@@ -28,6 +28,8 @@ pub enum Placeholder {
     ContainerPort(u16),
     /// The directory that is the task's own.
     Sandbox,
+    /// What the n-th file of the claim holds, as text: how a secret reaches an environment.
+    File(u16),
 }
 
 /// A piece of a template.

@@ -4,11 +4,14 @@
 use super::NodeView;
 use super::io::PlannedFile;
 use super::memory::Remembered;
-use plenum_contract::runtime::{ContainerKey, ContainerPlan, PublishedPort};
+use plenum_contract::runtime::{Among, ContainerKey, ContainerPlan, PublishedPort, SandboxPlan};
+use plenum_model::claim::FileRef;
 use plenum_model::ids::TaskId;
-use plenum_model::spec::{ContainerSpec, Mount, MountSource, Network, TaskSpec};
+use plenum_model::spec::{
+    ContainerSpec, Mount, MountSource, Network, RestartUnit, TaskSpec, Volume, VolumeSource,
+};
 use plenum_model::template::{Placeholder, Template, Unfilled};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The task's own directory.
 pub(super) fn sandbox(node: &NodeView, task: TaskId) -> PathBuf {
@@ -20,51 +23,155 @@ fn file_dirs(node: &NodeView, task: TaskId) -> [PathBuf; 2] {
     [&node.files, &node.secrets].map(|all| all.join(task.to_string()))
 }
 
+/// Whether a file is kept in memory: it is secret, or in a volume with one that is.
+fn in_memory(task: &Remembered, file: &FileRef) -> bool {
+    let mut files = task.assigned.terms.files.iter();
+    file.secret || file.volume.is_some() && files.any(|f| f.secret && f.volume == file.volume)
+}
+
 /// The directories that hold files of this task.
 pub(super) fn used_dirs(node: &NodeView, task: &Remembered) -> Vec<PathBuf> {
     let [plain, secret] = file_dirs(node, task.assigned.seat.id);
-    let has = |wanted: bool| task.assigned.terms.files.iter().any(|f| f.secret == wanted);
+    let files = &task.assigned.terms.files;
+    let has = |wanted: bool| files.iter().any(|f| in_memory(task, f) == wanted);
     let used = [has(false).then_some(plain), has(true).then_some(secret)];
     used.into_iter().flatten().collect()
 }
 
-/// The files the claim refers to, each at a path that names its revision: what is there already is right.
+/// The files the claim refers to. One that every container sees is at a path that names its revision, one in a
+/// volume at its path there; the files of a task do not change: what is there already is right.
 pub(super) fn files(node: &NodeView, task: &Remembered) -> Vec<PlannedFile> {
     let [plain, secret] = file_dirs(node, task.assigned.seat.id);
     let files = task.assigned.terms.files.iter().enumerate();
     files
-        .map(|(i, file)| PlannedFile {
-            key: file.key.clone(),
-            revision: file.revision,
-            path: if file.secret { &secret } else { &plain }.join(format!("{i}-{}", file.revision)),
-            mode: file.mode,
-            secret: file.secret,
+        .map(|(i, file)| {
+            let in_memory = in_memory(task, file);
+            let dir = if in_memory { &secret } else { &plain };
+            PlannedFile {
+                key: file.key.clone(),
+                revision: file.revision,
+                dir: dir.clone(),
+                path: match &file.volume {
+                    None => dir.join(format!("{i}-{}", file.revision)),
+                    Some(volume) => files_of(dir, volume).join(&file.target),
+                },
+                mode: file.mode,
+                secret: in_memory,
+            }
         })
         .collect()
 }
 
-/// The mounts of a container: those of its spec, then the files of the task.
-fn mounts(node: &NodeView, task: &Remembered, c: &ContainerSpec) -> Vec<Mount> {
+/// The directory of a volume of files. No other file's name has a dot.
+fn files_of(dir: &Path, volume: &str) -> PathBuf {
+    dir.join(format!("volume.{volume}"))
+}
+
+/// The directory of all volumes of a task.
+pub(super) fn volumes_dir(node: &NodeView, task: TaskId) -> PathBuf {
+    node.volumes.join(task.to_string())
+}
+
+/// Where a volume of the task is.
+fn volume_path(node: &NodeView, task: &Remembered, volume: &Volume) -> PathBuf {
+    let id = task.assigned.seat.id;
+    match volume.source {
+        VolumeSource::Disk | VolumeSource::Memory(_) => volumes_dir(node, id).join(&volume.name),
+        VolumeSource::Files => {
+            let [plain, secret] = file_dirs(node, id);
+            let mut files = task.assigned.terms.files.iter();
+            let in_memory = files.any(|f| f.volume.as_deref() == Some(&volume.name) && in_memory(task, f));
+            files_of(if in_memory { &secret } else { &plain }, &volume.name)
+        }
+    }
+}
+
+/// The volumes that are made for a task.
+pub(super) fn volumes(node: &NodeView, task: &Remembered, spec: &TaskSpec) -> Vec<PlannedVolume> {
+    let made = spec.volumes.iter().map(|volume| {
+        let memory = match volume.source {
+            VolumeSource::Disk => None,
+            VolumeSource::Memory(bytes) => Some(bytes),
+            VolumeSource::Files => None,
+        };
+        let path = volume_path(node, task, volume);
+        let mounts = spec.containers.iter().flat_map(|c| &c.volumes);
+        let below = mounts
+            .filter(|m| m.volume == volume.name && volume.source != VolumeSource::Files)
+            .filter_map(|m| Some(path.join(m.sub_path.as_ref()?)));
+        PlannedVolume {
+            below: below.collect(),
+            path: path.clone(),
+            memory,
+            written: volume.source != VolumeSource::Files,
+        }
+    });
+    made.collect()
+}
+
+/// The volumes of a task that hold memory.
+pub(super) fn volumes_in_memory(node: &NodeView, task: &Remembered, spec: &TaskSpec) -> Vec<PathBuf> {
+    let all = volumes(node, task, spec).into_iter();
+    all.filter(|v| v.memory.is_some()).map(|v| v.path).collect()
+}
+
+/// The mounts of a container: those of its spec, the volumes it sees, then the files that all see.
+fn mounts(node: &NodeView, task: &Remembered, spec: &TaskSpec, c: &ContainerSpec) -> Vec<Mount> {
     let home = sandbox(node, task.assigned.seat.id);
     let placed = task.assigned.terms.files.iter().zip(files(node, task));
-    let files = placed.map(|(file, planned)| Mount {
+    let files = placed.filter(|(file, _)| file.volume.is_none()).map(|(file, planned)| Mount {
         target: home.join(&file.target).display().to_string(),
         source: MountSource::Host(planned.path.display().to_string()),
         read_only: true,
     });
-    c.mounts.iter().cloned().chain(files).collect()
+    let volumes = c.volumes.iter().filter_map(|mount| {
+        let volume = spec.volumes.iter().find(|v| v.name == mount.volume)?;
+        let whole = volume_path(node, task, volume);
+        let source = mount.sub_path.as_ref().map_or(whole.clone(), |sub| whole.join(sub));
+        Some(Mount {
+            target: mount.target.clone(),
+            source: MountSource::Host(source.display().to_string()),
+            read_only: mount.read_only || volume.source == VolumeSource::Files,
+        })
+    });
+    c.mounts.iter().cloned().chain(volumes).chain(files).collect()
 }
 
-/// The key of container `index` in the current incarnation.
-pub(super) fn key(task: &Remembered, spec: &TaskSpec, index: usize) -> ContainerKey {
+/// The key of a container in its current incarnation.
+fn key_of(task: &Remembered, name: &str) -> ContainerKey {
+    let own = task.runs.get(name).map(|run| run.incarnation);
     ContainerKey {
         task: task.assigned.seat.id,
-        container: spec
-            .containers
-            .get(index)
-            .map_or_else(String::new, |c| c.name.clone()),
-        incarnation: task.incarnation,
+        container: name.to_owned(),
+        incarnation: own.unwrap_or(task.incarnation),
     }
+}
+
+/// The key of container `index` in its current incarnation.
+pub(super) fn key(task: &Remembered, spec: &TaskSpec, index: usize) -> ContainerKey {
+    key_of(task, spec.containers.get(index).map_or("", |c| &c.name))
+}
+
+/// The key of the sandbox of the current incarnation.
+pub(super) fn sandbox_key(task: &Remembered) -> ContainerKey {
+    key_of(task, "")
+}
+
+/// What the containers of a task share on the network, where they share an address.
+pub(super) fn network(node: &NodeView, task: &Remembered, spec: &TaskSpec) -> Option<SandboxPlan> {
+    match spec.network {
+        Network::Host => None,
+        Network::Bridge => Some(SandboxPlan {
+            key: sandbox_key(task),
+            hostname: spec.hostname.clone(),
+            ports: ports(node, task),
+        }),
+    }
+}
+
+/// The task's own address, where its containers share one and it is known.
+pub(super) fn own_address(task: &Remembered) -> Option<&str> {
+    task.shared.as_ref()?.as_deref()
 }
 
 /// The ports of the node that lead to the task, in the order of the claim.
@@ -89,12 +196,11 @@ pub(super) fn objection(node: &NodeView, task: &Remembered, spec: &TaskSpec) -> 
         let (have, want) = (task.assigned.ports.len(), task.assigned.terms.ports.len());
         return Some(format!("{have} host ports are assigned, {want} are asked for"));
     }
-    spec.containers.iter().find_map(|c| {
-        if !node.runtimes.contains(&c.runtime) {
-            return Some(format!("node {} has no runtime {}", node.id, c.runtime));
-        }
-        None
-    })
+    let missing = spec.containers.iter().find(|c| !node.runtimes.contains(&c.runtime));
+    if let Some(c) = missing {
+        return Some(format!("node {} has no runtime {}", node.id, c.runtime));
+    }
+    spec.shape().err()
 }
 
 /// What the runtime of container `index` is told.
@@ -117,11 +223,7 @@ pub(super) fn container(
     };
     let env = c.env.iter().map(|(name, t)| Ok((name.clone(), t.expand(fill)?)));
     Ok(ContainerPlan {
-        key: ContainerKey {
-            task: task.assigned.seat.id,
-            container: c.name.clone(),
-            incarnation: task.incarnation,
-        },
+        key: key_of(task, &c.name),
         image: c.image.clone(),
         entrypoint: c.entrypoint.as_ref().map(list).transpose()?,
         args: c.args.as_ref().map(list).transpose()?,
@@ -132,7 +234,7 @@ pub(super) fn container(
         tty: c.tty,
         stdin: c.stdin,
         caps: c.caps.clone(),
-        mounts: mounts(node, task, c),
+        mounts: mounts(node, task, spec, c),
         network: spec.network,
         ports,
         stop_signal: c.stop_signal.clone(),
@@ -140,7 +242,12 @@ pub(super) fn container(
         privileged: c.privileged,
         labels: c.labels.clone(),
         sandbox: sandbox(node, task.assigned.seat.id),
-        among: None,
+        among: match spec.restart_unit {
+            RestartUnit::Task => None,
+            RestartUnit::Container => Some(Among {
+                sandbox: network(node, task, spec).map(|plan| plan.key),
+            }),
+        },
     })
 }
 
@@ -160,13 +267,15 @@ pub(super) fn value(
         Placeholder::NodeName => Some(node.id.to_string()),
         Placeholder::NodeHostname => Some(node.hostname.clone()),
         Placeholder::NodeAddress => Some(node.address.clone()),
-        // A bridged container has an address only once it runs, too late for its own environment.
+        // One that is bridged alone has an address only once it runs, too late for its own environment.
         Placeholder::TaskAddress => match spec.network {
             Network::Host => Some(node.address.clone()),
-            Network::Bridge => None,
+            Network::Bridge => own_address(task).map(str::to_owned),
         },
         Placeholder::HostPort(i) => ports.get(usize::from(i)).map(|p| p.host.to_string()),
         Placeholder::ContainerPort(i) => ports.get(usize::from(i)).map(|p| p.container.to_string()),
         Placeholder::Sandbox => Some(sandbox(node, seat.id).display().to_string()),
+        // The supervisor never holds the bytes of files.
+        Placeholder::File(_) => None,
     }
 }

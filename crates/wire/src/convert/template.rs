@@ -55,6 +55,7 @@ impl From<Placeholder> for wire::Placeholder {
             Placeholder::HostPort(n) => (Kind::HostPort, n),
             Placeholder::ContainerPort(n) => (Kind::ContainerPort, n),
             Placeholder::Sandbox => (Kind::Sandbox, 0),
+            Placeholder::File(n) => (Kind::File, n),
         };
         Self {
             kind: kind.into(),
@@ -71,6 +72,7 @@ impl TryFrom<wire::Placeholder> for Placeholder {
             Ok(Kind::Unspecified) => return Err(Malformed::missing("placeholder.kind")),
             Ok(Kind::HostPort) => return small(port, "placeholder.port").map(Self::HostPort),
             Ok(Kind::ContainerPort) => return small(port, "placeholder.port").map(Self::ContainerPort),
+            Ok(Kind::File) => return small(port, "placeholder.port").map(Self::File),
             Ok(Kind::TaskId) => Self::TaskId,
             Ok(Kind::TaskName) => Self::TaskName,
             Ok(Kind::Slot) => Self::Slot,
