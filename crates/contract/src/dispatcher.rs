@@ -3,7 +3,8 @@
 //! asked for are dialled back by the agent, each on a stream of its own.
 
 use crate::error::{Class, Classified};
-use crate::streams::{Output, StreamError, StreamInput, StreamRequest};
+use crate::images::FoundImage;
+use crate::streams::{NodeRequest, Output, StreamError, StreamInput, StreamRequest};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -54,6 +55,22 @@ pub trait Dispatcher: Send + Sync {
         key: String,
         revision: u64,
     ) -> Result<Bytes, DispatchError>;
+
+    /// The image that the assignment of this task to this node names, from another node that has it in the same
+    /// runtime. Answers at once when none has.
+    ///
+    /// # Errors
+    /// `NotFound` when the task is not assigned to the node, when its assignment does not name the image, and
+    /// when no other node that can be reached has it.
+    async fn fetch_image(
+        &self,
+        node: NodeId,
+        task: TaskId,
+        image: String,
+    ) -> Result<FoundImage, DispatchError> {
+        let what = format!("image {image} for task {task} on another node than {node}");
+        Err(DispatchError::NotFound { what })
+    }
 }
 
 /// What the broker sends to an agent.
@@ -109,6 +126,13 @@ pub enum BrokerMessage {
         task: TaskId,
         /// What is asked.
         request: StreamRequest,
+    },
+    /// Somebody asks for a stream to the node itself; answer by `carry`.
+    OpenNode {
+        /// Under this id.
+        stream: StreamId,
+        /// What is asked.
+        request: NodeRequest,
     },
 }
 

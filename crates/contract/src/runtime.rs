@@ -4,6 +4,7 @@
 //! the agent's and written once. Names derive from the key, so every verb may be repeated after a crash.
 
 use crate::error::{Class, Classified};
+use crate::images::Images;
 use crate::streams::{ExecRequest, LogQuery, Stats, StreamError, StreamInput, StreamOutput};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -31,7 +32,6 @@ pub trait Runtime: RuntimeIo {
     /// See [`RuntimeError`], here and below.
     async fn facts(&self) -> Result<RuntimeFacts, RuntimeError>;
 
-    /// Makes everything so that `start` only starts: image there, container created. Long; cancel-safe.
     /// Makes what the containers of a task share on the network, and has it up. There already: says the same again.
     ///
     /// # Errors
@@ -49,6 +49,7 @@ pub trait Runtime: RuntimeIo {
         })
     }
 
+    /// Makes everything so that `start` only starts: image there, container created. Long; cancel-safe.
     async fn prepare(&self, plan: &ContainerPlan) -> Result<(), RuntimeError>;
 
     /// Starts a prepared container. Started already, or ended since: no error.
@@ -61,18 +62,23 @@ pub trait Runtime: RuntimeIo {
     /// Ended already: no error.
     async fn signal(&self, key: &ContainerKey, signal: &str) -> Result<(), RuntimeError>;
 
-    /// The signal that asks this container to stop, where its image names one. Asked when its spec names none.
     /// What the runtime calls a prepared container, and its image.
     async fn names(&self, _key: &ContainerKey) -> Result<ContainerNames, RuntimeError> {
         Ok(ContainerNames::default())
     }
 
+    /// The signal that asks this container to stop, where its image names one. Asked when its spec names none.
     async fn stop_signal(&self, _key: &ContainerKey) -> Result<Option<String>, RuntimeError> {
         Ok(None)
     }
 
     /// Removes an ended or never started container with all it wrote, its log too. Not there: no error.
     async fn remove(&self, key: &ContainerKey) -> Result<(), RuntimeError>;
+
+    /// Its images; none: it has no such thing.
+    fn images(&self) -> Option<&dyn Images> {
+        None
+    }
 
     /// Every container of this agent that there is, running or ended.
     async fn recover(&self) -> Result<Vec<Found>, RuntimeError>;
@@ -165,12 +171,6 @@ pub struct ContainerPlan {
     pub labels: BTreeMap<String, String>,
     /// The task's own directory, which exists.
     pub sandbox: PathBuf,
-}
-
-/// A port of the node that leads into a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublishedPort {
-    /// The node's address.
     /// What it shares with the other containers of its task; none: it is alone in it, and where it has an image
     /// the task's directory appears inside at the same path.
     pub among: Option<Among>,
@@ -208,6 +208,12 @@ pub struct ContainerNames {
     pub id: Option<String>,
     /// Its image.
     pub image_id: Option<String>,
+}
+
+/// A port of the node that leads into a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedPort {
+    /// The node's address.
     pub address: String,
     /// The port there.
     pub host: u16,

@@ -2,10 +2,11 @@
 //! never touches the ledger. The agent carries each on a stream with a credit of its own.
 
 use crate::error::{Class, Classified};
+use crate::images::{ImageOutput, ImageRequest};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use plenum_model::ids::TaskId;
+use plenum_model::ids::{NodeId, TaskId};
 use tokio::sync::mpsc;
 
 /// Bytes between people and containers.
@@ -16,6 +17,28 @@ pub trait Streams: Send + Sync {
     /// # Errors
     /// See [`StreamError`].
     async fn open(&self, task: TaskId, request: StreamRequest) -> Result<StreamEnds, StreamError>;
+
+    /// Opens a stream to a node itself.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown node; see [`StreamError`].
+    async fn open_node(&self, node: &NodeId, request: NodeRequest) -> Result<StreamEnds, StreamError> {
+        let NodeRequest::Images { runtime, .. } = request;
+        let what = format!("a request to node {node}");
+        Err(StreamError::NotSupported { what, runtime })
+    }
+}
+
+/// What is asked of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodeRequest {
+    /// The images of one of its runtimes. `images::carried` has both ends of such a stream.
+    Images {
+        /// Which runtime.
+        runtime: String,
+        /// What of them.
+        request: ImageRequest,
+    },
 }
 
 /// The two ends a caller holds. Dropping both ends the stream on the node, too.
@@ -76,6 +99,9 @@ pub struct LogQuery {
     pub stdout: bool,
     /// Lines of standard error.
     pub stderr: bool,
+    /// Of the run before the present one; while the container waits to be started again, of the last one.
+    /// `NotFound` where it was started only once.
+    pub previous: bool,
 }
 
 impl Default for LogQuery {
@@ -87,6 +113,7 @@ impl Default for LogQuery {
             since: None,
             stdout: true,
             stderr: true,
+            previous: false,
         }
     }
 }
@@ -99,9 +126,6 @@ pub struct ExecRequest {
     /// The command.
     pub argv: Vec<String>,
     /// Added to the container's environment.
-    /// Of the run before the present one; while the container waits to be started again, of the last one.
-    /// `NotFound` where it was started only once.
-    pub previous: bool,
     pub env: Vec<(String, String)>,
     /// As another user.
     pub user: Option<String>,
@@ -113,7 +137,6 @@ pub struct ExecRequest {
     pub stdin: bool,
 }
 
-            previous: false,
 /// The size of a terminal, in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WindowSize {
@@ -150,6 +173,8 @@ pub enum Output {
     },
     /// What the container uses.
     Stats(Stats),
+    /// What a node says of its images.
+    Image(Box<ImageOutput>),
 }
 
 /// One line of a log.

@@ -254,7 +254,7 @@ impl SimAgent {
             }
             BrokerMessage::Assignments(batch) => self.step(queue, Input::Assignments(batch)),
             BrokerMessage::Acked(seq) => self.step(queue, Input::Acked(seq)),
-            BrokerMessage::OpenStream { .. } => {}
+            BrokerMessage::OpenStream { .. } | BrokerMessage::OpenNode { .. } => {}
         }
     }
 

@@ -36,6 +36,9 @@ pub enum Fault {
     /// It is a number outside its range.
     #[error("{0} is out of range")]
     Range(u64),
+    /// It is no reference to an image.
+    #[error("is no reference to an image")]
+    Image,
     /// It is set where it must not be.
     #[error("must not be set here")]
     Unexpected,

@@ -3,11 +3,12 @@
 //! keeps logs and exits, so nothing is kept here: a restarted agent asks it again.
 //!
 //! `create` turns a plan into what the daemon takes, `failure` the daemon's answers into causes, `end` waits,
-//! `io` carries bytes.
+//! `io` carries bytes, `images` keeps images.
 
 mod create;
 mod end;
 mod failure;
+mod images;
 mod io;
 mod labels;
 
@@ -18,6 +19,7 @@ use bollard::query_parameters::{
     StartContainerOptions,
 };
 use failure::{failed, refused, status};
+use plenum_contract::images::Images;
 use plenum_contract::runtime::{ContainerKey, ContainerPlan, Found, FoundState, Runtime, RuntimeError};
 use plenum_model::node::{RuntimeFacts, capability};
 use plenum_model::task::{Exit, ExitReason};
@@ -189,6 +191,10 @@ impl Runtime for DockerRuntime {
                 _ => Err(failed("remove", &e)),
             },
         }
+    }
+
+    fn images(&self) -> Option<&dyn Images> {
+        Some(self)
     }
 
     async fn recover(&self) -> Result<Vec<Found>, RuntimeError> {

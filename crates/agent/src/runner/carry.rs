@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 /// Pieces on their way to the caller: a stream's own credit. Behind it the container's output waits.
-const CREDIT: usize = 32;
+pub(super) const CREDIT: usize = 32;
 
 /// Bytes read at once from a forwarded connection.
 const CHUNK: usize = 32 << 10;
@@ -112,7 +112,7 @@ fn not_sent(error: RuntimeError) -> StreamError {
     }
 }
 
-async fn pump(mut output: StreamOutput, out: &mpsc::Sender<Result<Output, StreamError>>) {
+pub(super) async fn pump(mut output: StreamOutput, out: &mpsc::Sender<Result<Output, StreamError>>) {
     loop {
         let piece = tokio::select! {
             () = out.closed() => return,

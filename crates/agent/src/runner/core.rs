@@ -6,12 +6,13 @@
 //! is begun and nothing is reported; what runs, runs on.
 
 use super::carry::{self, Carry};
+use super::carry_node::NodeCarry;
 use super::clock::Clock;
 use super::work::Workers;
 use crate::journal::{Journal, JournalError};
 use crate::supervisor::{Effect, Input, Record, Supervisor};
 use plenum_contract::dispatcher::{AgentMessage, Dispatcher, StreamId};
-use plenum_contract::streams::StreamRequest;
+use plenum_contract::streams::{NodeRequest, StreamRequest};
 use plenum_model::ids::{LeaderEpoch, NodeId, TaskId};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,8 @@ pub(super) enum Event {
     Attached(LeaderEpoch, mpsc::Sender<AgentMessage>),
     /// Somebody asks for a stream.
     OpenStream(StreamId, TaskId, StreamRequest),
+    /// Somebody asks for a stream to the node itself.
+    OpenNode(StreamId, NodeRequest),
 }
 
 /// See the module.
@@ -132,6 +135,10 @@ impl Core {
                 self.carry(stream, task, request);
                 None
             }
+            Event::OpenNode(stream, request) => {
+                self.carry_node(stream, request);
+                None
+            }
         }
     }
 
@@ -144,6 +151,19 @@ impl Core {
             stream,
             place: place.zip(runtime),
             task,
+        };
+        let stop = self.stop.clone();
+        self.tracker
+            .spawn(async move { stop.run_until_cancelled(carry.run(request)).await });
+    }
+
+    fn carry_node(&self, stream: StreamId, request: NodeRequest) {
+        let NodeRequest::Images { runtime, .. } = &request;
+        let carry = NodeCarry {
+            node: self.node.clone(),
+            dispatcher: Arc::clone(&self.dispatcher),
+            stream,
+            runtime: self.workers.runtime(runtime),
         };
         let stop = self.stop.clone();
         self.tracker

@@ -134,6 +134,7 @@ fn event(message: BrokerMessage) -> Event {
             task,
             request,
         } => Event::OpenStream(stream, task, request),
+        BrokerMessage::OpenNode { stream, request } => Event::OpenNode(stream, request),
     }
 }
 

@@ -2,9 +2,11 @@
 //! order. Stopping an agent leaves its tasks running; the next one adopts them.
 
 mod carry;
+mod carry_node;
 mod clock;
 mod core;
 mod fetch;
+mod images;
 mod link;
 mod lock;
 mod ports;

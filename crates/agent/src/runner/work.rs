@@ -3,6 +3,7 @@
 
 use super::core::Event;
 use super::fetch::Fetcher;
+use super::images::Bringer;
 use super::{ports, probe};
 use crate::files;
 use crate::supervisor::{Answer, Done, Input, ProbeWork, Verb, VerbKind, Work, WorkError};
@@ -32,6 +33,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 pub(super) struct Workers {
     runtimes: BTreeMap<String, Arc<dyn Runtime>>,
     fetcher: Fetcher,
+    bringer: Bringer,
     answers: mpsc::Sender<Event>,
     tracker: TaskTracker,
     stop: CancellationToken,
@@ -51,6 +53,7 @@ impl Workers {
         let by_name = runtimes.iter().map(|r| (r.name().to_owned(), Arc::clone(r)));
         Self {
             runtimes: by_name.collect(),
+            bringer: Bringer::new(fetcher.node.clone(), Arc::clone(&fetcher.dispatcher)),
             fetcher,
             answers,
             tracker,
@@ -115,10 +118,10 @@ impl Workers {
         let runtime = self.runtime(&work.runtime);
         let (answers, stop) = (self.answers.clone(), self.stop.clone());
         let prepares = Arc::clone(&self.prepares);
-        let fetcher = self.fetcher.clone();
+        let hands = (self.fetcher.clone(), self.bringer.clone());
         self.tracker.spawn(async move {
             let key = work.key.clone();
-            let done = attempt(cancel.clone(), work, runtime, fetcher, prepares);
+            let done = attempt(cancel.clone(), work, runtime, hands, prepares);
             // Only these may be dropped half way; a stopping agent waits for the others.
             let result = if matches!(kind, VerbKind::Fetch | VerbKind::Prepare | VerbKind::Wait) {
                 tokio::select! {
@@ -166,7 +169,7 @@ async fn attempt(
     cancel: CancellationToken,
     work: Work,
     runtime: Option<Arc<dyn Runtime>>,
-    fetcher: Fetcher,
+    (fetcher, bringer): (Fetcher, Bringer),
     prepares: Arc<Semaphore>,
 ) -> Result<Answer, WorkError> {
     let name = work.runtime.clone();
@@ -189,7 +192,7 @@ async fn attempt(
     let verb = work.verb.kind();
     let key = work.key.clone();
     // A runtime that panics must not leave its task waiting for ever.
-    let result = AssertUnwindSafe(perform(runtime.as_ref(), &fetcher, work))
+    let result = AssertUnwindSafe(perform(&runtime, &fetcher, &bringer, work))
         .catch_unwind()
         .await
         .unwrap_or_else(|_| {
@@ -212,7 +215,12 @@ async fn attempt(
     result
 }
 
-async fn perform(runtime: &dyn Runtime, fetcher: &Fetcher, work: Work) -> Result<Answer, WorkError> {
+async fn perform(
+    runtime: &Arc<dyn Runtime>,
+    fetcher: &Fetcher,
+    bringer: &Bringer,
+    work: Work,
+) -> Result<Answer, WorkError> {
     let key = &work.key;
     match work.verb {
         Verb::MakeSandbox(path) => blocking("make the sandbox", move || make_sandbox(&path)).await?,
@@ -224,7 +232,7 @@ async fn perform(runtime: &dyn Runtime, fetcher: &Fetcher, work: Work) -> Result
         },
         Verb::Fetch(list) => fetcher.have(key.task, list).await?,
         Verb::RemoveFiles(dirs) => blocking("remove files", move || files::remove(&dirs)).await?,
-        Verb::Prepare(plan) => runtime.prepare(&plan).await?,
+        Verb::Prepare(plan) => bringer.prepare(runtime, &plan).await?,
         Verb::Start => runtime.start(key).await?,
         Verb::Wait => return Ok(Answer::Exit(runtime.wait(key).await?)),
         Verb::Stop(signal) => {
@@ -235,7 +243,7 @@ async fn perform(runtime: &dyn Runtime, fetcher: &Fetcher, work: Work) -> Result
             runtime.signal(key, own.as_deref().unwrap_or("SIGTERM")).await?;
         }
         Verb::Kill => runtime.signal(key, "SIGKILL").await?,
-        Verb::Remove { kill } => remove(runtime, key, kill).await?,
+        Verb::Remove { kill } => remove(runtime.as_ref(), key, kill).await?,
     }
     Ok(Answer::Done)
 }

@@ -1,9 +1,9 @@
 //! The contract `Dispatcher`, in process. What an agent sends is pumped into the core's queue by a task of its
 //! own; what it is sent is read from its mailbox and the view as it takes it.
 
-use super::files;
-use super::mailbox::{Mailbox, Taken};
+use super::mailbox::{Asked, Mailbox, Taken};
 use super::{BrokerHandle, Call, Failed, Inner, ToCore};
+use super::{files, images};
 use crate::input::{Answer, Attachment, Denied, Input};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use plenum_contract::broker::API_VERSIONS;
 use plenum_contract::dispatcher::{
     AgentHello, AgentMessage, Assignments, BrokerMessage, BrokerStream, DispatchError, Dispatcher, StreamId,
 };
+use plenum_contract::images::FoundImage;
 use plenum_contract::streams::{Output, StreamError, StreamInput};
 use plenum_model::ids::{LeaderEpoch, NodeId, SpecId, TaskId};
 use std::collections::HashSet;
@@ -93,6 +94,15 @@ impl Dispatcher for BrokerHandle {
             view.assignment(&node, task).map(|(assignment, _)| assignment)
         };
         files::fetch(self.0.state.as_ref(), named.as_ref(), &node, task, &key, revision).await
+    }
+
+    async fn fetch_image(
+        &self,
+        node: NodeId,
+        task: TaskId,
+        image: String,
+    ) -> Result<FoundImage, DispatchError> {
+        images::find(self, &node, task, &image).await
     }
 }
 
@@ -243,11 +253,14 @@ impl Down {
                     return Some(Err(why));
                 }
                 Taken::Acked(seq) => return Some(Ok(BrokerMessage::Acked(seq))),
-                Taken::Stream(stream, task, request) => {
-                    return Some(Ok(BrokerMessage::OpenStream {
-                        stream,
-                        task,
-                        request,
+                Taken::Stream(stream, asked) => {
+                    return Some(Ok(match asked {
+                        Asked::Task(task, request) => BrokerMessage::OpenStream {
+                            stream,
+                            task,
+                            request,
+                        },
+                        Asked::Node(request) => BrokerMessage::OpenNode { stream, request },
                     }));
                 }
                 Taken::Tasks { say, remove } => {

@@ -4,7 +4,7 @@
 
 use parking_lot::Mutex;
 use plenum_contract::dispatcher::{DispatchError, StreamId};
-use plenum_contract::streams::StreamRequest;
+use plenum_contract::streams::{NodeRequest, StreamRequest};
 use plenum_model::ids::{Seq, TaskId};
 use std::collections::{BTreeSet, VecDeque};
 use tokio::sync::Notify;
@@ -27,7 +27,16 @@ struct State {
     say: BTreeSet<TaskId>,
     remove: BTreeSet<TaskId>,
     acked: Option<Seq>,
-    streams: VecDeque<(StreamId, TaskId, StreamRequest)>,
+    streams: VecDeque<(StreamId, Asked)>,
+}
+
+/// Where a stream shall lead, and what is asked there.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// To a task's container.
+    Task(TaskId, StreamRequest),
+    /// To the node itself.
+    Node(NodeRequest),
 }
 
 /// What an agent takes out at once.
@@ -37,7 +46,7 @@ pub(super) enum Taken {
     /// Observations up to this one are durable.
     Acked(Seq),
     /// Somebody asks for a stream.
-    Stream(StreamId, TaskId, StreamRequest),
+    Stream(StreamId, Asked),
     /// Assignments to be said anew, and tasks to be removed.
     Tasks { say: Vec<TaskId>, remove: Vec<TaskId> },
     /// Nothing.
@@ -63,12 +72,12 @@ impl Mailbox {
     }
 
     /// Asks the agent to open a stream; says whether there was room.
-    pub(super) fn open_stream(&self, id: StreamId, task: TaskId, request: StreamRequest) -> bool {
+    pub(super) fn open_stream(&self, id: StreamId, asked: Asked) -> bool {
         let mut state = self.state.lock();
         if state.closed.is_some() || state.streams.len() >= STREAMS {
             return false;
         }
-        state.streams.push_back((id, task, request));
+        state.streams.push_back((id, asked));
         drop(state);
         self.wake();
         true
@@ -112,8 +121,8 @@ impl Mailbox {
         if let Some(seq) = state.acked.take() {
             return Taken::Acked(seq);
         }
-        if let Some((id, task, request)) = state.streams.pop_front() {
-            return Taken::Stream(id, task, request);
+        if let Some((id, asked)) = state.streams.pop_front() {
+            return Taken::Stream(id, asked);
         }
         if state.say.is_empty() && state.remove.is_empty() {
             return Taken::Nothing;

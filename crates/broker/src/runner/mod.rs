@@ -12,6 +12,7 @@ mod admin;
 mod core_thread;
 mod dispatch;
 mod files;
+mod images;
 mod log_thread;
 mod mailbox;
 mod publisher;

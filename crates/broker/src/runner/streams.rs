@@ -2,13 +2,14 @@
 //! carries it; then the two are joined and the broker is out of the way.
 
 use super::BrokerHandle;
+use super::mailbox::Asked;
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use parking_lot::Mutex;
 use plenum_contract::dispatcher::{DispatchError, StreamId};
 use plenum_contract::streams::{
-    Output, StreamEnds, StreamError, StreamInput, StreamOutput, StreamRequest, Streams,
+    NodeRequest, Output, StreamEnds, StreamError, StreamInput, StreamOutput, StreamRequest, Streams,
 };
 use plenum_model::ids::{NodeId, TaskId};
 use plenum_model::node::Liveness;
@@ -87,19 +88,36 @@ impl Hub {
 impl Streams for BrokerHandle {
     async fn open(&self, task: TaskId, request: StreamRequest) -> Result<StreamEnds, StreamError> {
         let node = self.node_of(task)?;
+        self.ask(&node, Asked::Task(task, request)).await
+    }
+
+    async fn open_node(&self, node: &NodeId, request: NodeRequest) -> Result<StreamEnds, StreamError> {
+        let known = self.0.shared.view.read().node(node).is_some();
+        if !known {
+            let what = format!("node {node}");
+            return Err(StreamError::NotFound { what });
+        }
+        self.reachable(node)?;
+        self.ask(node, Asked::Node(request)).await
+    }
+}
+
+impl BrokerHandle {
+    /// Asks the agent of a node for a stream, and waits until it carries it.
+    async fn ask(&self, node: &NodeId, asked: Asked) -> Result<StreamEnds, StreamError> {
         let mailbox = self
             .0
             .shared
             .mailboxes
             .lock()
-            .get(&node)
+            .get(node)
             .map(|(_, mailbox)| Arc::clone(mailbox));
         let away = || StreamError::Unavailable {
             why: format!("the agent of node {node} is not connected"),
         };
         let mailbox = mailbox.ok_or_else(away)?;
         let (place, input, carried) = self.0.hub.wait(node.clone());
-        if !mailbox.open_stream(place.id, task, request) {
+        if !mailbox.open_stream(place.id, asked) {
             return Err(away());
         }
         let patience = Duration::from_millis(self.0.config.stream_timeout_ms);
@@ -117,9 +135,20 @@ impl Streams for BrokerHandle {
             }
         }
     }
-}
 
-impl BrokerHandle {
+    fn reachable(&self, node: &NodeId) -> Result<(), StreamError> {
+        let view = self.0.shared.view.read();
+        if view
+            .node(node)
+            .is_some_and(|n| n.liveness == Liveness::Unreachable)
+        {
+            return Err(StreamError::Unavailable {
+                why: format!("node {node} is unreachable"),
+            });
+        }
+        Ok(())
+    }
+
     fn node_of(&self, task: TaskId) -> Result<NodeId, StreamError> {
         let view = self.0.shared.view.read();
         let now = view.task(task).ok_or_else(|| StreamError::NotFound {
@@ -131,14 +160,8 @@ impl BrokerHandle {
                 false => format!("task {task} waits for a node"),
             },
         })?;
-        if view
-            .node(&node)
-            .is_some_and(|n| n.liveness == Liveness::Unreachable)
-        {
-            return Err(StreamError::Unavailable {
-                why: format!("node {node} is unreachable"),
-            });
-        }
+        drop(view);
+        self.reachable(&node)?;
         Ok(node)
     }
 }

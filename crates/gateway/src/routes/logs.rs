@@ -139,7 +139,9 @@ struct Broken {
 fn ndjson(output: Result<Output, StreamError>) -> Bytes {
     match output {
         Ok(Output::Log(line)) => json_line(&shown(&line)),
-        Ok(Output::Stdout(_) | Output::Stderr(_) | Output::Exit { .. } | Output::Stats(_) | Output::Image(_)) => Bytes::new(),
+        Ok(
+            Output::Stdout(_) | Output::Stderr(_) | Output::Exit { .. } | Output::Stats(_) | Output::Image(_),
+        ) => Bytes::new(),
         Err(e) => json_line(&Broken {
             error: Problem::from(e).body,
         }),

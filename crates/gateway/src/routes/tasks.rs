@@ -173,7 +173,11 @@ pub(super) async fn stats(
                     at: view::time::nanos(s.at_nanos),
                 }));
             }
-            Output::Log(_) | Output::Stdout(_) | Output::Stderr(_) | Output::Exit { .. } => {}
+            Output::Log(_)
+            | Output::Stdout(_)
+            | Output::Stderr(_)
+            | Output::Exit { .. }
+            | Output::Image(_) => {}
         }
     }
     Err(Problem::new(code::UNAVAILABLE, "the node gave no figures"))

@@ -89,6 +89,10 @@ impl Outgoing {
                 task: id_bytes(task),
                 request: Some(request.into()),
             }),
+            BrokerMessage::OpenNode { stream, request } => M::OpenNode(wire::OpenNode {
+                stream: stream.0,
+                request: Some(request.into()),
+            }),
         });
         wire::AttachResponse {
             definitions,
@@ -139,6 +143,10 @@ impl Incoming {
                 stream: StreamId(open.stream),
                 task: task_id(&open.task, "open_stream.task")?,
                 request: required(open.request, "open_stream.request")?,
+            },
+            M::OpenNode(open) => BrokerMessage::OpenNode {
+                stream: StreamId(open.stream),
+                request: required(open.request, "open_node.request")?,
             },
         })
     }

@@ -175,6 +175,7 @@ pub(crate) fn output(output: Result<Output, StreamError>) -> wire::StreamOutput 
         Ok(Output::Stderr(bytes)) => O::Stderr(bytes),
         Ok(Output::Exit { code }) => O::Exit(code),
         Ok(Output::Stats(stats)) => O::Stats((&stats).into()),
+        Ok(Output::Image(image)) => O::Image((*image).into()),
         Err(error) => O::Error((&error).into()),
     };
     wire::StreamOutput { output: Some(output) }
@@ -193,6 +194,7 @@ pub(crate) fn read_output(output: wire::StreamOutput) -> Result<Result<Output, S
         O::Stderr(bytes) => Output::Stderr(bytes),
         O::Exit(code) => Output::Exit { code },
         O::Stats(stats) => Output::Stats(stats.into()),
+        O::Image(image) => Output::Image(Box::new(image.try_into()?)),
         O::Error(error) => return Ok(Err(error.try_into()?)),
     }))
 }

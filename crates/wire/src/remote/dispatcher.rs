@@ -4,21 +4,23 @@ use super::{Requests, answers};
 use crate::convert::definitions::Incoming;
 use crate::convert::dispatcher::{carried, carry, hello};
 use crate::limits;
-use crate::malformed::{id_bytes, need};
+use crate::malformed::{Malformed, id_bytes, need};
 use crate::proto::agent::v1 as wire;
-use crate::status::read;
+use crate::status::{read, unreadable};
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::{BoxStream, StreamExt, once};
+use futures::stream::{BoxStream, StreamExt, once, unfold};
 use plenum_contract::dispatcher::{
     AgentHello, AgentMessage, BrokerStream, DispatchError, Dispatcher, StreamId,
 };
+use plenum_contract::images::{Archive, FoundImage, ImageError};
 use plenum_contract::streams::{Output, StreamError, StreamInput};
 use plenum_model::ids::{NodeId, TaskId};
 use std::future::ready;
 use tonic::Streaming;
 use tonic::transport::Channel;
 use wire::dispatcher_client::DispatcherClient;
+use wire::fetch_image_response;
 
 /// A dispatcher that is called over a channel.
 #[derive(Clone)]
@@ -91,6 +93,33 @@ impl Dispatcher for RemoteDispatcher {
             .map_err(|status| read::<DispatchError>(&status))?;
         Ok(answer.into_inner().content)
     }
+
+    async fn fetch_image(
+        &self,
+        node: NodeId,
+        task: TaskId,
+        image: String,
+    ) -> Result<FoundImage, DispatchError> {
+        let request = wire::FetchImageRequest {
+            node: node.as_str().to_owned(),
+            task: id_bytes(&task),
+            image,
+        };
+        let answer = self.0.clone().fetch_image(request).await;
+        let mut pieces = answer
+            .map_err(|status| read::<DispatchError>(&status))?
+            .into_inner();
+        let first = pieces.message().await;
+        let first = first.map_err(|status| read::<DispatchError>(&status))?;
+        match first.and_then(|first| first.message) {
+            Some(fetch_image_response::Message::Found(id)) => Ok(FoundImage {
+                id,
+                archive: archive(pieces),
+            }),
+            Some(fetch_image_response::Message::Archive(_) | fetch_image_response::Message::Failed(_))
+            | None => Err(unreadable(&Malformed::missing("found"))),
+        }
+    }
 }
 
 fn attachment(agent: &AgentHello, up: BoxStream<'static, AgentMessage>) -> Requests<wire::AttachRequest> {
@@ -104,6 +133,28 @@ fn carriage(
     up: BoxStream<'static, Result<Output, StreamError>>,
 ) -> Requests<wire::CarryRequest> {
     Requests::new(once(ready(carry(node, stream))).chain(up.map(carried)))
+}
+
+/// The archive that follows; whole when the stream ends well.
+fn archive(pieces: Streaming<wire::FetchImageResponse>) -> Archive {
+    use fetch_image_response::Message;
+    unfold(Some(pieces), |pieces| async {
+        let mut pieces = pieces?;
+        let unavailable = |why: String| (Err(ImageError::Unavailable { why }), None);
+        let message = match pieces.message().await {
+            Ok(piece) => piece?.message,
+            Err(broken) => return Some(unavailable(broken.message().to_owned())),
+        };
+        Some(match message {
+            Some(Message::Archive(bytes)) => (Ok(bytes), Some(pieces)),
+            Some(Message::Failed(error)) => match error.try_into() {
+                Ok(error) => (Err(error), None),
+                Err(bad) => unavailable(Malformed::to_string(&bad)),
+            },
+            Some(Message::Found(_)) | None => unavailable(Malformed::missing("archive").to_string()),
+        })
+    })
+    .boxed()
 }
 
 /// Input has no error of its own: where it breaks, it ends.

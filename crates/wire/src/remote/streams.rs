@@ -8,8 +8,8 @@ use crate::proto::api::v1 as wire;
 use crate::status::read;
 use async_trait::async_trait;
 use futures::stream::{StreamExt, once};
-use plenum_contract::streams::{StreamEnds, StreamError, StreamInput, StreamRequest, Streams};
-use plenum_model::ids::TaskId;
+use plenum_contract::streams::{NodeRequest, StreamEnds, StreamError, StreamInput, StreamRequest, Streams};
+use plenum_model::ids::{NodeId, TaskId};
 use std::future::ready;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -39,8 +39,26 @@ impl RemoteStreams {
 #[async_trait]
 impl Streams for RemoteStreams {
     async fn open(&self, task: TaskId, request: StreamRequest) -> Result<StreamEnds, StreamError> {
+        let open = wire::OpenStream {
+            task: id_bytes(&task),
+            request: Some((&request).into()),
+        };
+        self.start(Message::Open(open)).await
+    }
+
+    async fn open_node(&self, node: &NodeId, request: NodeRequest) -> Result<StreamEnds, StreamError> {
+        let open = wire::OpenNode {
+            node: node.as_str().to_owned(),
+            request: Some((&request).into()),
+        };
+        self.start(Message::OpenNode(open)).await
+    }
+}
+
+impl RemoteStreams {
+    async fn start(&self, first: Message) -> Result<StreamEnds, StreamError> {
         let (input, waiting) = mpsc::channel(INPUT);
-        let requests = requests(&task, &request, waiting);
+        let requests = requests(first, waiting);
         let output = self
             .0
             .clone()
@@ -56,18 +74,8 @@ impl Streams for RemoteStreams {
     }
 }
 
-fn requests(
-    task: &TaskId,
-    request: &StreamRequest,
-    input: mpsc::Receiver<StreamInput>,
-) -> Requests<wire::OpenRequest> {
-    let open = wire::OpenStream {
-        task: id_bytes(task),
-        request: Some(request.into()),
-    };
-    let first = wire::OpenRequest {
-        message: Some(Message::Open(open)),
-    };
+fn requests(first: Message, input: mpsc::Receiver<StreamInput>) -> Requests<wire::OpenRequest> {
+    let first = wire::OpenRequest { message: Some(first) };
     let input = ReceiverStream::new(input).map(|input| wire::OpenRequest {
         message: Some(Message::Input(input.into())),
     });

@@ -7,9 +7,10 @@ use crate::malformed::{Malformed, name, need, task_id};
 use crate::proto::agent::v1 as wire;
 use crate::status::{malformed, protocol, status};
 use futures::FutureExt;
-use futures::stream::{BoxStream, StreamExt, unfold};
+use futures::stream::{BoxStream, StreamExt, once, unfold};
 use plenum_contract::dispatcher::{AgentHello, AgentMessage, BrokerStream, DispatchError, Dispatcher};
 use plenum_contract::streams::{Output, StreamError};
+use std::future::ready;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status, Streaming};
@@ -27,6 +28,7 @@ fn bad(bad: Malformed) -> Status {
 impl wire::dispatcher_server::Dispatcher for DispatcherService {
     type AttachStream = Answers<wire::AttachResponse>;
     type CarryStream = Answers<wire::CarryResponse>;
+    type FetchImageStream = Answers<wire::FetchImageResponse>;
 
     async fn attach(
         &self,
@@ -85,6 +87,29 @@ impl wire::dispatcher_server::Dispatcher for DispatcherService {
             .await
             .map_err(|e| status(&e))?;
         Ok(Response::new(wire::FetchResponse { content }))
+    }
+
+    async fn fetch_image(
+        &self,
+        request: Request<wire::FetchImageRequest>,
+    ) -> Result<Response<Self::FetchImageStream>, Status> {
+        use wire::fetch_image_response::Message;
+        let wire::FetchImageRequest { node, task, image } = request.into_inner();
+        let node = name(&node, "node").map_err(bad)?;
+        let task = task_id(&task, "task").map_err(bad)?;
+        let found = self.0.fetch_image(node, task, image).await;
+        let found = found.map_err(|e| status(&e))?;
+        let archive = found.archive.map(|piece| match piece {
+            Ok(bytes) => Message::Archive(bytes),
+            Err(error) => Message::Failed(error.into()),
+        });
+        let answers = once(ready(Message::Found(found.id))).chain(archive);
+        let answers = answers.map(|message| {
+            Ok(wire::FetchImageResponse {
+                message: Some(message),
+            })
+        });
+        Ok(Response::new(answers.boxed()))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Answers;
 use crate::convert::stream::output;
-use crate::malformed::{Malformed, need, required, task_id};
+use crate::malformed::{Malformed, name, need, required, task_id};
 use crate::proto::api::v1 as wire;
 use crate::status::{malformed, protocol, status};
 use futures::stream::{StreamExt, unfold};
@@ -30,12 +30,22 @@ impl wire::streams_server::Streams for StreamsService {
     ) -> Result<Response<Self::OpenStream>, Status> {
         let mut requests = request.into_inner();
         let first = requests.message().await?.and_then(|request| request.message);
-        let Message::Open(open) = need(first, "open").map_err(bad)? else {
-            return Err(protocol::<StreamError>("the first message must be `open`"));
+        let ends = match need(first, "open").map_err(bad)? {
+            Message::Open(open) => {
+                let task = task_id(&open.task, "open.task").map_err(bad)?;
+                let asked = required(open.request, "open.request").map_err(bad)?;
+                self.0.open(task, asked).await
+            }
+            Message::OpenNode(open) => {
+                let node = name(&open.node, "open_node.node").map_err(bad)?;
+                let asked = required(open.request, "open_node.request").map_err(bad)?;
+                self.0.open_node(&node, asked).await
+            }
+            Message::Input(_) => {
+                return Err(protocol::<StreamError>("the first message must be `open`"));
+            }
         };
-        let task = task_id(&open.task, "open.task").map_err(bad)?;
-        let asked = required(open.request, "open.request").map_err(bad)?;
-        let ends = self.0.open(task, asked).await.map_err(|e| status(&e))?;
+        let ends = ends.map_err(|e| status(&e))?;
         Ok(Response::new(answers(ends, requests)))
     }
 }

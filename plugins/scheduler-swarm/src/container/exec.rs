@@ -281,7 +281,7 @@ pub(super) async fn run(containers: &Containers, task: TaskId, argv: &[&str]) ->
         match piece? {
             Output::Stdout(bytes) | Output::Stderr(bytes) => text.extend_from_slice(&bytes),
             Output::Exit { code: last } => code = last,
-            Output::Log(_) | Output::Stats(_) => {}
+            Output::Log(_) | Output::Stats(_) | Output::Image(_) => {}
         }
     }
     Ok((String::from_utf8_lossy(&text).into_owned(), code))

@@ -47,6 +47,7 @@ impl Asked {
             since: time("since")?,
             stdout,
             stderr,
+            previous: false,
         };
         Ok(Self {
             query,
@@ -89,7 +90,13 @@ pub(super) async fn logs(
             let _held = (&session, &input);
             std::future::ready(match piece {
                 Ok(Output::Log(line)) => Some(shown(line, &asked, tty)),
-                Ok(Output::Stdout(_) | Output::Stderr(_) | Output::Exit { .. } | Output::Stats(_)) => None,
+                Ok(
+                    Output::Stdout(_)
+                    | Output::Stderr(_)
+                    | Output::Exit { .. }
+                    | Output::Stats(_)
+                    | Output::Image(_),
+                ) => None,
                 Err(error) => {
                     let text = format!("error from daemon in stream: {error}\n");
                     Some(frame(tty, Source::Stderr, Bytes::from(text)))

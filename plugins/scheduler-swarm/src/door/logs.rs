@@ -77,6 +77,7 @@ fn asked(state: &DoorState, uri: &Uri) -> Result<Asked, ApiError> {
                 .and_then(|s| time::moment(s, state.now_ms())),
             stdout,
             stderr,
+            previous: false,
         },
         timestamps: flag(&q, "timestamps"),
         details: flag(&q, "details"),
@@ -177,7 +178,13 @@ async fn pump(state: Shared, task: Arc<Task>, asked: Asked, tx: mpsc::Sender<Byt
                     return;
                 }
             }
-            Some(Ok(Output::Stdout(_) | Output::Stderr(_) | Output::Exit { .. } | Output::Stats(_))) => {}
+            Some(Ok(
+                Output::Stdout(_)
+                | Output::Stderr(_)
+                | Output::Exit { .. }
+                | Output::Stats(_)
+                | Output::Image(_),
+            )) => {}
             Some(Err(error)) => {
                 tracing::debug!(task = %task.id(), %error, "the log broke off");
                 return incomplete(&tx, &node).await;
