@@ -1,9 +1,17 @@
-//! Changes of an object that are given as a patch.
+//! Changes of an object that are given as a patch: JSON patch, merge patch, strategic merge patch.
 
+mod directive;
+mod document;
+mod list;
+mod order;
+mod strategic;
+
+use json_patch::Patch;
 use serde_json::Value;
 
-use super::decode::{Decoded, FieldValidation};
-use super::problem::Problem;
+use super::decode::{self, Decoded, FieldValidation};
+use super::field_error::FieldError;
+use super::problem::{Details, Problem, Reason};
 use super::schema::Kind;
 
 /// The forms of patch, without server-side apply, which is in `apply`.
@@ -13,6 +21,9 @@ pub enum PatchType {
     Merge,
     Strategic,
 }
+
+/// A JSON patch may have no more steps.
+const MOST_STEPS: usize = 10_000;
 
 impl PatchType {
     /// By the content type, its parameters ignored.
@@ -38,6 +49,60 @@ pub fn apply(
     kind: &Kind,
     mode: FieldValidation,
 ) -> Result<Decoded, Problem> {
-    let _ = (patch_type, current, patch, kind, mode);
-    Err(Problem::internal("not yet"))
+    let (patched, shown, mut complaints) = match patch_type {
+        PatchType::Json => {
+            let patched = json(current, patch)?;
+            let shown = patched.to_string();
+            (patched, shown, Vec::new())
+        }
+        PatchType::Merge => {
+            let (patch, complaints) = document::read(patch)?;
+            let mut patched = current.clone();
+            json_patch::merge(&mut patched, &patch);
+            let shown = patched.to_string();
+            (patched, shown, complaints)
+        }
+        PatchType::Strategic => {
+            let (patch, complaints) = document::read(patch)?;
+            let Value::Object(changes) = &patch else {
+                return Err(Problem::bad_request("invalid JSON document"));
+            };
+            (strategic::merge(current, changes, kind.root())?, document::go_map(&patch), complaints)
+        }
+    };
+    let refused = |why: String| {
+        Problem::invalid("", "", "", &[FieldError::invalid("patch", shown.as_str(), why)])
+    };
+    let (object, unknown) = decode::value(&patched, kind).map_err(|why| refused(why.to_string()))?;
+    complaints.extend(unknown);
+    let warnings = match mode {
+        FieldValidation::Strict if !complaints.is_empty() => {
+            return Err(refused(decode::strict(&complaints).to_string()));
+        }
+        FieldValidation::Warn => complaints,
+        FieldValidation::Strict | FieldValidation::Ignore => Vec::new(),
+    };
+    Ok(Decoded { object, warnings })
 }
+
+fn json(current: &Value, patch: &[u8]) -> Result<Value, Problem> {
+    let patch: Patch =
+        serde_json::from_slice(patch).map_err(|error| Problem::bad_request(format!("error decoding patch: {error}")))?;
+    if patch.0.len() > MOST_STEPS {
+        let text =
+            format!("The allowed maximum operations in a JSON patch is {MOST_STEPS}, got {}", patch.0.len());
+        return Err(Problem::new(Reason::RequestEntityTooLarge, text));
+    }
+    let mut patched = current.clone();
+    json_patch::patch(&mut patched, &patch.0).map_err(|_| unfit())?;
+    Ok(patched)
+}
+
+/// A patch that does not fit the object.
+fn unfit() -> Problem {
+    let text = "the server rejected our request due to an error in our request";
+    Problem::new(Reason::Invalid, text).with(Details::default())
+}
+
+#[cfg(test)]
+mod tests;
