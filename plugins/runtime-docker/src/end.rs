@@ -8,7 +8,8 @@ use plenum_contract::runtime::{ContainerKey, Runtime as _, RuntimeError};
 use plenum_model::task::{Exit, ExitReason};
 use std::time::Duration;
 
-/// An end that happens just between asking and waiting is found by asking again.
+/// One that was not started when asked may start and end before the daemon is waited for: that is found by
+/// asking again. The end of one that runs is never missed.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// A daemon that restarts is back within seconds; its containers' ends are not lost meanwhile.
@@ -63,8 +64,16 @@ pub(crate) fn exit(inspected: &ContainerInspectResponse) -> Exit {
 pub(crate) async fn wait(runtime: &DockerRuntime, key: &ContainerKey) -> Result<Exit, RuntimeError> {
     loop {
         match runtime.inspect(key).await {
-            Ok(inspected) if state(&inspected) == State::Ended => return Ok(exit(&inspected)),
-            Ok(_) => next_end(runtime, key).await,
+            Ok(inspected) => match state(&inspected) {
+                State::Ended => return Ok(exit(&inspected)),
+                // Answers at once if it has ended since, so it need not be asked again and again: with hundreds
+                // of containers that alone would keep the daemon busy.
+                State::Running => next_end(runtime, key, "not-running").await,
+                State::Created => {
+                    // Whatever came of it, the next look tells.
+                    let _ = tokio::time::timeout(ASK_AGAIN, next_end(runtime, key, "next-exit")).await;
+                }
+            },
             Err(RuntimeError::Failed { why, .. }) => {
                 tracing::debug!(%key, why, "the daemon does not answer, waiting for it");
                 tokio::time::sleep(DAEMON_AWAY).await;
@@ -74,17 +83,17 @@ pub(crate) async fn wait(runtime: &DockerRuntime, key: &ContainerKey) -> Result<
     }
 }
 
-/// Returns when the container has ended, the daemon has gone, or it is time to ask again.
-async fn next_end(runtime: &DockerRuntime, key: &ContainerKey) {
+/// Returns when the container has ended, by the daemon's `condition`, or the daemon has gone.
+async fn next_end(runtime: &DockerRuntime, key: &ContainerKey, condition: &str) {
     let Ok(docker) = runtime.docker().await else {
         return;
     };
     let options = WaitContainerOptions {
-        condition: "next-exit".to_owned(),
+        condition: condition.to_owned(),
     };
     let name = crate::labels::name(&runtime.owner, key);
     let mut ends = docker.wait_container(&name, Some(options)).boxed();
-    if let Ok(Some(Err(e))) = tokio::time::timeout(ASK_AGAIN, ends.next()).await
+    if let Some(Err(e)) = ends.next().await
         && !matches!(e, bollard::errors::Error::DockerContainerWaitError { .. })
     {
         tracing::debug!(runtime = runtime.name(), %key, error = %e, "waiting was cut");

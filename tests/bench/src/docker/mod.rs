@@ -10,7 +10,8 @@
 //!   door in one process with the agent of node 1; the other nodes are workers. Both write to the same disk.
 //!   The one difference: between its nodes the swarm encrypts, Plenum does not yet.
 //! - The same client, requests and polling, over a unix socket, by turns: Plenum, swarm, Plenum, swarm. The next
-//!   turn begins when the engines have nothing left. The figure is the median.
+//!   turn begins when the engines have nothing left. The figure is the median. A third turn asks the engines for
+//!   the same containers with no scheduler at all: nobody who uses them can be faster.
 //! - `running` is what the API says, and after each turn the engines must have as many containers running.
 //! - For the reads each side has 200 services of one replica that runs: a list of services whose tasks are none
 //!   would leave out the counting that `service ls` is about. Containers do nothing (`sleep`).
@@ -105,11 +106,17 @@ async fn measure(stand: &mut Stand, arguments: &Arguments) -> Result<Vec<Row>, F
     );
     let sides = stand.build(arguments).await?;
     // What is done for the first time (layers read, modules loaded) is nobody's figure.
-    turns::both(&sides, 3, 1).await?;
+    turns::measure(&sides, 3, 1).await?;
     let mut rows = Vec::new();
     for replicas in &arguments.replicas {
-        let both = turns::both(&sides, *replicas, arguments.rounds).await?;
-        rows.push(both.row(&format!("create to {replicas} running, median"), 50));
+        let turns = turns::measure(&sides, *replicas, arguments.rounds).await?;
+        rows.push(
+            turns
+                .both
+                .row(&format!("create to {replicas} running, median"), 50),
+        );
+        let name = format!("of which the engines, {replicas} containers");
+        rows.push(Row::new(name, turns.alone.millis(50), "ms"));
     }
     if arguments.services > 0 {
         for (name, both) in reads::measure(&sides, arguments.services, arguments.requests).await? {

@@ -1,27 +1,88 @@
-//! From `service create` until all replicas run, by turns.
+//! From `service create` until all replicas run, by turns; and the engines alone, with nobody to ask them.
 
 use super::api::Api;
 use super::{Both, Sides, eventually};
 use crate::report::Failed;
 use crate::times::Times;
+use futures::future::try_join_all;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
+/// What each container does: nothing.
+const COMMAND: [&str; 2] = ["sleep", "86400"];
+
+/// Containers under way at once in one engine: more make it no faster.
+const AT_ONCE: usize = 8;
+
+/// The times of all turns.
+pub(super) struct Turns {
+    pub(super) both: Both,
+    /// The same containers, asked for without any scheduler.
+    pub(super) alone: Times,
+}
+
 /// So many turns of each side.
-pub(super) async fn both(sides: &Sides, replicas: u32, rounds: u32) -> Result<Both, Failed> {
-    let (mut plenum, mut swarm) = (Vec::new(), Vec::new());
+pub(super) async fn measure(sides: &Sides, replicas: u32, rounds: u32) -> Result<Turns, Failed> {
+    let (mut plenum, mut swarm, mut engines) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=rounds {
         let ours = turn(sides, &sides.plenum, replicas).await?;
         let theirs = turn(sides, &sides.swarm, replicas).await?;
-        eprintln!("plenum-bench: {replicas} replicas, turn {round}: {ours:.2?}, swarm {theirs:.2?}");
+        let alone = alone(sides, replicas).await?;
+        eprintln!(
+            "plenum-bench: {replicas} replicas, turn {round}: {ours:.2?}, swarm {theirs:.2?}, \
+             engines alone {alone:.2?}"
+        );
         plenum.push(ours);
         swarm.push(theirs);
+        engines.push(alone);
     }
-    Ok(Both {
-        plenum: Times::new(plenum),
-        swarm: Times::new(swarm),
+    Ok(Turns {
+        both: Both {
+            plenum: Times::new(plenum),
+            swarm: Times::new(swarm),
+        },
+        alone: Times::new(engines),
     })
+}
+
+/// As many containers spread over the engines, straight through their API.
+async fn alone(sides: &Sides, replicas: u32) -> Result<Duration, Failed> {
+    let begun = Instant::now();
+    let work = sides.engines.iter().enumerate().map(|(i, engine)| {
+        let share = (i..replicas as usize).step_by(sides.engines.len());
+        stream::iter(share)
+            .map(move |_| started(engine, &sides.image))
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<Vec<String>>()
+    });
+    let ids = try_join_all(work).await?;
+    let took = begun.elapsed();
+    for (engine, ids) in sides.engines.iter().zip(ids) {
+        let removed = ids.into_iter().map(|id| async move {
+            let path = format!("/containers/{id}?force=true");
+            engine.call(Method::DELETE, &path, None).await
+        });
+        stream::iter(removed)
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<Vec<_>>()
+            .await?;
+    }
+    Ok(took)
+}
+
+/// One more container that runs; its id.
+async fn started(engine: &Api, image: &str) -> Result<String, Failed> {
+    let body = json!({"Image": image, "Cmd": COMMAND});
+    let id = id(
+        "containers",
+        &engine.post("/containers/create", &body).await?["Id"],
+    )?;
+    engine
+        .call(Method::POST, &format!("/containers/{id}/start"), None)
+        .await?;
+    Ok(id)
 }
 
 async fn turn(sides: &Sides, api: &Api, replicas: u32) -> Result<Duration, Failed> {
@@ -51,20 +112,23 @@ pub(super) async fn create(api: &Api, image: &str, name: &str, replicas: u32) ->
         "Name": name,
         "TaskTemplate": {"ContainerSpec": {
             "Image": image,
-            "Args": ["sleep", "86400"],
+            "Args": COMMAND,
             // They do not hear the signal to stop, being the first process of their container.
             "StopGracePeriod": Duration::from_millis(100).as_nanos(),
         }},
         "Mode": {"Replicated": {"Replicas": replicas}},
     });
-    let made = api.post("/services/create", &spec).await?;
-    match &made["ID"] {
-        Value::String(id) => Ok(id.clone()),
-        other => Err(Failed::Measured {
-            what: "POST /services/create".to_owned(),
-            why: format!("no id but {other}"),
-        }),
-    }
+    id("services", &api.post("/services/create", &spec).await?["ID"])
+}
+
+fn id(kind: &str, answer: &Value) -> Result<String, Failed> {
+    answer
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| Failed::Measured {
+            what: format!("POST /{kind}/create"),
+            why: format!("no id but {answer}"),
+        })
 }
 
 /// Waits until as many run, as `docker service ls` counts them.
