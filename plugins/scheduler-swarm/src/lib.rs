@@ -1,7 +1,8 @@
 //! Docker's door to the pool: the Engine API with the swarm endpoints on one side, Plenum's broker on the other.
 //!
 //! `door` speaks HTTP and knows nothing of claims; `service` is what `docker service` wants and how it becomes
-//! tasks; `container` is the same for single containers; `store` keeps what users want. `state` is what all
+//! tasks; `container` is the same for single containers; `image` is what the
+//! nodes keep; `store` keeps what users want. `state` is what all
 //! of them share.
 
 pub mod config;
@@ -13,6 +14,7 @@ pub mod events;
 pub mod filters;
 pub mod go_json;
 pub mod ids;
+mod image;
 mod planner;
 mod scheduler;
 pub mod service;

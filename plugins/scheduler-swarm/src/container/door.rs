@@ -5,7 +5,7 @@ use super::frame::media_type;
 use super::logs::Asked;
 use super::pump::{Wanted, body};
 use super::wait::{Condition, wait};
-use super::{Containers, attach, exec, images, life, logs, stats, view};
+use super::{Containers, attach, exec, life, logs, stats, view};
 use crate::error::{ApiError, ApiResult};
 use crate::state::Shared;
 use axum::Router;
@@ -49,9 +49,6 @@ pub fn routes(state: Shared) -> Router {
         .route("/exec/{id}/start", post(exec_start))
         .route("/exec/{id}/resize", post(exec_resize))
         .route("/exec/{id}/json", get(exec_inspect))
-        .route("/images/json", get(images::list))
-        .route("/images/create", post(images::pull))
-        .route("/images/{*name}", any(image))
         .with_state(containers)
 }
 
@@ -297,14 +294,4 @@ async fn not_served(State(all): All, Path((id, verb)): Path<(String, String)>) -
     Err(ApiError::not_served(format!(
         "{verb} of a container is not served by Plenum yet"
     )))
-}
-
-async fn image(Path(name): Path<String>) -> ApiResult {
-    if name == "load" || name == "get" || name == "search" || name == "prune" {
-        return Err(ApiError::not_served(format!(
-            "images {name} is not served by Plenum yet"
-        )));
-    }
-    let name = name.strip_suffix("/json").unwrap_or(&name);
-    Err(images::missing(name))
 }

@@ -271,7 +271,8 @@ fn container(config: &Fields<'_>, host: &Fields<'_>) -> ApiResult<ContainerSpec>
         runtime: "docker".to_owned(),
         image: Some(Image {
             reference: image.to_owned(),
-            pull: Pull::IfMissing,
+            // Fetching is its client's to ask for, which shows how it goes on.
+            pull: Pull::Never,
         }),
         entrypoint: entrypoint.map(texts),
         args: config.list("Cmd")?.filter(|l| !l.is_empty()).map(texts),

@@ -11,7 +11,6 @@ mod exec;
 mod fields;
 mod filter;
 mod frame;
-mod images;
 mod life;
 mod logs;
 mod lower;
