@@ -16,6 +16,7 @@ pub(crate) use version::versioned;
 
 use crate::container;
 use crate::error::ApiError;
+use crate::image;
 use crate::service::blob::{ConfigRecord, SecretRecord};
 use crate::state::Shared;
 use axum::Router;
@@ -61,7 +62,8 @@ pub(crate) fn router(state: Shared) -> Router {
         .merge(blobs::routes::<SecretRecord>())
         .merge(blobs::routes::<ConfigRecord>())
         .with_state(state.clone());
-    own.merge(container::routes(state))
+    own.merge(container::routes(state.clone()))
+        .merge(image::routes(state))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
 }
