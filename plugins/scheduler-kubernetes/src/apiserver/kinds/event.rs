@@ -1,0 +1,106 @@
+//! Events: what happened to an object.
+
+use super::{Column, Generation, NO_METADATA, Propagation, Resource, Scope};
+use super::{DeleteAnswer, as_given, as_written, at_once, cells};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+pub(super) static EVENT: Resource = Resource {
+    group: "",
+    version: "v1",
+    api_version: "v1",
+    kind: "Event",
+    plural: "events",
+    singular: "event",
+    qualified: "events",
+    short_names: &["ev"],
+    categories: &[],
+    scope: Scope::Namespaced,
+    delete_collection: true,
+    subresources: &[],
+    selectable: &[
+        "involvedObject.kind",
+        "involvedObject.namespace",
+        "involvedObject.name",
+        "involvedObject.uid",
+        "involvedObject.apiVersion",
+        "involvedObject.resourceVersion",
+        "involvedObject.fieldPath",
+        "reason",
+        "reportingComponent",
+        "source",
+        "type",
+    ],
+    columns: &COLUMNS,
+    row,
+    generation: Generation::None,
+    status_metadata: NO_METADATA,
+    deleted: DeleteAnswer::Status,
+    propagation: Propagation::Background,
+    resets_status: true,
+    prepare_create: as_given,
+    prepare_update: as_written,
+    grace: at_once,
+};
+
+static COLUMNS: [Column; 10] = [
+    Column::text("Last Seen", "When it happened last."),
+    Column::text("Type", "Normal or Warning."),
+    Column::text("Reason", "Why, in one word."),
+    Column::text("Object", "To what."),
+    Column::text("Subobject", "To which part of it.").wide(),
+    Column::text("Source", "Who says so.").wide(),
+    Column::text("Message", "What happened."),
+    Column::text("First Seen", "When it happened first.").wide(),
+    Column::text("Count", "How often.").wide(),
+    Column::text("Name", "The event's name.").naming().wide(),
+];
+
+fn row(object: &Value, now: Timestamp) -> Vec<Value> {
+    let text = |pointer: &str| cells::text(object, pointer);
+    let first = match (text("/firstTimestamp"), text("/eventTime")) {
+        ("", time) | (time, _) => time,
+    };
+    let last = match (text("/series/lastObservedTime"), text("/lastTimestamp")) {
+        ("", "") => first,
+        ("", time) | (time, _) => time,
+    };
+    let count = match (
+        cells::number(object, "/series/count"),
+        cells::number(object, "/count"),
+    ) {
+        (0, 0) => 1,
+        (0, count) | (count, _) => count,
+    };
+    let about = text("/involvedObject/kind").to_ascii_lowercase();
+    let about = match text("/involvedObject/name") {
+        "" => about,
+        name => format!("{about}/{name}"),
+    };
+    vec![
+        json!(cells::since(last, now)),
+        json!(text("/type")),
+        json!(text("/reason")),
+        json!(about),
+        json!(text("/involvedObject/fieldPath")),
+        json!(source(object)),
+        json!(text("/message").trim()),
+        json!(cells::since(first, now)),
+        json!(count),
+        cells::name(object),
+    ]
+}
+
+fn source(object: &Value) -> String {
+    let or = |first: &str, second: &str| match cells::text(object, first) {
+        "" => cells::text(object, second).to_owned(),
+        found => found.to_owned(),
+    };
+    let component = or("/source/component", "/reportingComponent");
+    let host = or("/source/host", "/reportingInstance");
+    if host.is_empty() {
+        component
+    } else {
+        format!("{component}, {host}")
+    }
+}
