@@ -14,7 +14,7 @@ mod typed;
 use serde::de::DeserializeSeed;
 use serde_json::Value;
 
-use super::problem::Problem;
+use super::problem::{Problem, Reason};
 use super::schema::Kind;
 use identity::Identity;
 use outcome::Mismatch;
@@ -99,18 +99,8 @@ pub fn applied(bytes: &[u8], kind: &Kind) -> Result<Value, Problem> {
     identity.check(kind)?;
     let reading = Reading::plain();
     let read = Slot::root(&reading, kind).deserialize(&object);
-    let name = object["metadata"]["name"].as_str().unwrap_or_default();
-    let name = match object["metadata"]["namespace"].as_str() {
-        Some(namespace) => format!("{namespace}/{name}"),
-        None => format!("/{name}"),
-    };
-    let failed = |why: &str| {
-        let (group_version, kind) = (kind.api_version(), kind.kind);
-        let group_version =
-            if group_version.contains('/') { group_version } else { format!("/{group_version}") };
-        let text = format!("failed to create typed patch object ({name}; {group_version}, Kind={kind}): {why}");
-        Problem::new(super::problem::Reason::Unknown, text)
-    };
+    let written = object.clone();
+    let failed = |why: &str| untyped(&written, kind, why);
     let (object, complaints) =
         reading.result(read.map_err(|error| error.to_string())).map_err(|why| failed(&why.0))?;
     let undeclared: Vec<_> = complaints.iter().filter_map(|complaint| typed::undeclared(complaint)).collect();
@@ -119,6 +109,20 @@ pub fn applied(bytes: &[u8], kind: &Kind) -> Result<Value, Problem> {
         [one] => Err(failed(one)),
         many => Err(failed(&format!("errors:\n  {}", many.join("\n  ")))),
     }
+}
+
+/// The real server's refusal of an applied configuration that does not fit the schema; it has no reason there either.
+pub(crate) fn untyped(applied: &Value, kind: &Kind, why: &str) -> Problem {
+    let name = applied["metadata"]["name"].as_str().unwrap_or_default();
+    let namespace = applied["metadata"]["namespace"].as_str().unwrap_or_default();
+    // The core group is the empty one before the slash.
+    let slash = if kind.group.is_empty() { "/" } else { "" };
+    let text = format!(
+        "failed to create typed patch object ({namespace}/{name}; {slash}{}, Kind={}): {why}",
+        kind.api_version(),
+        kind.kind
+    );
+    Problem::new(Reason::Unknown, text)
 }
 
 fn cannot_be_handled(identity: &Identity, kind: &Kind, why: &Mismatch) -> Problem {
