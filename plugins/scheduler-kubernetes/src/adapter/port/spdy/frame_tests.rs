@@ -27,12 +27,36 @@ fn headers(kind: &str, port: &str) -> Headers {
 fn what_is_written_is_read_back_whatever_the_pieces() {
     let long = (0..200).map(|i| (format!("h{i}"), "x".repeat(i))).collect();
     let frames = [
-        Frame::SynStream { id: 1, headers: headers("error", "80"), fin: true },
-        Frame::SynStream { id: 3, headers: headers("data", "80"), fin: false },
-        Frame::SynReply { id: 3, headers: Vec::new(), fin: false },
-        Frame::Data { id: 3, bytes: Bytes::from_static(b"GET / HTTP/1.1\r\n\r\n"), fin: false },
-        Frame::SynStream { id: 5, headers: long, fin: false },
-        Frame::Data { id: 3, bytes: Bytes::new(), fin: true },
+        Frame::SynStream {
+            id: 1,
+            headers: headers("error", "80"),
+            fin: true,
+        },
+        Frame::SynStream {
+            id: 3,
+            headers: headers("data", "80"),
+            fin: false,
+        },
+        Frame::SynReply {
+            id: 3,
+            headers: Vec::new(),
+            fin: false,
+        },
+        Frame::Data {
+            id: 3,
+            bytes: Bytes::from_static(b"GET / HTTP/1.1\r\n\r\n"),
+            fin: false,
+        },
+        Frame::SynStream {
+            id: 5,
+            headers: long,
+            fin: false,
+        },
+        Frame::Data {
+            id: 3,
+            bytes: Bytes::new(),
+            fin: true,
+        },
         Frame::Ping(7),
         Frame::Reset { id: 3, status: 5 },
         Frame::GoAway { last: 3 },
@@ -50,7 +74,10 @@ fn what_kubectl_sends_is_read() {
     let mut kinds = Vec::new();
     while let Some(frame) = decoder.decode(&mut buffer).unwrap() {
         if let Frame::SynStream { id, headers, .. } = frame {
-            let kind = headers.iter().find(|(n, _)| n == "streamtype").map(|(_, v)| v.clone());
+            let kind = headers
+                .iter()
+                .find(|(n, _)| n == "streamtype")
+                .map(|(_, v)| v.clone());
             kinds.push((id, kind.unwrap_or_default()));
         }
     }
@@ -60,10 +87,10 @@ fn what_kubectl_sends_is_read() {
 #[test]
 fn what_is_no_spdy_ends_the_connection() {
     let cases: [&[u8]; 4] = [
-        &[0x80, 2, 0, 1, 0, 0, 0, 0],                               // another version
-        &[0x80, 3, 0, 1, 0, 0, 0, 2, 0, 0],                         // too short
-        &[0x80, 3, 0, 2, 0, 0, 0, 8, 0, 0, 0, 1, 1, 2, 3, 4],       // not compressed
-        &[0, 0, 0, 1, 0, 0xff, 0xff, 0xff],                         // not whole, for now
+        &[0x80, 2, 0, 1, 0, 0, 0, 0],                         // another version
+        &[0x80, 3, 0, 1, 0, 0, 0, 2, 0, 0],                   // too short
+        &[0x80, 3, 0, 2, 0, 0, 0, 8, 0, 0, 0, 1, 1, 2, 3, 4], // not compressed
+        &[0, 0, 0, 1, 0, 0xff, 0xff, 0xff],                   // not whole, for now
     ];
     let bad: Vec<bool> = cases
         .iter()

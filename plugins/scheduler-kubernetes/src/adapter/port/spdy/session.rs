@@ -58,7 +58,12 @@ impl Output {
     pub async fn send(&self, mut bytes: Bytes) -> Result<(), Gone> {
         while !bytes.is_empty() {
             let piece = bytes.split_to(bytes.len().min(PIECE));
-            self.frame(Frame::Data { id: self.id, bytes: piece, fin: false }).await?;
+            self.frame(Frame::Data {
+                id: self.id,
+                bytes: piece,
+                fin: false,
+            })
+            .await?;
         }
         Ok(())
     }
@@ -68,7 +73,12 @@ impl Output {
     /// # Errors
     /// `Gone`.
     pub async fn finish(&self) -> Result<(), Gone> {
-        self.frame(Frame::Data { id: self.id, bytes: Bytes::new(), fin: true }).await
+        self.frame(Frame::Data {
+            id: self.id,
+            bytes: Bytes::new(),
+            fin: true,
+        })
+        .await
     }
 
     /// Breaks the stream off.
@@ -76,7 +86,11 @@ impl Output {
     /// # Errors
     /// `Gone`.
     pub async fn reset(&self) -> Result<(), Gone> {
-        self.frame(Frame::Reset { id: self.id, status: 5 }).await
+        self.frame(Frame::Reset {
+            id: self.id,
+            status: 5,
+        })
+        .await
     }
 
     async fn frame(&self, frame: Frame) -> Result<(), Gone> {
@@ -104,7 +118,11 @@ impl Session {
         let mut tasks = JoinSet::new();
         tasks.spawn(write(writer, to_write));
         tasks.spawn(read(reader, opened, frames.clone()));
-        Self { streams, frames, tasks }
+        Self {
+            streams,
+            frames,
+            tasks,
+        }
     }
 
     /// The next stream the peer opens; none when it opens no more. Cancel-safe.
@@ -187,8 +205,14 @@ async fn take(
 ) -> bool {
     match frame {
         Frame::SynStream { id, headers, fin } => {
-            let Some(frames) = frames.upgrade() else { return true };
-            let reply = Frame::SynReply { id, headers: Vec::new(), fin: false };
+            let Some(frames) = frames.upgrade() else {
+                return true;
+            };
+            let reply = Frame::SynReply {
+                id,
+                headers: Vec::new(),
+                fin: false,
+            };
             if frames.send(reply).await.is_err() {
                 return false;
             }
@@ -198,7 +222,13 @@ async fn take(
             }
             let output = Output { id, frames };
             // whoever takes no more streams may still use those there are
-            let _ = opened.send(Stream { headers, input, output }).await;
+            let _ = opened
+                .send(Stream {
+                    headers,
+                    input,
+                    output,
+                })
+                .await;
         }
         Frame::Data { id, bytes, fin } => {
             if let Some(input) = inputs.get(&id)
@@ -237,9 +267,23 @@ mod tests {
         let mut encoder = Encoder::default();
         let mut out = BytesMut::new();
         let headers = vec![("streamtype".to_owned(), "data".to_owned())];
-        encoder.encode(&Frame::SynStream { id: 1, headers, fin: false }, &mut out);
+        encoder.encode(
+            &Frame::SynStream {
+                id: 1,
+                headers,
+                fin: false,
+            },
+            &mut out,
+        );
         let hello = Bytes::from_static(b"hello");
-        encoder.encode(&Frame::Data { id: 1, bytes: hello.clone(), fin: true }, &mut out);
+        encoder.encode(
+            &Frame::Data {
+                id: 1,
+                bytes: hello.clone(),
+                fin: true,
+            },
+            &mut out,
+        );
         encoder.encode(&Frame::Ping(9), &mut out);
         writer.write_all(&out).await.unwrap();
         let mut stream = session.accept().await.unwrap();
@@ -253,7 +297,10 @@ mod tests {
         let mut all = Vec::new();
         reader.read_to_end(&mut all).await.unwrap();
         drop((reader, writer));
-        tokio::time::timeout(Duration::from_secs(5), ended).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(5), ended)
+            .await
+            .unwrap()
+            .unwrap();
         let (mut decoder, mut buffer) = (Decoder::default(), BytesMut::from(all.as_slice()));
         let (mut bytes, mut pinged, mut away) = (0, false, false);
         while let Some(frame) = decoder.decode(&mut buffer).unwrap() {
