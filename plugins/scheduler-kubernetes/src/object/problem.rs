@@ -103,7 +103,7 @@ pub struct Problem {
     pub code: u16,
     pub reason: Reason,
     pub message: String,
-    pub details: Option<Details>,
+    pub details: Option<Box<Details>>,
     /// What a client goes on with after an expired list.
     pub continue_token: Option<String>,
 }
@@ -123,7 +123,7 @@ impl Problem {
     /// The same problem, said to be about this.
     #[must_use]
     pub fn with(mut self, details: Details) -> Self {
-        self.details = Some(details);
+        self.details = Some(Box::new(details));
         self
     }
 
