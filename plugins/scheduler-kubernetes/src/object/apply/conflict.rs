@@ -13,7 +13,11 @@ pub(super) struct Conflict {
 /// 409 with all conflicts, which are in order of their managers.
 pub(super) fn refused(conflicts: &[Conflict]) -> Problem {
     let text = match conflicts {
-        [one] => format!("Apply failed with 1 conflict: conflict with {}: {}", named(&one.manager), shown(&one.path)),
+        [one] => format!(
+            "Apply failed with 1 conflict: conflict with {}: {}",
+            named(&one.manager),
+            shown(&one.path)
+        ),
         many => {
             let mut lines = Vec::new();
             let mut last = None;

@@ -58,16 +58,22 @@ impl Form {
     }
 
     /// The parts of a value with the steps to them; `None` if it is one thing.
-    pub(super) fn parts<'v>(self, value: Option<&'v Value>) -> Option<Vec<(Step, &'v Value)>> {
+    pub(super) fn parts(self, value: Option<&Value>) -> Option<Vec<(Step, &Value)>> {
         match (self, value) {
             (Self::Leaf, _) => None,
             (_, None | Some(Value::Null)) => Some(Vec::new()),
-            (Self::Object(_) | Self::Map(_), Some(Value::Object(fields))) => {
-                Some(fields.iter().map(|(name, value)| (Step::field(name), value)).collect())
-            }
+            (Self::Object(_) | Self::Map(_), Some(Value::Object(fields))) => Some(
+                fields
+                    .iter()
+                    .map(|(name, value)| (Step::field(name), value))
+                    .collect(),
+            ),
             (Self::Set | Self::Keyed(..), Some(Value::Array(items))) => {
                 let mut seen = BTreeSet::new();
-                let steps = items.iter().enumerate().map(|(at, item)| (self.step(at, item), item));
+                let steps = items
+                    .iter()
+                    .enumerate()
+                    .map(|(at, item)| (self.step(at, item), item));
                 // Where two items have the same keys, the first is the one that is meant.
                 Some(steps.filter(|(step, _)| seen.insert(step.clone())).collect())
             }

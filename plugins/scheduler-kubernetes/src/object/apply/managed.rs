@@ -43,7 +43,11 @@ impl Managers {
     /// Those of this object; `None` if an entry is not understood.
     pub(super) fn of(object: &Value) -> Option<Self> {
         let mut managers = BTreeMap::new();
-        for entry in object["metadata"]["managedFields"].as_array().into_iter().flatten() {
+        for entry in object["metadata"]["managedFields"]
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
             let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
             let operation = match entry["operation"].as_str() {
                 Some("Apply") => Operation::Apply,
@@ -54,9 +58,20 @@ impl Managers {
                 return None;
             }
             let (name, api_version, subresource) = (text("manager"), text("apiVersion"), text("subresource"));
-            let manager = Manager { name, operation, api_version, subresource };
+            let manager = Manager {
+                name,
+                operation,
+                api_version,
+                subresource,
+            };
             let time = entry["time"].as_str().map(str::to_owned);
-            managers.insert(manager, Owned { fields: Set::of_json(&entry["fieldsV1"]), time });
+            managers.insert(
+                manager,
+                Owned {
+                    fields: Set::of_json(&entry["fieldsV1"]),
+                    time,
+                },
+            );
         }
         Some(Self(managers))
     }
@@ -81,16 +96,30 @@ impl Managers {
 
     /// Makes the oldest owners by update one, if there are too many.
     pub(super) fn cap(&mut self) {
-        let mut updaters: Vec<_> = self.0.iter().filter(|(manager, _)| manager.operation == Operation::Update).collect();
+        let mut updaters: Vec<_> = self
+            .0
+            .iter()
+            .filter(|(manager, _)| manager.operation == Operation::Update)
+            .collect();
         if updaters.len() <= MOST_UPDATERS {
             return;
         }
         updaters.sort_by(|one, other| one.1.time.cmp(&other.1.time));
         let excess = updaters.len() - MOST_UPDATERS + 1;
-        let old: Vec<Manager> = updaters.into_iter().take(excess).map(|(manager, _)| manager.clone()).collect();
+        let old: Vec<Manager> = updaters
+            .into_iter()
+            .take(excess)
+            .map(|(manager, _)| manager.clone())
+            .collect();
         for manager in old {
-            let Some(owned) = self.0.remove(&manager) else { continue };
-            let bucket = Manager { name: ANCIENT.to_owned(), subresource: String::new(), ..manager };
+            let Some(owned) = self.0.remove(&manager) else {
+                continue;
+            };
+            let bucket = Manager {
+                name: ANCIENT.to_owned(),
+                subresource: String::new(),
+                ..manager
+            };
             let ancient = self.0.entry(bucket).or_default();
             ancient.fields = ancient.fields.union(&owned.fields);
             ancient.time = ancient.time.take().max(owned.time);
@@ -102,10 +131,17 @@ impl Managers {
         let mut entries: Vec<_> = self.0.iter().collect();
         entries.sort_by(|(one, owned), (other, others)| {
             let key = |manager: &Manager, owned: &Owned| (manager.operation, owned.time.clone());
-            key(one, owned).cmp(&key(other, others)).then_with(|| one.cmp(other))
+            key(one, owned)
+                .cmp(&key(other, others))
+                .then_with(|| one.cmp(other))
         });
-        let list: Vec<_> = entries.into_iter().map(|(manager, owned)| entry(manager, owned)).collect();
-        let Some(fields) = object.as_object_mut() else { return };
+        let list: Vec<_> = entries
+            .into_iter()
+            .map(|(manager, owned)| entry(manager, owned))
+            .collect();
+        let Some(fields) = object.as_object_mut() else {
+            return;
+        };
         let metadata = fields.entry("metadata").or_insert_with(|| json!({}));
         if let Some(metadata) = metadata.as_object_mut() {
             if list.is_empty() {

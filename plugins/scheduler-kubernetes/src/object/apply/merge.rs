@@ -35,8 +35,11 @@ fn list(live: &Value, applied: &Value, form: Form) -> Value {
         Some(at) => merge(live[at].1, part, form.below(step)),
         None => part.clone(),
     };
-    let shared: Vec<&Step> =
-        applied.iter().map(|(step, _)| step).filter(|step| find(&live, step).is_some()).collect();
+    let shared: Vec<&Step> = applied
+        .iter()
+        .map(|(step, _)| step)
+        .filter(|step| find(&live, step).is_some())
+        .collect();
     let mut shared = shared.into_iter();
     let mut next_shared = shared.next();
     let mut done: BTreeSet<&Step> = BTreeSet::new();

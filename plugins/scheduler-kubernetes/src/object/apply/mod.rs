@@ -46,7 +46,10 @@ pub fn apply(
     force: bool,
     kind: &Kind,
 ) -> Result<Value, Problem> {
-    if applied["metadata"].get("managedFields").is_some_and(|fields| !fields.is_null()) {
+    if applied["metadata"]
+        .get("managedFields")
+        .is_some_and(|fields| !fields.is_null())
+    {
         return Err(Problem::bad_request("metadata.managedFields must be nil"));
     }
     let form = Form::Object(kind.root());
@@ -56,8 +59,17 @@ pub fn apply(
     let mut managers = current.and_then(Managers::of).unwrap_or_default();
     if let (Some(_), true) = (current, managers.is_empty()) {
         let all = owned_by_update(&Difference::of(&empty(kind), &live, form).written(), "");
-        let first = Manager { operation: Operation::Update, ..writer("before-first-apply", "", kind) };
-        managers.0.insert(first, managed::Owned { fields: all, time: Some(managed::written(by.now)) });
+        let first = Manager {
+            operation: Operation::Update,
+            ..writer("before-first-apply", "", kind)
+        };
+        managers.0.insert(
+            first,
+            managed::Owned {
+                fields: all,
+                time: Some(managed::written(by.now)),
+            },
+        );
         managers.drop_empty();
     }
     let me = writer(by.manager, by.subresource, kind);
@@ -77,10 +89,10 @@ pub fn apply(
         return Err(conflict::refused(&conflicts));
     }
     managers.take(&written.union(&difference.removed), Some(&me));
-    if let Some(owned) = managers.0.get_mut(&me) {
-        if merged != live || owned.time.is_none() {
-            owned.time = Some(managed::written(by.now));
-        }
+    if let Some(owned) = managers.0.get_mut(&me)
+        && (merged != live || owned.time.is_none())
+    {
+        owned.time = Some(managed::written(by.now));
     }
     managers.drop_empty();
     managers.write(&mut merged);
@@ -97,10 +109,14 @@ pub fn track_update(old: Option<&Value>, new: &mut Value, by: Writer<'_>, kind: 
         // One empty entry is how a client clears them.
         Some([Value::Object(entry)]) if entry.values().all(Value::is_null) => Some(Managers::default()),
         Some([Value::Object(entry)]) if entry.values().all(|value| value == "") => Some(Managers::default()),
-        Some([_, ..]) if by.subresource.is_empty() => Managers::of(new).filter(|managers| !managers.is_empty()),
+        Some([_, ..]) if by.subresource.is_empty() => {
+            Managers::of(new).filter(|managers| !managers.is_empty())
+        }
         _ => None,
     };
-    let mut managers = managers.or_else(|| old.and_then(Managers::of)).unwrap_or_default();
+    let mut managers = managers
+        .or_else(|| old.and_then(Managers::of))
+        .unwrap_or_default();
     let after = bare(new);
     let before = old.map_or_else(|| empty(kind), bare);
     if old.is_some() && managers.is_empty() {
@@ -113,7 +129,10 @@ pub fn track_update(old: Option<&Value>, new: &mut Value, by: Writer<'_>, kind: 
     managers.take(&written.union(&difference.removed), None);
     let taken = owned_by_update(&written, by.subresource);
     if !taken.is_empty() {
-        let me = Manager { operation: Operation::Update, ..writer(by.manager, by.subresource, kind) };
+        let me = Manager {
+            operation: Operation::Update,
+            ..writer(by.manager, by.subresource, kind)
+        };
         let mine = managers.0.entry(me).or_default();
         mine.fields = mine.fields.union(&taken);
         mine.time = Some(managed::written(by.now));
@@ -189,10 +208,15 @@ fn tracked(set: Set, subresource: &str) -> Set {
 
 /// The object without what was applied last time by the same manager, is not any more, and nobody else owns.
 fn pruned(merged: &Value, managers: &Managers, last: &Set, form: Form) -> Value {
-    let owned = managers.0.values().fold(Set::default(), |all, owned| all.union(&owned.fields));
+    let owned = managers
+        .0
+        .values()
+        .fold(Set::default(), |all, owned| all.union(&owned.fields));
     let owned = walk::with_named(&owned, form);
     let there = walk::with_named(&walk::fields(merged, form), form);
-    let gone = there.intersection(&walk::with_named(last, form)).difference(&owned);
+    let gone = there
+        .intersection(&walk::with_named(last, form))
+        .difference(&owned);
     walk::without(merged, &gone, form).unwrap_or_else(|| json!({}))
 }
 
@@ -201,7 +225,10 @@ fn conflicts(managers: &Managers, written: &Set, me: &Manager) -> Vec<Conflict> 
     others
         .flat_map(|(manager, owned)| {
             let paths = owned.fields.intersection(written).paths();
-            paths.into_iter().map(|path| Conflict { manager: manager.clone(), path })
+            paths.into_iter().map(|path| Conflict {
+                manager: manager.clone(),
+                path,
+            })
         })
         .collect()
 }
@@ -212,8 +239,12 @@ fn were_applied_by_kubectl(conflicts: &[Conflict], live: &Value, manager: &str, 
     if manager != "kubectl" {
         return false;
     }
-    let text = live["metadata"]["annotations"][LAST_APPLIED].as_str().unwrap_or_default();
-    let Ok(applied @ Value::Object(_)) = serde_json::from_str::<Value>(text) else { return false };
+    let text = live["metadata"]["annotations"][LAST_APPLIED]
+        .as_str()
+        .unwrap_or_default();
+    let Ok(applied @ Value::Object(_)) = serde_json::from_str::<Value>(text) else {
+        return false;
+    };
     let set = walk::fields(&applied, form);
     let difference = Difference::of(&applied, live, form);
     let unchanged = set.difference(&difference.modified.union(&difference.removed));
@@ -242,7 +273,9 @@ fn check(value: &Value, form: Form, path: &mut Vec<Step>, wrong: &mut Vec<String
         for (at, item) in items.iter().enumerate() {
             let step = form.step(at, item);
             if let Step::Index(_) = step {
-                let missing = keys.iter().find(|(key, absent)| absent.is_none() && item.get(key).is_none());
+                let missing = keys
+                    .iter()
+                    .find(|(key, absent)| absent.is_none() && item.get(key).is_none());
                 let key = missing.map_or("", |(key, _)| key);
                 let place = path::shown(path);
                 wrong.push(format!(

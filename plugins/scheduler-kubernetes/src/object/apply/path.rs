@@ -35,7 +35,11 @@ impl Step {
     /// Reads what [`Step::encoded`] wrote, or another writer with other spaces.
     pub(super) fn decoded(text: &str) -> Option<Self> {
         let (kind, rest) = text.split_once(':')?;
-        let canonical = || serde_json::from_str::<Value>(rest).ok().map(|value| value.to_string());
+        let canonical = || {
+            serde_json::from_str::<Value>(rest)
+                .ok()
+                .map(|value| value.to_string())
+        };
         match kind {
             "f" => Some(Self::field(rest)),
             "k" => canonical().map(Self::Key),
@@ -52,8 +56,12 @@ impl fmt::Display for Step {
             Self::Field(name) => write!(f, ".{name}"),
             Self::Key(keys) => {
                 let keys: Value = serde_json::from_str(keys).unwrap_or_default();
-                let pairs: Vec<_> =
-                    keys.as_object().into_iter().flatten().map(|(key, value)| format!("{key}={value}")).collect();
+                let pairs: Vec<_> = keys
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .map(|(key, value)| format!("{key}={value}"))
+                    .collect();
                 write!(f, "[{}]", pairs.join(","))
             }
             Self::Value(value) => write!(f, "[={value}]"),

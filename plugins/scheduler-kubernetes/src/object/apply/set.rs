@@ -98,8 +98,11 @@ impl Set {
 
     /// As `fieldsV1`.
     pub(super) fn to_json(&self) -> Value {
-        let mut fields: Map<String, Value> =
-            self.members.iter().map(|step| (step.encoded(), Value::Object(Map::new()))).collect();
+        let mut fields: Map<String, Value> = self
+            .members
+            .iter()
+            .map(|step| (step.encoded(), Value::Object(Map::new())))
+            .collect();
         for (step, child) in &self.children {
             if child.is_empty() {
                 continue;
@@ -145,7 +148,10 @@ mod tests {
         let set = Set::of_json(&fields);
         assert_eq!(set.to_json(), fields);
         assert_eq!(set.paths().len(), 6);
-        assert_eq!(super::super::path::shown(&set.paths()[4]), ".spec.containers[name=\"c\"].image");
+        assert_eq!(
+            super::super::path::shown(&set.paths()[4]),
+            ".spec.containers[name=\"c\"].image"
+        );
         assert!(set.difference(&set).is_empty());
         assert_eq!(set.intersection(&set), set);
         assert_eq!(set.union(&set), set);

@@ -12,11 +12,18 @@ fn kind(group: &str, kind: &str) -> &'static Kind {
 }
 
 fn by(manager: &str) -> Writer<'_> {
-    Writer { manager, subresource: "", now: Timestamp::from_second(1_700_000_000).expect("time") }
+    Writer {
+        manager,
+        subresource: "",
+        now: Timestamp::from_second(1_700_000_000).expect("time"),
+    }
 }
 
 fn later(manager: &str) -> Writer<'_> {
-    Writer { now: Timestamp::from_second(1_700_000_100).expect("time"), ..by(manager) }
+    Writer {
+        now: Timestamp::from_second(1_700_000_100).expect("time"),
+        ..by(manager)
+    }
 }
 
 fn deployment(spec: &Value) -> Value {
@@ -29,7 +36,10 @@ fn container(env: &Value) -> Value {
 
 /// The fields of the one manager of this name.
 fn fields_of(object: &Value, manager: &str) -> Value {
-    let entries = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
+    let entries = object["metadata"]["managedFields"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     let found = entries.into_iter().find(|entry| entry["manager"] == manager);
     found.map_or(Value::Null, |entry| entry["fieldsV1"].clone())
 }
@@ -139,7 +149,10 @@ fn conflicts_are_told_in_the_real_servers_words() {
          .spec.template.spec.containers[name=\"c\"].env[name=\"X\"].value"
     );
     let causes = &problem.to_json()["details"]["causes"];
-    assert_eq!(causes[0], json!({"reason": "FieldManagerConflict", "message": "conflict with \"m1\"", "field": ".spec.replicas"}));
+    assert_eq!(
+        causes[0],
+        json!({"reason": "FieldManagerConflict", "message": "conflict with \"m1\"", "field": ".spec.replicas"})
+    );
 
     let mut changed = object.clone();
     changed["spec"]["replicas"] = json!(5);
@@ -178,7 +191,10 @@ fn what_is_no_longer_applied_goes_unless_somebody_else_owns_it() {
 fn a_list_item_goes_with_its_owner_and_others_stay() {
     let kind = kind("apps", "Deployment");
     let env = |names: &[&str]| {
-        let list: Vec<_> = names.iter().map(|name| json!({"name": name, "value": "v"})).collect();
+        let list: Vec<_> = names
+            .iter()
+            .map(|name| json!({"name": name, "value": "v"}))
+            .collect();
         deployment(&container(&json!(list)))
     };
     let object = apply(None, &env(&["A", "B"]), by("m1"), false, kind).expect("created");
@@ -202,31 +218,40 @@ fn the_same_configuration_again_changes_nothing() {
     let again = apply(Some(&object), &config, later("m"), false, kind).expect("again");
     assert_eq!(object, again);
     let other = apply(Some(&object), &config, later("n"), false, kind).expect("other");
-    assert_eq!(other["metadata"]["managedFields"].as_array().map(Vec::len), Some(2));
+    assert_eq!(
+        other["metadata"]["managedFields"].as_array().map(Vec::len),
+        Some(2)
+    );
 }
 
 #[test]
 fn an_update_that_changes_nothing_leaves_the_owners() {
     let kind = kind("", "ConfigMap");
-    let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1"}});
+    let object =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1"}});
     let object = updated(None, &object, by("one"), kind);
     let same = updated(Some(&object), &object, later("two"), kind);
     assert_eq!(object, same);
     let mut gone = object.clone();
-    gone["metadata"].as_object_mut().expect("object").remove("managedFields");
+    gone["metadata"]
+        .as_object_mut()
+        .expect("object")
+        .remove("managedFields");
     assert_eq!(updated(Some(&object), &gone, later("two"), kind), object);
 }
 
 #[test]
 fn cleared_owners_stay_cleared_until_the_next_apply() {
     let kind = kind("", "ConfigMap");
-    let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1"}});
+    let object =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1"}});
     let tracked = updated(None, &object, by("one"), kind);
     let mut cleared = tracked.clone();
     cleared["metadata"]["managedFields"] = json!([{}]);
     let cleared = updated(Some(&tracked), &cleared, by("two"), kind);
     assert!(cleared["metadata"].get("managedFields").is_none());
-    let config = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "2"}});
+    let config =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "2"}});
     let problem = apply(Some(&cleared), &config, by("m"), false, kind).expect_err("conflict");
     assert_eq!(
         problem.message,
@@ -240,25 +265,40 @@ fn a_status_write_owns_only_the_status() {
     let object = apply(None, &deployment(&json!({"replicas": 1})), by("m"), false, kind).expect("created");
     let mut seen = object.clone();
     seen["status"] = json!({"replicas": 1, "conditions": [{"type": "Available", "status": "True"}]});
-    let writer = Writer { subresource: "status", ..by("controller") };
+    let writer = Writer {
+        subresource: "status",
+        ..by("controller")
+    };
     track_update(Some(&object), &mut seen, writer, kind);
     let entry = &seen["metadata"]["managedFields"][1];
     assert_eq!(entry["subresource"], "status");
     let conditions = json!({".": {}, "k:{\"type\":\"Available\"}": {".": {}, "f:status": {}, "f:type": {}}});
-    assert_eq!(entry["fieldsV1"], json!({"f:status": {"f:conditions": conditions, "f:replicas": {}}}));
+    assert_eq!(
+        entry["fieldsV1"],
+        json!({"f:status": {"f:conditions": conditions, "f:replicas": {}}})
+    );
 }
 
 #[test]
 fn kubectl_takes_over_what_its_own_apply_had_set() {
     let kind = kind("", "ConfigMap");
-    let applied = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1"}});
+    let applied =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1"}});
     let mut object = applied.clone();
     object["metadata"]["annotations"] = json!({LAST_APPLIED: applied.to_string()});
     let object = updated(None, &object, by("kubectl-client-side-apply"), kind);
     let mut config = applied;
     config["data"]["a"] = json!("2");
-    assert_eq!(apply(Some(&object), &config, by("other"), false, kind).expect_err("other").code, 409);
-    assert_eq!(apply(Some(&object), &config, by("kubectl"), false, kind).expect("kubectl")["data"]["a"], "2");
+    assert_eq!(
+        apply(Some(&object), &config, by("other"), false, kind)
+            .expect_err("other")
+            .code,
+        409
+    );
+    assert_eq!(
+        apply(Some(&object), &config, by("kubectl"), false, kind).expect("kubectl")["data"]["a"],
+        "2"
+    );
 }
 
 #[test]
@@ -267,17 +307,24 @@ fn a_configuration_with_managed_fields_or_without_keys_is_refused() {
     let mut config = deployment(&json!({}));
     config["metadata"]["managedFields"] = json!([]);
     let problem = apply(None, &config, by("m"), false, kind).expect_err("managed");
-    assert_eq!((problem.code, problem.message.as_str()), (400, "metadata.managedFields must be nil"));
+    assert_eq!(
+        (problem.code, problem.message.as_str()),
+        (400, "metadata.managedFields must be nil")
+    );
     let config = deployment(&container(&json!([{"value": "x"}])));
     let problem = apply(None, &config, by("m"), false, kind).expect_err("key");
     assert_eq!(problem.code, 500);
-    assert!(problem.message.contains("omits key field \"name\""), "{}", problem.message);
+    assert!(
+        problem.message.contains("omits key field \"name\""),
+        "{}",
+        problem.message
+    );
 }
 
 fn config_maps() -> impl Strategy<Value = Value> {
-    proptest::collection::btree_map("[a-d]", "[x-z]", 0..4).prop_map(|data| {
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": data})
-    })
+    proptest::collection::btree_map("[a-d]", "[x-z]", 0..4).prop_map(
+        |data| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": data}),
+    )
 }
 
 proptest! {

@@ -33,12 +33,17 @@ fn is_known(message: &crate::object::schema::Message, step: &Step) -> bool {
 
 /// The set with the fields of objects that lead to its members: to own `a.b` of an object is to own `a`.
 pub(super) fn with_named(set: &Set, form: Form) -> Set {
-    let mut named = Set { members: set.members.clone(), children: BTreeMap::new() };
+    let mut named = Set {
+        members: set.members.clone(),
+        children: BTreeMap::new(),
+    };
     for (step, child) in &set.children {
         if matches!(form, Form::Object(message) if is_known(message, step)) {
             named.members.insert(step.clone());
         }
-        named.children.insert(step.clone(), with_named(child, form.below(step)));
+        named
+            .children
+            .insert(step.clone(), with_named(child, form.below(step)));
     }
     named
 }
@@ -104,8 +109,12 @@ impl Difference {
 
 /// A list that the real server writes even when there is none, as null: it was there before its first item.
 fn always_list(form: Form, step: &Step) -> bool {
-    let (Form::Object(message), Step::Field(name)) = (form, step) else { return false };
-    message.field(name).is_some_and(|field| field.always && matches!(field.shape, Shape::List(_)))
+    let (Form::Object(message), Step::Field(name)) = (form, step) else {
+        return false;
+    };
+    message
+        .field(name)
+        .is_some_and(|field| field.always && matches!(field.shape, Shape::List(_)))
 }
 
 /// The value without these fields and items; `None` if nothing is left of what had parts.

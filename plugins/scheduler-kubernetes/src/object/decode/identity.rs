@@ -18,18 +18,25 @@ pub(super) struct Identity {
 impl Identity {
     pub(super) fn of_json(bytes: &[u8]) -> Result<Self, String> {
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-        let identity = Search.deserialize(&mut deserializer).map_err(super::text::json_error)?;
+        let identity = Search
+            .deserialize(&mut deserializer)
+            .map_err(super::text::json_error)?;
         deserializer.end().map_err(super::text::json_error)?;
         Ok(identity)
     }
 
     pub(super) fn of_yaml(bytes: &[u8]) -> Result<Self, String> {
-        Search.deserialize(serde_yaml_ng::Deserializer::from_slice(bytes)).map_err(|error| error.to_string())
+        Search
+            .deserialize(serde_yaml_ng::Deserializer::from_slice(bytes))
+            .map_err(|error| error.to_string())
     }
 
     pub(super) fn of(object: &Value) -> Self {
         let text = |name| object[name].as_str().unwrap_or_default().to_owned();
-        Self { api_version: text("apiVersion"), kind: text("kind") }
+        Self {
+            api_version: text("apiVersion"),
+            kind: text("kind"),
+        }
     }
 
     /// Whether it may be sent where this kind is expected.
@@ -46,12 +53,22 @@ impl Identity {
             return Ok(());
         }
         let why = if schema::lookup(kind.group, kind.version, &self.kind).is_some() {
-            let package = if kind.group.is_empty() { "core" } else { kind.group.split('.').next().unwrap_or("") };
+            let package = if kind.group.is_empty() {
+                "core"
+            } else {
+                kind.group.split('.').next().unwrap_or("")
+            };
             let version = kind.version;
-            format!("converting ({version}.{}) to ({package}.{}): unknown conversion", self.kind, kind.kind)
+            format!(
+                "converting ({version}.{}) to ({package}.{}): unknown conversion",
+                self.kind, kind.kind
+            )
         } else {
             let scheme = "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30";
-            format!("no kind {:?} is registered for version {expected:?} in scheme {scheme:?}", self.kind)
+            format!(
+                "no kind {:?} is registered for version {expected:?} in scheme {scheme:?}",
+                self.kind
+            )
         };
         Err(Problem::bad_request(format!(
             "{} in version {:?} cannot be handled as a {}: {why}",
@@ -81,7 +98,9 @@ impl<'de> Visitor<'de> for Search {
         let mut identity = Identity::default();
         while let Some(key) = map.next_key_seed(super::typed::Key)? {
             match key.as_str() {
-                "apiVersion" => identity.api_version = map.next_value::<Option<String>>()?.unwrap_or_default(),
+                "apiVersion" => {
+                    identity.api_version = map.next_value::<Option<String>>()?.unwrap_or_default()
+                }
                 "kind" => identity.kind = map.next_value::<Option<String>>()?.unwrap_or_default(),
                 _ => {
                     map.next_value::<IgnoredAny>()?;

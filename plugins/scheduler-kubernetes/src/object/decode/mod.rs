@@ -42,13 +42,22 @@ pub struct Decoded {
 }
 
 /// The media types of bodies.
-const ACCEPTED: [&str; 3] = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
+const ACCEPTED: [&str; 3] = [
+    "application/json",
+    "application/yaml",
+    "application/vnd.kubernetes.protobuf",
+];
 
 /// The object in a request's body: JSON, YAML or protobuf by its content type; none is JSON.
 ///
 /// # Errors
 /// 400 with the real server's text, 415 for another content type.
-pub fn body(content_type: &str, bytes: &[u8], kind: &Kind, mode: FieldValidation) -> Result<Decoded, Problem> {
+pub fn body(
+    content_type: &str,
+    bytes: &[u8],
+    kind: &Kind,
+    mode: FieldValidation,
+) -> Result<Decoded, Problem> {
     let media = content_type.split(';').next().unwrap_or_default().trim();
     let (identity, typed) = match media {
         "" | "application/json" => {
@@ -64,7 +73,10 @@ pub fn body(content_type: &str, bytes: &[u8], kind: &Kind, mode: FieldValidation
         "application/vnd.kubernetes.protobuf" => {
             let (identity, raw) = protobuf::envelope(bytes).map_err(|why| unrecognized(kind, &why, bytes))?;
             identity.check(kind)?;
-            (identity, protobuf::message(raw, kind.root()).map(|object| (object, Vec::new())))
+            (
+                identity,
+                protobuf::message(raw, kind.root()).map(|object| (object, Vec::new())),
+            )
         }
         _ => return Err(Problem::unsupported_media_type(&ACCEPTED)),
     };
@@ -101,9 +113,13 @@ pub fn applied(bytes: &[u8], kind: &Kind) -> Result<Value, Problem> {
     let read = Slot::root(&reading, kind).deserialize(&object);
     let written = object.clone();
     let failed = |why: &str| untyped(&written, kind, why);
-    let (object, complaints) =
-        reading.result(read.map_err(|error| error.to_string())).map_err(|why| failed(&why.0))?;
-    let undeclared: Vec<_> = complaints.iter().filter_map(|complaint| typed::undeclared(complaint)).collect();
+    let (object, complaints) = reading
+        .result(read.map_err(|error| error.to_string()))
+        .map_err(|why| failed(&why.0))?;
+    let undeclared: Vec<_> = complaints
+        .iter()
+        .filter_map(|complaint| typed::undeclared(complaint))
+        .collect();
     match undeclared.as_slice() {
         [] => Ok(object),
         [one] => Err(failed(one)),
@@ -126,9 +142,16 @@ pub(crate) fn untyped(applied: &Value, kind: &Kind, why: &str) -> Problem {
 }
 
 fn cannot_be_handled(identity: &Identity, kind: &Kind, why: &Mismatch) -> Problem {
-    let said = if identity.kind.is_empty() { kind.kind } else { &identity.kind };
+    let said = if identity.kind.is_empty() {
+        kind.kind
+    } else {
+        &identity.kind
+    };
     let version = kind.version;
-    Problem::bad_request(format!("{said} in version {version:?} cannot be handled as a {}: {why}", kind.kind))
+    Problem::bad_request(format!(
+        "{said} in version {version:?} cannot be handled as a {}: {why}",
+        kind.kind
+    ))
 }
 
 fn unrecognized(kind: &Kind, why: &str, bytes: &[u8]) -> Problem {

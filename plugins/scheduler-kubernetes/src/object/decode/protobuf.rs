@@ -16,7 +16,9 @@ const DEEPEST: usize = 64;
 
 /// What the body says it is, and the bytes of its message.
 pub(super) fn envelope(bytes: &[u8]) -> Result<(Identity, &[u8]), String> {
-    let rest = bytes.strip_prefix(MAGIC).ok_or("provided data does not appear to be a protobuf message")?;
+    let rest = bytes
+        .strip_prefix(MAGIC)
+        .ok_or("provided data does not appear to be a protobuf message")?;
     let mut identity = Identity::default();
     let mut raw: &[u8] = &[];
     let mut wire = Wire(rest);
@@ -46,7 +48,12 @@ pub(super) fn message(bytes: &[u8], message: &Message) -> Result<Value, Mismatch
     Ok(Value::Object(object))
 }
 
-fn fields(bytes: &[u8], message: &Message, object: &mut Map<String, Value>, depth: usize) -> Result<(), String> {
+fn fields(
+    bytes: &[u8],
+    message: &Message,
+    object: &mut Map<String, Value>,
+    depth: usize,
+) -> Result<(), String> {
     if depth > DEEPEST {
         return Err("proto: nesting too deep".to_owned());
     }
@@ -61,15 +68,23 @@ fn fields(bytes: &[u8], message: &Message, object: &mut Map<String, Value>, dept
     Ok(())
 }
 
-fn field(known: &Field, token: Token<'_>, object: &mut Map<String, Value>, depth: usize) -> Result<(), String> {
+fn field(
+    known: &Field,
+    token: Token<'_>,
+    object: &mut Map<String, Value>,
+    depth: usize,
+) -> Result<(), String> {
     let at = object.entry(known.name).or_insert(Value::Null);
     match known.shape {
         Shape::One(Type::Message(id)) => {
-            let Token::Bytes(bytes) = token else { return Err(wrong_wire(known)) };
+            let Token::Bytes(bytes) = token else {
+                return Err(wrong_wire(known));
+            };
             if !at.is_object() {
                 *at = json!({});
             }
-            at.as_object_mut().map_or(Ok(()), |inner| fields(bytes, id.get(), inner, depth + 1))?;
+            at.as_object_mut()
+                .map_or(Ok(()), |inner| fields(bytes, id.get(), inner, depth + 1))?;
         }
         Shape::One(item) => *at = one(item, &token, depth).map_err(|why| told(known, why))?,
         Shape::List(item) => {
@@ -90,7 +105,9 @@ fn field(known: &Field, token: Token<'_>, object: &mut Map<String, Value>, depth
             }
         }
         Shape::Map(_) | Shape::MapOfLists(_) => {
-            let Token::Bytes(bytes) = token else { return Err(wrong_wire(known)) };
+            let Token::Bytes(bytes) = token else {
+                return Err(wrong_wire(known));
+            };
             if !at.is_object() {
                 *at = json!({});
             }
@@ -146,8 +163,12 @@ fn one(item: Type, token: &Token<'_>, depth: usize) -> Result<Value, String> {
         (Type::Float, Token::Fixed64(bits)) => json!(f64::from_bits(*bits)),
         (Type::Quantity, Token::Bytes(bytes)) => quantity(bytes)?,
         (Type::IntOrString, Token::Bytes(bytes)) => int_or_string(bytes)?,
-        (Type::Time, Token::Bytes(bytes)) => time(bytes)?.map_or(Value::Null, |at| scalar::seconds(at).into()),
-        (Type::MicroTime, Token::Bytes(bytes)) => time(bytes)?.map_or(Value::Null, |at| scalar::micros(at).into()),
+        (Type::Time, Token::Bytes(bytes)) => {
+            time(bytes)?.map_or(Value::Null, |at| scalar::seconds(at).into())
+        }
+        (Type::MicroTime, Token::Bytes(bytes)) => {
+            time(bytes)?.map_or(Value::Null, |at| scalar::micros(at).into())
+        }
         (Type::Any, Token::Bytes(bytes)) => any(bytes)?,
         (Type::Message(id), Token::Bytes(bytes)) => {
             let mut object = Map::new();
@@ -179,7 +200,9 @@ fn quantity(bytes: &[u8]) -> Result<Value, String> {
             text = utf8(bytes)?;
         }
     }
-    scalar::quantity(text).map(Value::from).map_err(|error| error.to_string())
+    scalar::quantity(text)
+        .map(Value::from)
+        .map_err(|error| error.to_string())
 }
 
 fn int_or_string(bytes: &[u8]) -> Result<Value, String> {
@@ -193,7 +216,11 @@ fn int_or_string(bytes: &[u8]) -> Result<Value, String> {
             _ => {}
         }
     }
-    Ok(if is_text { Value::from(text) } else { Value::from(number) })
+    Ok(if is_text {
+        Value::from(text)
+    } else {
+        Value::from(number)
+    })
 }
 
 /// A point in time; an empty message is none, not the year 1970.
@@ -213,7 +240,9 @@ fn time(bytes: &[u8]) -> Result<Option<jiff::Timestamp>, String> {
     if seconds == scalar::NO_TIME {
         return Ok(None);
     }
-    jiff::Timestamp::new(seconds, nanos).map(Some).map_err(|error| error.to_string())
+    jiff::Timestamp::new(seconds, nanos)
+        .map(Some)
+        .map_err(|error| error.to_string())
 }
 
 fn any(bytes: &[u8]) -> Result<Value, String> {
@@ -254,7 +283,8 @@ impl<'b> Wire<'b> {
         }
         let tag = self.varint()?;
         let number = u32::try_from(tag >> 3).ok().filter(|&number| number > 0);
-        let number = number.ok_or_else(|| format!("proto: illegal tag {} (wire type {})", tag >> 3, tag & 7))?;
+        let number =
+            number.ok_or_else(|| format!("proto: illegal tag {} (wire type {})", tag >> 3, tag & 7))?;
         let token = match tag & 7 {
             0 => Token::Varint(self.varint()?),
             1 => {

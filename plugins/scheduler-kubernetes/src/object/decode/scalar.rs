@@ -28,7 +28,9 @@ pub(super) fn string(text: &str, expected: Type) -> Result<Value, Misfit> {
     match expected {
         Type::String(_) | Type::IntOrString | Type::Any => Ok(Value::from(text)),
         Type::Bytes => bytes(text),
-        Type::Quantity => quantity(text).map(Value::from).map_err(|error| Misfit::Content(error.to_string())),
+        Type::Quantity => quantity(text)
+            .map(Value::from)
+            .map_err(|error| Misfit::Content(error.to_string())),
         Type::Time => time(text).map(|at| at.map_or(Value::Null, |at| Value::from(seconds(at)))),
         Type::MicroTime => time(text).map(|at| at.map_or(Value::Null, |at| Value::from(micros(at)))),
         Type::Bool | Type::Int32 | Type::Int64 | Type::Float | Type::Message(_) => Err(other("string")),
@@ -45,15 +47,19 @@ pub(super) fn boolean(value: bool, expected: Type) -> Result<Value, Misfit> {
 
 pub(super) fn number(value: &Number, expected: Type) -> Result<Value, Misfit> {
     let range = |fits: bool| {
-        if fits { Ok(Value::Number(value.clone())) } else { Err(Misfit::Type(format!("number {value}"))) }
+        if fits {
+            Ok(Value::Number(value.clone()))
+        } else {
+            Err(Misfit::Type(format!("number {value}")))
+        }
     };
     match expected {
         Type::Int32 | Type::IntOrString => range(value.as_i64().is_some_and(|n| i32::try_from(n).is_ok())),
         Type::Int64 => range(value.is_i64()),
         Type::Float | Type::Any => Ok(Value::Number(value.clone())),
-        Type::Quantity => {
-            quantity(&value.to_string()).map(Value::from).map_err(|error| Misfit::Content(error.to_string()))
-        }
+        Type::Quantity => quantity(&value.to_string())
+            .map(Value::from)
+            .map_err(|error| Misfit::Content(error.to_string())),
         _ => Err(other("number")),
     }
 }
@@ -73,7 +79,8 @@ fn bytes(text: &str) -> Result<Value, Misfit> {
         Ok(_) => Ok(Value::from(plain)),
         Err(error) => {
             let at = match error {
-                base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol { offset: at, .. } => at,
+                base64::DecodeError::InvalidByte(at, _)
+                | base64::DecodeError::InvalidLastSymbol { offset: at, .. } => at,
                 _ => plain.len() - plain.len() % 4,
             };
             Err(Misfit::Content(format!("illegal base64 data at input byte {at}")))
@@ -87,10 +94,13 @@ pub(super) fn encoded(bytes: &[u8]) -> Value {
 
 fn time(text: &str) -> Result<Option<Timestamp>, Misfit> {
     let at: Result<Timestamp, _> = text.parse();
-    at.map(|at| Some(at).filter(|at| at.as_second() != NO_TIME)).map_err(|_| {
-        let layout = "2006-01-02T15:04:05Z07:00";
-        Misfit::Content(format!("parsing time {text:?} as {layout:?}: cannot parse {text:?} as \"2006\""))
-    })
+    at.map(|at| Some(at).filter(|at| at.as_second() != NO_TIME))
+        .map_err(|_| {
+            let layout = "2006-01-02T15:04:05Z07:00";
+            Misfit::Content(format!(
+                "parsing time {text:?} as {layout:?}: cannot parse {text:?} as \"2006\""
+            ))
+        })
 }
 
 /// To the second, in UTC.

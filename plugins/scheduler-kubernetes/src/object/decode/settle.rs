@@ -45,12 +45,17 @@ fn field(known: &Field, value: &mut Value) {
                 if item.is_null() {
                     *item = Value::Object(Map::new());
                 }
-                item.as_object_mut().into_iter().for_each(|fields| message(inner, fields));
+                item.as_object_mut()
+                    .into_iter()
+                    .for_each(|fields| message(inner, fields));
             }
         }
         (Shape::Map(_), Value::Object(entries)) => {
             for entry in entries.values_mut() {
-                entry.as_object_mut().into_iter().for_each(|fields| message(inner, fields));
+                entry
+                    .as_object_mut()
+                    .into_iter()
+                    .for_each(|fields| message(inner, fields));
             }
         }
         _ => {}
@@ -62,7 +67,9 @@ fn always_there(known: &Field) -> Option<Value> {
     if known.pointer {
         return None;
     }
-    let Shape::One(item) = known.shape else { return None };
+    let Shape::One(item) = known.shape else {
+        return None;
+    };
     match item {
         Type::Message(id) => {
             let mut fields = Map::new();

@@ -19,8 +19,11 @@ fn strictly(kind: &Kind, text: &str) -> Result<Decoded, Problem> {
 /// A body that kubectl 1.33 sent, by the command: hexadecimal lines under its name.
 fn recorded(command: &str) -> Vec<u8> {
     let lines = include_str!("recorded/kubectl-1.33.txt").lines();
-    let hex: String =
-        lines.skip_while(|line| *line != command).skip(1).take_while(|line| !line.starts_with("kubectl")).collect();
+    let hex: String = lines
+        .skip_while(|line| *line != command)
+        .skip(1)
+        .take_while(|line| !line.starts_with("kubectl"))
+        .collect();
     let digit = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex");
     (0..hex.len()).step_by(2).map(digit).collect()
 }
@@ -30,7 +33,10 @@ fn what_kubectl_sends_as_protobuf_is_what_it_would_have_sent_as_json() {
     let meta = |name: &str| json!({"name": name});
     let container = |extra: Value| {
         let mut container = json!({"resources": {}});
-        container.as_object_mut().expect("object").extend(extra.as_object().expect("object").clone());
+        container
+            .as_object_mut()
+            .expect("object")
+            .extend(extra.as_object().expect("object").clone());
         container
     };
     let cases = [
@@ -53,14 +59,26 @@ fn what_kubectl_sends_as_protobuf_is_what_it_would_have_sent_as_json() {
                 "status": {},
             }),
         ),
-        ("kubectl-create-configmap", kind("", "ConfigMap"), json!({"metadata": meta("c"), "data": {"a": "1", "b": "two"}})),
+        (
+            "kubectl-create-configmap",
+            kind("", "ConfigMap"),
+            json!({"metadata": meta("c"), "data": {"a": "1", "b": "two"}}),
+        ),
         (
             "kubectl-create-secret-generic",
             kind("", "Secret"),
             json!({"metadata": meta("s"), "data": {"password": "aHVudGVyMg=="}}),
         ),
-        ("kubectl-create-namespace", kind("", "Namespace"), json!({"metadata": meta("team"), "spec": {}, "status": {}})),
-        ("kubectl-create-serviceaccount", kind("", "ServiceAccount"), json!({"metadata": meta("robot")})),
+        (
+            "kubectl-create-namespace",
+            kind("", "Namespace"),
+            json!({"metadata": meta("team"), "spec": {}, "status": {}}),
+        ),
+        (
+            "kubectl-create-serviceaccount",
+            kind("", "ServiceAccount"),
+            json!({"metadata": meta("robot")}),
+        ),
         (
             "kubectl-create-job",
             kind("batch", "Job"),
@@ -118,12 +136,24 @@ fn unknown_and_duplicate_fields_are_told_in_order() {
         "Deployment in version \"v1\" cannot be handled as a Deployment: strict decoding error: unknown field \
          \"spec.bogus\", duplicate field \"spec.replicas\", unknown field \"spec.template.spec.containers[0].foo\""
     );
-    let warned = body("application/json", text.as_bytes(), deployment, FieldValidation::Warn).expect("warn");
+    let warned = body(
+        "application/json",
+        text.as_bytes(),
+        deployment,
+        FieldValidation::Warn,
+    )
+    .expect("warn");
     assert_eq!(warned.warnings[0], "unknown field \"spec.bogus\"");
     assert_eq!(warned.warnings.len(), 3);
     assert_eq!(warned.object["spec"]["replicas"], 2);
     assert!(warned.object["spec"].get("bogus").is_none());
-    let ignored = body("application/json", text.as_bytes(), deployment, FieldValidation::Ignore).expect("ignore");
+    let ignored = body(
+        "application/json",
+        text.as_bytes(),
+        deployment,
+        FieldValidation::Ignore,
+    )
+    .expect("ignore");
     assert_eq!(ignored.warnings, Vec::<String>::new());
     assert_eq!(ignored.object, warned.object);
 }
@@ -176,9 +206,18 @@ fn a_value_of_the_wrong_type_is_refused_in_the_real_servers_words() {
         let problem = strictly(kind, text).expect_err(text);
         assert_eq!((problem.code, problem.message.as_str()), (400, want));
     }
-    assert_eq!(body("text/plain", b"{}", kind("", "Pod"), FieldValidation::Warn).expect_err("type").code, 415);
+    assert_eq!(
+        body("text/plain", b"{}", kind("", "Pod"), FieldValidation::Warn)
+            .expect_err("type")
+            .code,
+        415
+    );
     for broken in ["", "{", "[]", "{\"a\":}", "{} {}", "nonsense"] {
-        assert_eq!(strictly(kind("", "Pod"), broken).expect_err(broken).code, 400, "{broken}");
+        assert_eq!(
+            strictly(kind("", "Pod"), broken).expect_err(broken).code,
+            400,
+            "{broken}"
+        );
     }
 }
 
@@ -214,8 +253,18 @@ fn yaml_is_read_as_json_is() {
     let decoded = body("application/yaml", text.as_bytes(), map, FieldValidation::Warn).expect("yaml");
     assert_eq!(decoded.object["data"], json!({"a": "1"}));
     assert_eq!(decoded.warnings, ["unknown field \"bogus\""]);
-    let twice = body("application/yaml", b"data:\n  a: x\n  a: y\n", map, FieldValidation::Strict).expect_err("twice");
-    assert!(twice.message.ends_with("duplicate field \"data.a\""), "{}", twice.message);
+    let twice = body(
+        "application/yaml",
+        b"data:\n  a: x\n  a: y\n",
+        map,
+        FieldValidation::Strict,
+    )
+    .expect_err("twice");
+    assert!(
+        twice.message.ends_with("duplicate field \"data.a\""),
+        "{}",
+        twice.message
+    );
 }
 
 #[test]

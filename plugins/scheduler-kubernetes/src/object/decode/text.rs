@@ -6,7 +6,11 @@ use crate::object::problem::Problem;
 
 /// The words for a syntax error.
 pub(super) fn json_error(error: serde_json::Error) -> String {
-    if error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() }
+    if error.is_eof() {
+        "unexpected end of JSON input".to_owned()
+    } else {
+        error.to_string()
+    }
 }
 
 /// The first bytes of a body that was not understood.
@@ -33,6 +37,8 @@ pub(super) fn plain_yaml(bytes: &[u8]) -> Result<Value, Problem> {
     };
     match value {
         Value::Object(_) => Ok(value),
-        _ => Err(failed("json: cannot unmarshal into Go value of type map[string]interface {}".to_owned())),
+        _ => Err(failed(
+            "json: cannot unmarshal into Go value of type map[string]interface {}".to_owned(),
+        )),
     }
 }

@@ -40,7 +40,10 @@ enum Step {
 
 impl Reading {
     pub(super) fn plain() -> Self {
-        Self { plain: true, ..Self::default() }
+        Self {
+            plain: true,
+            ..Self::default()
+        }
     }
 
     /// What came of it: the failure that the schema found, else the reader's own.
@@ -64,7 +67,11 @@ impl Reading {
     fn complain(&self, what: &str, last: &str) {
         let mut state = self.state.borrow_mut();
         let path = dotted(&state.path);
-        let path = if path.is_empty() { last.to_owned() } else { format!("{path}.{last}") };
+        let path = if path.is_empty() {
+            last.to_owned()
+        } else {
+            format!("{path}.{last}")
+        };
         let complaint = format!("{what} field {path:?}");
         if state.complaints.len() < MOST_COMPLAINTS && !state.complaints.contains(&complaint) {
             state.complaints.push(complaint);
@@ -88,7 +95,10 @@ impl Reading {
                         names.join("."),
                         expected.go_type()
                     ),
-                    _ => format!("json: cannot unmarshal {what} into Go value of type {}", expected.go_type()),
+                    _ => format!(
+                        "json: cannot unmarshal {what} into Go value of type {}",
+                        expected.go_type()
+                    ),
                 }
             }
         };
@@ -174,14 +184,24 @@ pub(super) struct Slot<'r> {
 
 impl<'r> Slot<'r> {
     pub(super) fn root(reading: &'r Reading, kind: &Kind) -> Self {
-        Self { reading, expected: Expected::Root(kind.root()) }
+        Self {
+            reading,
+            expected: Expected::Root(kind.root()),
+        }
     }
 
     fn inner(&self, expected: Expected) -> Self {
-        Self { reading: self.reading, expected }
+        Self {
+            reading: self.reading,
+            expected,
+        }
     }
 
-    fn scalar<E: Error>(&self, read: impl Fn(Type) -> Result<Value, Misfit>, plain: Value) -> Result<Value, E> {
+    fn scalar<E: Error>(
+        &self,
+        read: impl Fn(Type) -> Result<Value, Misfit>,
+        plain: Value,
+    ) -> Result<Value, E> {
         let (Expected::One(item) | Expected::Shape(Shape::One(item))) = self.expected else {
             // A scalar where a list, a map or an object is due: no type of scalar takes it.
             let misfit = match read(Type::Bytes) {
@@ -197,14 +217,20 @@ impl<'r> Slot<'r> {
         }
     }
 
-    fn fields<'de, A: MapAccess<'de>>(&self, message: &'static Message, mut map: A) -> Result<Value, A::Error> {
+    fn fields<'de, A: MapAccess<'de>>(
+        &self,
+        message: &'static Message,
+        mut map: A,
+    ) -> Result<Value, A::Error> {
         let root = matches!(self.expected, Expected::Root(_));
         let mut object = Map::new();
         let mut seen = BTreeSet::new();
         while let Some(name) = map.next_key_seed(Key)? {
             let expected = match message.field(&name) {
                 Some(field) => Expected::Shape(field.shape),
-                None if root && (name == "apiVersion" || name == "kind") => Expected::One(Type::String("string")),
+                None if root && (name == "apiVersion" || name == "kind") => {
+                    Expected::One(Type::String("string"))
+                }
                 None => {
                     self.reading.complain("unknown", &name);
                     map.next_value::<IgnoredAny>()?;
@@ -214,7 +240,8 @@ impl<'r> Slot<'r> {
             if !seen.insert(name.clone()) {
                 self.reading.complain("duplicate", &name);
             }
-            self.reading.enter(Step::Field(name.clone(), message.short_name()));
+            self.reading
+                .enter(Step::Field(name.clone(), message.short_name()));
             let value = map.next_value_seed(self.inner(expected))?;
             self.reading.leave();
             object.insert(name, value);
@@ -280,16 +307,25 @@ impl<'de> Visitor<'de> for Slot<'_> {
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
-        self.scalar(|item| scalar::number(&Number::from(value), item), Value::from(value))
+        self.scalar(
+            |item| scalar::number(&Number::from(value), item),
+            Value::from(value),
+        )
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
-        self.scalar(|item| scalar::number(&Number::from(value), item), Value::from(value))
+        self.scalar(
+            |item| scalar::number(&Number::from(value), item),
+            Value::from(value),
+        )
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
         let number = Number::from_f64(value).unwrap_or_else(|| Number::from(0));
-        self.scalar(|item| scalar::number(&number, item), Value::Number(number.clone()))
+        self.scalar(
+            |item| scalar::number(&number, item),
+            Value::Number(number.clone()),
+        )
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
@@ -299,7 +335,11 @@ impl<'de> Visitor<'de> for Slot<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let item = match self.expected {
             Expected::Shape(Shape::List(item)) | Expected::Strings(item) => item,
-            _ => return Err(self.reading.refuse(Misfit::Type("array".to_owned()), &self.expected)),
+            _ => {
+                return Err(self
+                    .reading
+                    .refuse(Misfit::Type("array".to_owned()), &self.expected));
+            }
         };
         let mut list = Vec::new();
         loop {
@@ -326,9 +366,9 @@ impl<'de> Visitor<'de> for Slot<'_> {
                 let text = crate::object::quantity::NotAQuantity::Format.to_string();
                 Err(self.reading.refuse(Misfit::Content(text), &self.expected))
             }
-            Expected::Shape(_) | Expected::One(_) | Expected::Strings(_) => {
-                Err(self.reading.refuse(Misfit::Type("object".to_owned()), &self.expected))
-            }
+            Expected::Shape(_) | Expected::One(_) | Expected::Strings(_) => Err(self
+                .reading
+                .refuse(Misfit::Type("object".to_owned()), &self.expected)),
         }
     }
 }

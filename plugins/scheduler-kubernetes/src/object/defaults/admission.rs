@@ -16,7 +16,10 @@ pub fn node_tolerations(pod: &mut Value) {
                 let text = |name: &str| toleration[name].as_str().unwrap_or_default();
                 (text("key").is_empty() || text("key") == key) && matches!(text("effect"), "" | "NoExecute")
             };
-            if spec["tolerations"].as_array().is_some_and(|known| known.iter().any(said)) {
+            if spec["tolerations"]
+                .as_array()
+                .is_some_and(|known| known.iter().any(said))
+            {
                 continue;
             }
             put(spec, "tolerations", json!([]));
@@ -26,7 +29,10 @@ pub fn node_tolerations(pod: &mut Value) {
                 "effect": "NoExecute",
                 "tolerationSeconds": STAY_SECONDS,
             });
-            spec["tolerations"].as_array_mut().into_iter().for_each(|known| known.push(toleration.clone()));
+            spec["tolerations"]
+                .as_array_mut()
+                .into_iter()
+                .for_each(|known| known.push(toleration.clone()));
         }
     });
 }
@@ -64,7 +70,11 @@ pub fn job_selector(job: &mut Value, uid: &str) {
     within(job, "spec", |spec| {
         put(spec, "selector", json!({}));
         put(&mut spec["selector"], "matchLabels", json!({}));
-        put(&mut spec["selector"]["matchLabels"], "batch.kubernetes.io/controller-uid", json!(uid));
+        put(
+            &mut spec["selector"]["matchLabels"],
+            "batch.kubernetes.io/controller-uid",
+            json!(uid),
+        );
         within(spec, "template", |template| {
             put(template, "metadata", json!({}));
             put(&mut template["metadata"], "labels", json!({}));
@@ -80,15 +90,22 @@ pub fn job_selector(job: &mut Value, uid: &str) {
 /// `Guaranteed`, `Burstable` or `BestEffort`, by what the pod's containers ask for and are limited to.
 pub fn quality_of_service(pod: &Value) -> &'static str {
     let lists = ["containers", "initContainers"].into_iter();
-    let containers: Vec<_> =
-        lists.filter_map(|list| pod["spec"][list].as_array()).flatten().map(|container| &container["resources"]).collect();
+    let containers: Vec<_> = lists
+        .filter_map(|list| pod["spec"][list].as_array())
+        .flatten()
+        .map(|container| &container["resources"])
+        .collect();
     let amount = |resources: &Value, part: &str, name: &str| {
         let text = resources[part][name].as_str()?;
-        Quantity::parse(text).ok().filter(|amount| *amount > Quantity::whole(0))
+        Quantity::parse(text)
+            .ok()
+            .filter(|amount| *amount > Quantity::whole(0))
     };
     let any = containers.iter().any(|resources| {
         ["requests", "limits"].into_iter().any(|part| {
-            ["cpu", "memory"].into_iter().any(|name| amount(resources, part, name).is_some())
+            ["cpu", "memory"]
+                .into_iter()
+                .any(|name| amount(resources, part, name).is_some())
         })
     });
     if !any {

@@ -6,7 +6,11 @@ use super::set::{each, put, put_all, within};
 
 pub(super) fn container(container: &mut Value) {
     let image = container["image"].as_str().unwrap_or_default();
-    let policy = if is_latest(image) { "Always" } else { "IfNotPresent" };
+    let policy = if is_latest(image) {
+        "Always"
+    } else {
+        "IfNotPresent"
+    };
     put_all(
         container,
         [
@@ -16,7 +20,9 @@ pub(super) fn container(container: &mut Value) {
         ],
     );
     each(container, "ports", |port| put(port, "protocol", json!("TCP")));
-    each(container, "env", |variable| within(variable, "valueFrom", field_reference));
+    each(container, "env", |variable| {
+        within(variable, "valueFrom", field_reference)
+    });
     for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
         within(container, probe, |probe| {
             put_all(
@@ -50,9 +56,16 @@ fn http(request: &mut Value) {
 
 /// Whether an image means whatever is newest: no tag and no digest, or the tag `latest`.
 fn is_latest(image: &str) -> bool {
-    let (name, digest) = image.split_once('@').map_or((image, None), |(name, digest)| (name, Some(digest)));
+    let (name, digest) = image
+        .split_once('@')
+        .map_or((image, None), |(name, digest)| (name, Some(digest)));
     // A colon before the last slash is a port.
-    let tag = name.rsplit('/').next().unwrap_or(name).split_once(':').map(|(_, tag)| tag);
+    let tag = name
+        .rsplit('/')
+        .next()
+        .unwrap_or(name)
+        .split_once(':')
+        .map(|(_, tag)| tag);
     match tag {
         Some(tag) => tag == "latest",
         None => digest.is_none(),

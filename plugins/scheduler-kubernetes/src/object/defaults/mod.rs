@@ -26,7 +26,9 @@ pub fn fill(kind: &Kind, object: &mut Value) {
         ("", "Secret") => secret(object),
         ("", "Namespace") => namespace(object),
         ("", "Node") => node(object),
-        ("authentication.k8s.io", "TokenRequest") => put(&mut object["spec"], "expirationSeconds", json!(3600)),
+        ("authentication.k8s.io", "TokenRequest") => {
+            put(&mut object["spec"], "expirationSeconds", json!(3600))
+        }
         _ => {}
     }
 }
@@ -34,17 +36,26 @@ pub fn fill(kind: &Kind, object: &mut Value) {
 /// Text that was given as such joins the data.
 fn secret(secret: &mut Value) {
     put(secret, "type", json!("Opaque"));
-    let Some(fields) = secret.as_object_mut() else { return };
-    let Some(Value::Object(texts)) = fields.remove("stringData") else { return };
+    let Some(fields) = secret.as_object_mut() else {
+        return;
+    };
+    let Some(Value::Object(texts)) = fields.remove("stringData") else {
+        return;
+    };
     for (key, text) in texts {
-        fields.entry("data").or_insert_with(|| json!({}))[key] = json!(STANDARD.encode(text.as_str().unwrap_or("")));
+        fields.entry("data").or_insert_with(|| json!({}))[key] =
+            json!(STANDARD.encode(text.as_str().unwrap_or("")));
     }
 }
 
 fn namespace(namespace: &mut Value) {
     if let Some(name) = namespace["metadata"]["name"].as_str().map(str::to_owned) {
         put(&mut namespace["metadata"], "labels", json!({}));
-        put(&mut namespace["metadata"]["labels"], "kubernetes.io/metadata.name", json!(name));
+        put(
+            &mut namespace["metadata"]["labels"],
+            "kubernetes.io/metadata.name",
+            json!(name),
+        );
     }
 }
 

@@ -37,7 +37,10 @@ pub(super) fn spec(spec: &mut Value) {
         ],
     );
     // Two names of one thing; the newer one wins.
-    for (from, to) in [("serviceAccountName", "serviceAccount"), ("serviceAccount", "serviceAccountName")] {
+    for (from, to) in [
+        ("serviceAccountName", "serviceAccount"),
+        ("serviceAccount", "serviceAccountName"),
+    ] {
         if let Some(account @ Value::String(_)) = spec.get(from).cloned() {
             spec[to] = account;
         }
@@ -49,7 +52,9 @@ pub(super) fn spec(spec: &mut Value) {
 }
 
 fn requests_from_limits(container: &mut Value) {
-    let Some(Value::Object(limits)) = container["resources"].get("limits").cloned() else { return };
+    let Some(Value::Object(limits)) = container["resources"].get("limits").cloned() else {
+        return;
+    };
     put(&mut container["resources"], "requests", json!({}));
     for (name, limit) in limits {
         put(&mut container["resources"]["requests"], &name, limit);
@@ -62,7 +67,9 @@ fn host_port(port: &mut Value) {
 }
 
 fn volume(volume: &mut Value) {
-    let has_source = volume.as_object().is_some_and(|fields| fields.keys().any(|name| name != "name"));
+    let has_source = volume
+        .as_object()
+        .is_some_and(|fields| fields.keys().any(|name| name != "name"));
     if !has_source {
         put(volume, "emptyDir", json!({}));
     }
@@ -85,11 +92,17 @@ fn volume(volume: &mut Value) {
     ] {
         within(volume, source, |source| put(source, name, value));
     }
-    within(volume, "downwardAPI", |source| each(source, "items", field_reference));
+    within(volume, "downwardAPI", |source| {
+        each(source, "items", field_reference)
+    });
     within(volume, "projected", |projected| {
         each(projected, "sources", |source| {
-            within(source, "downwardAPI", |fields| each(fields, "items", field_reference));
-            within(source, "serviceAccountToken", |token| put(token, "expirationSeconds", json!(3600)));
+            within(source, "downwardAPI", |fields| {
+                each(fields, "items", field_reference)
+            });
+            within(source, "serviceAccountToken", |token| {
+                put(token, "expirationSeconds", json!(3600))
+            });
         });
     });
     within(volume, "ephemeral", |ephemeral| {

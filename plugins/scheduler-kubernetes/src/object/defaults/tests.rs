@@ -67,7 +67,11 @@ fn a_pod_gets_what_the_real_server_gives_it() {
 #[test]
 fn a_deployment_rolls_by_quarters_and_its_template_asks_for_no_more_than_it_said() {
     let template = json!({"spec": {"containers": [{"name": "c", "image": "a:1", "resources": {"limits": {"cpu": "1"}}}]}});
-    let got = filled("apps", "Deployment", &json!({"spec": {"strategy": {}, "template": template}}));
+    let got = filled(
+        "apps",
+        "Deployment",
+        &json!({"spec": {"strategy": {}, "template": template}}),
+    );
     assert_eq!(got["spec"]["replicas"], 1);
     assert_eq!(
         got["spec"]["strategy"],
@@ -77,8 +81,16 @@ fn a_deployment_rolls_by_quarters_and_its_template_asks_for_no_more_than_it_said
     let container = &got["spec"]["template"]["spec"]["containers"][0];
     assert!(container["resources"].get("requests").is_none());
     assert_eq!(container["imagePullPolicy"], "IfNotPresent");
-    assert!(got["spec"]["template"]["spec"].get("enableServiceLinks").is_none());
-    let recreate = filled("apps", "Deployment", &json!({"spec": {"strategy": {"type": "Recreate"}}}));
+    assert!(
+        got["spec"]["template"]["spec"]
+            .get("enableServiceLinks")
+            .is_none()
+    );
+    let recreate = filled(
+        "apps",
+        "Deployment",
+        &json!({"spec": {"strategy": {"type": "Recreate"}}}),
+    );
     assert_eq!(recreate["spec"]["strategy"], json!({"type": "Recreate"}));
 }
 
@@ -86,9 +98,15 @@ fn a_deployment_rolls_by_quarters_and_its_template_asks_for_no_more_than_it_said
 fn a_job_gets_its_selector_from_its_uid() {
     let job = json!({"metadata": {"name": "j"}, "spec": {"template": {"spec": {}}}});
     let mut got = filled("batch", "Job", &job);
-    assert_eq!((&got["spec"]["completions"], &got["spec"]["backoffLimit"]), (&json!(1), &json!(6)));
+    assert_eq!(
+        (&got["spec"]["completions"], &got["spec"]["backoffLimit"]),
+        (&json!(1), &json!(6))
+    );
     job_selector(&mut got, "u");
-    assert_eq!(got["spec"]["selector"], json!({"matchLabels": {"batch.kubernetes.io/controller-uid": "u"}}));
+    assert_eq!(
+        got["spec"]["selector"],
+        json!({"matchLabels": {"batch.kubernetes.io/controller-uid": "u"}})
+    );
     let labels = json!({
         "batch.kubernetes.io/controller-uid": "u",
         "batch.kubernetes.io/job-name": "j",
@@ -102,10 +120,20 @@ fn a_job_gets_its_selector_from_its_uid() {
 
 #[test]
 fn small_kinds_get_theirs() {
-    let secret = filled("", "Secret", &json!({"data": {"a": "YQ=="}, "stringData": {"b": "b"}}));
-    assert_eq!(secret, json!({"type": "Opaque", "data": {"a": "YQ==", "b": "Yg=="}}));
+    let secret = filled(
+        "",
+        "Secret",
+        &json!({"data": {"a": "YQ=="}, "stringData": {"b": "b"}}),
+    );
+    assert_eq!(
+        secret,
+        json!({"type": "Opaque", "data": {"a": "YQ==", "b": "Yg=="}})
+    );
     let namespace = filled("", "Namespace", &json!({"metadata": {"name": "n"}}));
-    assert_eq!(namespace["metadata"]["labels"], json!({"kubernetes.io/metadata.name": "n"}));
+    assert_eq!(
+        namespace["metadata"]["labels"],
+        json!({"kubernetes.io/metadata.name": "n"})
+    );
 }
 
 #[test]
@@ -126,8 +154,14 @@ fn the_class_of_service_follows_the_amounts() {
         (json!({}), "BestEffort"),
         (json!({"requests": {"cpu": "1"}}), "Burstable"),
         (json!({"limits": {"cpu": "1", "memory": "1Gi"}}), "Guaranteed"),
-        (json!({"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "1000m", "memory": "1Gi"}}), "Guaranteed"),
-        (json!({"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "1m"}}), "Burstable"),
+        (
+            json!({"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "1000m", "memory": "1Gi"}}),
+            "Guaranteed",
+        ),
+        (
+            json!({"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "1m"}}),
+            "Burstable",
+        ),
     ] {
         assert_eq!(quality_of_service(&pod(resources.clone())), want, "{resources}");
     }

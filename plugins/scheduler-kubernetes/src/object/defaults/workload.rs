@@ -25,7 +25,10 @@ pub(super) fn deployment(deployment: &mut Value) {
             if strategy["type"] == "RollingUpdate" {
                 put(strategy, "rollingUpdate", json!({}));
                 within(strategy, "rollingUpdate", |rolling| {
-                    put_all(rolling, [("maxUnavailable", json!("25%")), ("maxSurge", json!("25%"))]);
+                    put_all(
+                        rolling,
+                        [("maxUnavailable", json!("25%")), ("maxSurge", json!("25%"))],
+                    );
                 });
             }
         });
@@ -51,7 +54,11 @@ pub(super) fn job(job: &mut Value) {
             put(spec, "completions", json!(1));
         }
         let per_index = spec.get("backoffLimitPerIndex").is_some();
-        let replacement = if spec.get("podFailurePolicy").is_some() { "Failed" } else { "TerminatingOrFailed" };
+        let replacement = if spec.get("podFailurePolicy").is_some() {
+            "Failed"
+        } else {
+            "TerminatingOrFailed"
+        };
         put_all(
             spec,
             [
@@ -64,7 +71,9 @@ pub(super) fn job(job: &mut Value) {
         );
         within(spec, "podFailurePolicy", |policy| {
             each(policy, "rules", |rule| {
-                each(rule, "onPodConditions", |condition| put(condition, "status", json!("True")));
+                each(rule, "onPodConditions", |condition| {
+                    put(condition, "status", json!("True"))
+                });
             });
         });
         template(spec);

@@ -35,13 +35,18 @@ impl From<Unfit> for Problem {
 
 /// An item has not the key by which its list is merged.
 pub(super) fn no_key(item: &Value, key: &str) -> Unfit {
-    Unfit::Other(format!("map: {} does not contain declared merge key: {key}", super::document::go_map(item)))
+    Unfit::Other(format!(
+        "map: {} does not contain declared merge key: {key}",
+        super::document::go_map(item)
+    ))
 }
 
 /// The value without directives and nulls: what a patch leaves where there was nothing.
 pub(super) fn plain(value: &Value) -> Value {
     match value {
-        Value::Object(fields) => plain_fields(fields).map_or_else(|| Value::Object(Map::new()), Value::Object),
+        Value::Object(fields) => {
+            plain_fields(fields).map_or_else(|| Value::Object(Map::new()), Value::Object)
+        }
         Value::Array(items) => {
             let deleted = |item: &&Value| item.get(PATCH).and_then(Value::as_str).is_none();
             items.iter().filter(deleted).map(plain).collect()
@@ -54,6 +59,8 @@ fn plain_fields(fields: &Map<String, Value>) -> Option<Map<String, Value>> {
     if fields.get(PATCH).and_then(Value::as_str) == Some("delete") {
         return None;
     }
-    let kept = fields.iter().filter(|(name, value)| !name.starts_with('$') && !value.is_null());
+    let kept = fields
+        .iter()
+        .filter(|(name, value)| !name.starts_with('$') && !value.is_null());
     Some(kept.map(|(name, value)| (name.clone(), plain(value))).collect())
 }

@@ -11,8 +11,13 @@ use crate::object::problem::Problem;
 pub(super) fn read(bytes: &[u8]) -> Result<(Value, Vec<String>), Problem> {
     let mut complaints = Vec::new();
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let place = Place { path: String::new(), complaints: &mut complaints };
-    let read = place.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    let place = Place {
+        path: String::new(),
+        complaints: &mut complaints,
+    };
+    let read = place
+        .deserialize(&mut deserializer)
+        .and_then(|value| deserializer.end().map(|()| value));
     let value = read.map_err(|error| Problem::bad_request(format!("error decoding patch: {error}")))?;
     if !value.is_object() {
         let text = "json: cannot unmarshal array into Go value of type map[string]interface {}";
@@ -69,7 +74,10 @@ impl<'de> Visitor<'de> for Place<'_> {
         let mut list = Vec::new();
         loop {
             let path = format!("{}[{}]", self.path, list.len());
-            match items.next_element_seed(Place { path, complaints: &mut *self.complaints })? {
+            match items.next_element_seed(Place {
+                path,
+                complaints: &mut *self.complaints,
+            })? {
                 Some(item) => list.push(item),
                 None => return Ok(Value::Array(list)),
             }
@@ -79,11 +87,18 @@ impl<'de> Visitor<'de> for Place<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some(key) = map.next_key::<String>()? {
-            let path = if self.path.is_empty() { key.clone() } else { format!("{}.{key}", self.path) };
+            let path = if self.path.is_empty() {
+                key.clone()
+            } else {
+                format!("{}.{key}", self.path)
+            };
             if object.contains_key(&key) {
                 self.complaints.push(format!("duplicate field {path:?}"));
             }
-            let value = map.next_value_seed(Place { path, complaints: &mut *self.complaints })?;
+            let value = map.next_value_seed(Place {
+                path,
+                complaints: &mut *self.complaints,
+            })?;
             object.insert(key, value);
         }
         Ok(Value::Object(object))
@@ -98,7 +113,10 @@ pub(super) fn go_map(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(items) => format!("[{}]", items.iter().map(go_map).collect::<Vec<_>>().join(" ")),
         Value::Object(entries) => {
-            let entries: Vec<_> = entries.iter().map(|(key, value)| format!("{key}:{}", go_map(value))).collect();
+            let entries: Vec<_> = entries
+                .iter()
+                .map(|(key, value)| format!("{key}:{}", go_map(value)))
+                .collect();
             format!("map[{}]", entries.join(" "))
         }
     }

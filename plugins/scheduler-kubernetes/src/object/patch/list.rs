@@ -79,9 +79,16 @@ pub(super) fn ordered(
     wanted: &Value,
     field: Option<&Field>,
 ) -> Result<Option<Value>, Unfit> {
-    let Value::Array(wanted) = wanted else { return Err(directive::BAD_SET_ORDER) };
+    let Value::Array(wanted) = wanted else {
+        return Err(directive::BAD_SET_ORDER);
+    };
     let key = key_of(field);
-    if let (Some(key), Some(item)) = (key, wanted.iter().find(|item| key.is_some_and(|key| item.get(key).is_none()))) {
+    if let (Some(key), Some(item)) = (
+        key,
+        wanted
+            .iter()
+            .find(|item| key.is_some_and(|key| item.get(key).is_none())),
+    ) {
         return Err(directive::no_key(item, key));
     }
     let current_items = current.and_then(Value::as_array);
@@ -90,11 +97,17 @@ pub(super) fn ordered(
         (Some(current), None) => current.clone(),
         (None, Some(patch)) => {
             follows(patch, wanted, key)?;
-            directive::plain(&Value::Array(patch.clone())).as_array().cloned().unwrap_or_default()
+            directive::plain(&Value::Array(patch.clone()))
+                .as_array()
+                .cloned()
+                .unwrap_or_default()
         }
         (Some(current), Some(patch)) => {
             follows(patch, wanted, key)?;
-            if matches!(field.map(|field| field.merge), Some(Merge::ByKey(_) | Merge::Primitives)) {
+            if matches!(
+                field.map(|field| field.merge),
+                Some(Merge::ByKey(_) | Merge::Primitives)
+            ) {
                 merged(current, patch, field)?
             } else {
                 patch.clone()
@@ -102,14 +115,22 @@ pub(super) fn ordered(
         }
     };
     let none = Vec::new();
-    Ok(Some(Value::Array(order::arranged(list, wanted, current_items.unwrap_or(&none), key))))
+    Ok(Some(Value::Array(order::arranged(
+        list,
+        wanted,
+        current_items.unwrap_or(&none),
+        key,
+    ))))
 }
 
 /// The items of the patch must stand in the order that it asks for.
 fn follows(patch: &[Value], wanted: &[Value], key: Option<&str>) -> Result<(), Unfit> {
     let mut at = 0;
     for item in patch.iter().filter(|item| item.get(directive::PATCH).is_none()) {
-        match wanted[at..].iter().position(|other| order::same(item, other, key)) {
+        match wanted[at..]
+            .iter()
+            .position(|other| order::same(item, other, key))
+        {
             Some(found) => at += found,
             None => {
                 let shown = |items: &[Value]| super::document::go_map(&Value::Array(items.to_vec()));

@@ -67,12 +67,15 @@ pub fn apply(
             let Value::Object(changes) = &patch else {
                 return Err(Problem::bad_request("invalid JSON document"));
             };
-            (strategic::merge(current, changes, kind.root())?, document::go_map(&patch), complaints)
+            (
+                strategic::merge(current, changes, kind.root())?,
+                document::go_map(&patch),
+                complaints,
+            )
         }
     };
-    let refused = |why: String| {
-        Problem::invalid("", "", "", &[FieldError::invalid("patch", shown.as_str(), why)])
-    };
+    let refused =
+        |why: String| Problem::invalid("", "", "", &[FieldError::invalid("patch", shown.as_str(), why)]);
     let (object, unknown) = decode::value(&patched, kind).map_err(|why| refused(why.to_string()))?;
     complaints.extend(unknown);
     let warnings = match mode {
@@ -86,11 +89,13 @@ pub fn apply(
 }
 
 fn json(current: &Value, patch: &[u8]) -> Result<Value, Problem> {
-    let patch: Patch =
-        serde_json::from_slice(patch).map_err(|error| Problem::bad_request(format!("error decoding patch: {error}")))?;
+    let patch: Patch = serde_json::from_slice(patch)
+        .map_err(|error| Problem::bad_request(format!("error decoding patch: {error}")))?;
     if patch.0.len() > MOST_STEPS {
-        let text =
-            format!("The allowed maximum operations in a JSON patch is {MOST_STEPS}, got {}", patch.0.len());
+        let text = format!(
+            "The allowed maximum operations in a JSON patch is {MOST_STEPS}, got {}",
+            patch.0.len()
+        );
         return Err(Problem::new(Reason::RequestEntityTooLarge, text));
     }
     let mut patched = current.clone();

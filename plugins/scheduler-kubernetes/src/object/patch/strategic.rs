@@ -22,7 +22,11 @@ pub(super) fn object(
     match patch.get(directive::PATCH) {
         None => {}
         Some(Value::String(how)) if how == "replace" => {
-            return Ok(patch.iter().filter(|(name, _)| *name != directive::PATCH).map(owned).collect());
+            return Ok(patch
+                .iter()
+                .filter(|(name, _)| *name != directive::PATCH)
+                .map(owned)
+                .collect());
         }
         Some(Value::String(how)) if how == "delete" => return Ok(Map::new()),
         Some(other) => {
@@ -34,14 +38,22 @@ pub(super) fn object(
     if let Some(kept) = patch.get(directive::RETAIN_KEYS) {
         retain(&mut merged, patch, kept)?;
     }
-    for (name, order) in patch.iter().filter_map(|(name, v)| Some((name.strip_prefix(directive::SET_ORDER)?, v))) {
+    for (name, order) in patch
+        .iter()
+        .filter_map(|(name, v)| Some((name.strip_prefix(directive::SET_ORDER)?, v)))
+    {
         let field = message.and_then(|message| message.field(name));
         if let Some(ordered) = list::ordered(merged.get(name), patch.get(name), order, field)? {
             merged.insert(name.to_owned(), ordered);
         }
     }
-    for (name, values) in patch.iter().filter_map(|(name, v)| Some((name.strip_prefix(directive::DELETE_FROM)?, v))) {
-        let Value::Array(values) = values else { return Err(directive::BAD_PRIMITIVES) };
+    for (name, values) in patch
+        .iter()
+        .filter_map(|(name, v)| Some((name.strip_prefix(directive::DELETE_FROM)?, v)))
+    {
+        let Value::Array(values) = values else {
+            return Err(directive::BAD_PRIMITIVES);
+        };
         if let Some(Value::Array(list)) = merged.get_mut(name) {
             list.retain(|item| !values.contains(item));
         }
@@ -84,14 +96,21 @@ fn value(current: &Value, change: &Value, field: Option<&Field>) -> Result<Value
 
 /// The message of the field itself; the entries of a map have none of their own here.
 fn message_of(field: Option<&Field>) -> Option<&'static Message> {
-    field.filter(|field| matches!(field.shape, crate::object::schema::Shape::One(_))).and_then(Field::message)
+    field
+        .filter(|field| matches!(field.shape, crate::object::schema::Shape::One(_)))
+        .and_then(Field::message)
 }
 
 /// Keeps only the keys that the patch names, which must be all of its own.
 fn retain(merged: &mut Map<String, Value>, patch: &Map<String, Value>, kept: &Value) -> Result<(), Unfit> {
-    let Value::Array(kept) = kept else { return Err(directive::BAD_RETAIN_KEYS) };
+    let Value::Array(kept) = kept else {
+        return Err(directive::BAD_RETAIN_KEYS);
+    };
     let is_kept = |name: &str| kept.iter().any(|key| key.as_str() == Some(name));
-    if patch.iter().any(|(name, value)| !name.starts_with('$') && !value.is_null() && !is_kept(name)) {
+    if patch
+        .iter()
+        .any(|(name, value)| !name.starts_with('$') && !value.is_null() && !is_kept(name))
+    {
         return Err(directive::BAD_RETAIN_KEYS);
     }
     merged.retain(|name, _| is_kept(name));

@@ -16,18 +16,33 @@ fn pod() -> &'static Kind {
 
 fn patched(kind: &Kind, patch_type: PatchType, current: &Value, patch: &Value) -> Result<Value, Problem> {
     let bytes = patch.to_string();
-    apply(patch_type, current, bytes.as_bytes(), kind, FieldValidation::Strict).map(|decoded| decoded.object)
+    apply(
+        patch_type,
+        current,
+        bytes.as_bytes(),
+        kind,
+        FieldValidation::Strict,
+    )
+    .map(|decoded| decoded.object)
 }
 
 /// A pod whose one container has these environment variables.
 fn with_env(names: &[&str]) -> Value {
-    let env: Vec<_> = names.iter().map(|name| json!({"name": name, "value": "v"})).collect();
+    let env: Vec<_> = names
+        .iter()
+        .map(|name| json!({"name": name, "value": "v"}))
+        .collect();
     json!({"spec": {"containers": [{"name": "c", "env": env}]}})
 }
 
 fn env_of(pod: &Value) -> Vec<String> {
-    let env = pod["spec"]["containers"][0]["env"].as_array().cloned().unwrap_or_default();
-    env.iter().map(|var| var["name"].as_str().unwrap_or_default().to_owned()).collect()
+    let env = pod["spec"]["containers"][0]["env"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    env.iter()
+        .map(|var| var["name"].as_str().unwrap_or_default().to_owned())
+        .collect()
 }
 
 #[test]
@@ -57,8 +72,14 @@ fn the_order_that_a_patch_asks_for_is_given() {
     let change = json!({"spec": {"$setElementOrder/containers": [{"name": "c"}], "containers": [container]}});
     let result = patched(pod(), PatchType::Strategic, &current, &change).expect("patched");
     assert_eq!(env_of(&result), ["B", "A", "N", "S"]);
-    let wrong = json!({"spec": {"$setElementOrder/containers": [{"name": "d"}], "containers": [{"name": "c"}]}});
-    assert_eq!(patched(pod(), PatchType::Strategic, &current, &wrong).expect_err("order").code, 500);
+    let wrong =
+        json!({"spec": {"$setElementOrder/containers": [{"name": "d"}], "containers": [{"name": "c"}]}});
+    assert_eq!(
+        patched(pod(), PatchType::Strategic, &current, &wrong)
+            .expect_err("order")
+            .code,
+        500
+    );
 }
 
 #[test]
@@ -67,7 +88,10 @@ fn taints_are_replaced_as_a_whole() {
     let current = json!({"spec": {"taints": [{"key": "a", "effect": "NoSchedule"}]}});
     let change = json!({"spec": {"taints": [{"key": "b", "effect": "NoSchedule"}]}});
     let result = patched(node, PatchType::Strategic, &current, &change).expect("patched");
-    assert_eq!(result["spec"]["taints"], json!([{"key": "b", "effect": "NoSchedule"}]));
+    assert_eq!(
+        result["spec"]["taints"],
+        json!([{"key": "b", "effect": "NoSchedule"}])
+    );
 }
 
 #[test]
@@ -87,16 +111,34 @@ fn only_the_keys_to_retain_stay() {
     let result = patched(deployment(), PatchType::Strategic, &current, &change).expect("patched");
     assert_eq!(result["spec"]["strategy"], json!({"type": "Recreate"}));
     let change = json!({"spec": {"strategy": {"$retainKeys": ["x"], "type": "Recreate"}}});
-    assert_eq!(patched(deployment(), PatchType::Strategic, &current, &change).expect_err("keys").code, 400);
+    assert_eq!(
+        patched(deployment(), PatchType::Strategic, &current, &change)
+            .expect_err("keys")
+            .code,
+        400
+    );
 }
 
 #[test]
 fn maps_lose_what_is_null_and_objects_can_be_replaced() {
-    let current = json!({"metadata": {"labels": {"a": "1", "b": "2"}}, "spec": {"paused": true, "replicas": 3}});
+    let current =
+        json!({"metadata": {"labels": {"a": "1", "b": "2"}}, "spec": {"paused": true, "replicas": 3}});
     for (change, labels, spec) in [
-        (json!({"metadata": {"labels": {"a": null, "c": "3"}}}), json!({"b": "2", "c": "3"}), json!(3)),
-        (json!({"metadata": {"labels": {"$patch": "replace", "z": "1"}}}), json!({"z": "1"}), json!(3)),
-        (json!({"spec": {"$patch": "delete"}}), json!({"a": "1", "b": "2"}), Value::Null),
+        (
+            json!({"metadata": {"labels": {"a": null, "c": "3"}}}),
+            json!({"b": "2", "c": "3"}),
+            json!(3),
+        ),
+        (
+            json!({"metadata": {"labels": {"$patch": "replace", "z": "1"}}}),
+            json!({"z": "1"}),
+            json!(3),
+        ),
+        (
+            json!({"spec": {"$patch": "delete"}}),
+            json!({"a": "1", "b": "2"}),
+            Value::Null,
+        ),
     ] {
         let result = patched(deployment(), PatchType::Strategic, &current, &change).expect("patched");
         assert_eq!(result["metadata"]["labels"], labels, "{change}");
@@ -113,11 +155,22 @@ fn a_failed_json_patch_says_only_that_it_failed() {
     ] {
         let problem = patched(pod(), PatchType::Json, &current, &patch).expect_err("fails");
         assert_eq!(problem.code, 422);
-        assert_eq!(problem.message, "the server rejected our request due to an error in our request");
+        assert_eq!(
+            problem.message,
+            "the server rejected our request due to an error in our request"
+        );
     }
     let good = json!([{"op": "replace", "path": "/metadata/name", "value": "b"}]);
-    assert_eq!(patched(pod(), PatchType::Json, &current, &good).expect("good")["metadata"]["name"], "b");
-    assert_eq!(patched(pod(), PatchType::Json, &current, &json!({"op": "x"})).expect_err("form").code, 400);
+    assert_eq!(
+        patched(pod(), PatchType::Json, &current, &good).expect("good")["metadata"]["name"],
+        "b"
+    );
+    assert_eq!(
+        patched(pod(), PatchType::Json, &current, &json!({"op": "x"}))
+            .expect_err("form")
+            .code,
+        400
+    );
 }
 
 #[test]
@@ -133,10 +186,23 @@ fn an_unknown_field_in_a_patch_is_told_as_the_real_server_tells_it() {
     );
     assert_eq!(problem.to_json()["details"]["causes"][0]["field"], "patch");
     let bytes = change.to_string();
-    let warned = apply(PatchType::Merge, &current, bytes.as_bytes(), deployment(), FieldValidation::Warn);
+    let warned = apply(
+        PatchType::Merge,
+        &current,
+        bytes.as_bytes(),
+        deployment(),
+        FieldValidation::Warn,
+    );
     assert_eq!(warned.expect("warned").warnings, ["unknown field \"spec.bogus\""]);
     let twice = br#"{"spec":{"replicas":1,"replicas":2}}"#;
-    let warned = apply(PatchType::Merge, &current, twice, deployment(), FieldValidation::Warn).expect("twice");
+    let warned = apply(
+        PatchType::Merge,
+        &current,
+        twice,
+        deployment(),
+        FieldValidation::Warn,
+    )
+    .expect("twice");
     assert_eq!(warned.warnings, ["duplicate field \"spec.replicas\""]);
 }
 
@@ -181,7 +247,8 @@ proptest! {
 /// Names in any order.
 trait ShuffleNames: Strategy<Value = std::collections::BTreeSet<String>> + Sized {
     fn prop_shuffle_names(self) -> impl Strategy<Value = Vec<String>> {
-        self.prop_map(|names| names.into_iter().collect::<Vec<_>>()).prop_shuffle()
+        self.prop_map(|names| names.into_iter().collect::<Vec<_>>())
+            .prop_shuffle()
     }
 }
 

@@ -72,8 +72,14 @@ fn every_field_of_every_kind_is_one_that_others_know() {
     survives::<api::authentication::v1::TokenRequest>("authentication.k8s.io", "TokenRequest");
     survives::<api::authentication::v1::TokenReview>("authentication.k8s.io", "TokenReview");
     survives::<api::authentication::v1::SelfSubjectReview>("authentication.k8s.io", "SelfSubjectReview");
-    survives::<api::authorization::v1::SelfSubjectAccessReview>("authorization.k8s.io", "SelfSubjectAccessReview");
-    survives::<api::authorization::v1::SelfSubjectRulesReview>("authorization.k8s.io", "SelfSubjectRulesReview");
+    survives::<api::authorization::v1::SelfSubjectAccessReview>(
+        "authorization.k8s.io",
+        "SelfSubjectAccessReview",
+    );
+    survives::<api::authorization::v1::SelfSubjectRulesReview>(
+        "authorization.k8s.io",
+        "SelfSubjectRulesReview",
+    );
     survives::<api::authorization::v1::SubjectAccessReview>("authorization.k8s.io", "SubjectAccessReview");
 }
 
