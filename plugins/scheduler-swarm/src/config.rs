@@ -23,6 +23,9 @@ pub struct SwarmConfig {
     pub node_timeout_seconds: u64,
     /// How many tasks a slot keeps in the history, the live one included; what `docker swarm update` sets wins.
     pub task_history_limit: u32,
+    /// Host and port of the broker, as agents on other machines reach it: `docker swarm join-token` shows it.
+    /// Empty: where this plugin itself finds the broker.
+    pub broker_address: String,
 }
 
 impl Default for SwarmConfig {
@@ -36,6 +39,7 @@ impl Default for SwarmConfig {
             stack_is_tenant: true,
             node_timeout_seconds: 15,
             task_history_limit: 5,
+            broker_address: String::new(),
         }
     }
 }

@@ -13,26 +13,33 @@ use std::sync::Arc;
 
 /// A broker elsewhere. Connections are made when they are needed, and again when they break.
 pub(crate) struct Remote {
+    url: String,
     channel: plenum_wire::Channel,
 }
 
 impl Remote {
-    /// Takes its address.
+    /// Takes its address, as a URL or as host and port.
     ///
     /// # Errors
-    /// When that is no URL.
+    /// When it is neither.
     pub(crate) fn new(url: &str) -> Result<Self, Failure> {
         if url.is_empty() {
             let hint = "--broker http://ADDRESS:7717";
             return Err(Failure::say(code::CONFIG, "it is not said where the broker is").hint(hint));
         }
-        if !url.contains("://") {
-            let message = format!("the broker's address `{url}` is no URL");
-            return Err(Failure::say(code::CONFIG, message).hint("give it as http://10.0.0.1:7717"));
-        }
-        let channel = plenum_wire::connect(url)
+        let whole = if url.contains("://") {
+            url.to_owned()
+        } else {
+            format!("http://{url}")
+        };
+        let channel = plenum_wire::connect(&whole)
             .map_err(|e| Failure::new(code::CONFIG, &e).hint("give it as http://10.0.0.1:7717"))?;
-        Ok(Self { channel })
+        Ok(Self { url: whole, channel })
+    }
+
+    /// Where it is.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     pub(crate) fn broker(&self) -> Arc<dyn Broker> {

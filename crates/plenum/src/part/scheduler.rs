@@ -22,12 +22,14 @@ pub(crate) async fn linked(
     broker: &BrokerPart,
 ) -> Result<Box<dyn RunningScheduler>, Failure> {
     let id = id(kind)?;
+    let mut config = layers.section(kind);
+    name_broker(&mut config, &broker.url());
     let context = SchedulerContext {
         broker: broker.broker(),
         pool: broker.pool(),
         state: Arc::new(Prefixed::new(broker.state(), id.clone())),
         streams: broker.streams(),
-        config: layers.section(kind),
+        config,
         id,
     };
     start(kind, context).await
@@ -43,12 +45,14 @@ pub(crate) async fn remote(
     remote: &Remote,
 ) -> Result<Box<dyn RunningScheduler>, Failure> {
     let id = id(kind)?;
+    let mut config = layers.section(kind);
+    name_broker(&mut config, remote.url());
     let context = SchedulerContext {
         broker: remote.broker(),
         pool: remote.pool(),
         state: remote.state(&id),
         streams: remote.streams(),
-        config: layers.section(kind),
+        config,
         id,
     };
     start(kind, context).await
@@ -56,6 +60,14 @@ pub(crate) async fn remote(
 
 fn id(kind: &str) -> Result<SchedulerId, Failure> {
     SchedulerId::new(kind).map_err(|e| Failure::new(code::CONFIG, &e))
+}
+
+/// A door that tells how machines join is told where the broker is, unless it is configured.
+fn name_broker(section: &mut serde_json::Value, url: &str) {
+    if section["broker_address"].as_str() == Some("") {
+        let address = url.split_once("://").map_or(url, |(_, address)| address);
+        section["broker_address"] = address.trim_end_matches('/').into();
+    }
 }
 
 /// A door that listens on every address of this machine is asked for under each of them.

@@ -33,7 +33,7 @@ pub(crate) fn router(state: Shared) -> Router {
         .route("/events", get(system::events))
         .route("/swarm", get(swarm::inspect))
         .route("/swarm/init", post(swarm::init))
-        .route("/swarm/join", post(swarm::init))
+        .route("/swarm/join", post(swarm::join))
         .route("/swarm/leave", post(swarm::leave))
         .route("/swarm/update", post(swarm::update))
         .route("/swarm/unlockkey", get(swarm::unlock_key))

@@ -7,19 +7,23 @@ use crate::filters::Filters;
 use crate::go_json::Names;
 use crate::service::node::{Availability, NodeRecord, SwarmNode};
 use crate::service::view;
-use crate::state::Shared;
+use crate::state::{DoorState, Shared};
 use crate::store::Edits;
 use axum::extract::{Path, State};
 use bytes::Bytes;
 use http::{StatusCode, Uri};
+use plenum_model::ids::NodeId;
 use plenum_model::node::{Liveness, Scheduling};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 const FILTERS: [&str; 6] = ["name", "id", "label", "node.label", "role", "membership"];
 /// As the pool's audit names this door.
 const ACTOR: &str = "docker";
+/// How long an update waits for its own effect: the watch tells within milliseconds.
+const SEEN_WITHIN: Duration = Duration::from_secs(2);
 
 pub(super) async fn list(State(state): State<Shared>, uri: Uri) -> ApiResult {
     let filters = Filters::parse(query(&uri).get("filters"), &FILTERS)?;
@@ -33,13 +37,17 @@ pub(super) async fn list(State(state): State<Shared>, uri: Uri) -> ApiResult {
             && filters.any("role", |r| r == role)
             && filters.any("membership", |m| m == "accepted")
     };
-    let out: Vec<Value> = nodes.iter().filter(wanted).map(view::node).collect();
+    let out: Vec<Value> = nodes.iter().filter(wanted).map(|n| shown(&state, n)).collect();
     ok(&out)
 }
 
 pub(super) async fn inspect(State(state): State<Shared>, Path(reference): Path<String>) -> ApiResult {
     let nodes = all_nodes(&state, &state.desk.desired());
-    ok(&view::node(&look::node(nodes, &reference)?))
+    ok(&shown(&state, &look::node(nodes, &reference)?))
+}
+
+fn shown(state: &DoorState, node: &SwarmNode) -> Value {
+    view::node(node, state.scheduler.as_str(), &state.config.broker_address)
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -72,7 +80,7 @@ pub(super) async fn update(
         )));
     }
     let availability = match spec.availability.as_str() {
-        "" => node.record.availability,
+        "" => node.availability(),
         "active" => Availability::Active,
         "pause" => Availability::Pause,
         "drain" => Availability::Drain,
@@ -81,16 +89,26 @@ pub(super) async fn update(
     if node.index != version {
         return Err(ApiError::out_of_sequence());
     }
-    let now = state.now_ms();
-    let before = node.record.availability;
+    let id = node.node.facts.id.clone();
+    let closes = availability != Availability::Active;
+    let to = if closes {
+        Scheduling::Cordoned
+    } else {
+        Scheduling::Open
+    };
+    let moves = node.node.scheduling != to;
+    // what the record says counts only while the node is closed: so it is written first when that begins, and
+    // last when it ends
+    if moves && !closes {
+        set_scheduling(&state, &id, to).await?;
+    }
     let record = NodeRecord {
-        node: node.node.facts.id.clone(),
+        node: id.clone(),
         name: spec.name,
         labels: spec.labels,
         availability,
-        updated_at: now,
+        updated_at: state.now_ms(),
     };
-    let id = record.node.clone();
     state
         .desk
         .change(move |desired| {
@@ -103,26 +121,22 @@ pub(super) async fn update(
             Ok(edits)
         })
         .await?;
-    if before != availability {
-        let to = match availability {
-            Availability::Active => Scheduling::Open,
-            Availability::Pause | Availability::Drain => Scheduling::Cordoned,
-        };
-        state.pool.set_scheduling(&id, to, ACTOR).await?;
+    if moves && closes {
+        set_scheduling(&state, &id, to).await?;
     }
-    let mut attributes = vec![("name".to_owned(), id.to_string())];
-    if before != availability {
-        attributes.push((
-            "availability.old".to_owned(),
-            view::availability(before).to_owned(),
-        ));
-        attributes.push((
-            "availability.new".to_owned(),
-            view::availability(availability).to_owned(),
-        ));
-    }
-    state.events.swarm(now, "node", "update", &node.id, attributes);
     Ok(empty(StatusCode::OK))
+}
+
+/// Opens or closes a node, and waits a little until that is seen here, too: who asks next reads what was set.
+async fn set_scheduling(state: &DoorState, node: &NodeId, to: Scheduling) -> Result<(), ApiError> {
+    state.pool.set_scheduling(node, to, ACTOR).await?;
+    let seen = state.mirror.until(|observed| {
+        let is_so = observed.node(node).is_none_or(|n| n.scheduling == to);
+        is_so.then_some(())
+    });
+    // whoever waits in vain reads the state before, which is no error
+    let _ = tokio::time::timeout(SEEN_WITHIN, seen).await;
+    Ok(())
 }
 
 pub(super) async fn remove(
@@ -149,9 +163,5 @@ pub(super) async fn remove(
             Ok(edits)
         })
         .await?;
-    let name = [("name".to_owned(), node.hostname().to_owned())];
-    state
-        .events
-        .swarm(state.now_ms(), "node", "remove", &node.id, name);
     Ok(empty(StatusCode::OK))
 }

@@ -54,16 +54,28 @@ pub(super) async fn list(State(state): State<Shared>, uri: Uri) -> ApiResult {
 fn status(state: &DoorState, record: &ServiceRecord, nodes: &[SwarmNode]) -> Value {
     let placement = record.spec.task.as_ref().and_then(|t| t.placement.as_ref());
     let places = Places::of(placement);
-    let eligible = nodes
-        .iter()
-        .filter(|n| {
-            let up = n.node.liveness == Liveness::Ready && n.record.availability != Availability::Drain;
-            up && places.allows(n)
-        })
-        .count();
     state.mirror.read(|observed| {
-        let tasks = observed.workload(&record.id).map(|t| &**t as &Task);
-        view::service_status(record, tasks, eligible)
+        let tasks = || observed.workload(&record.id).map(|t| &**t as &Task);
+        // a node that takes no new tasks counts for what it has
+        let has_one = |n: &SwarmNode| {
+            tasks().any(|t| {
+                let live = !t.released && !t.status.phase().is_terminal();
+                live && t.status.node.as_ref() == Some(&n.node.facts.id)
+            })
+        };
+        let counts = |n: &&SwarmNode| {
+            let takes = match n.availability() {
+                Availability::Active => true,
+                Availability::Pause => has_one(n),
+                Availability::Drain => false,
+            };
+            n.node.liveness == Liveness::Ready && takes && places.allows(n)
+        };
+        let eligible = match record.spec.copies() {
+            Copies::Replicated(_) => 0,
+            Copies::Global => nodes.iter().filter(counts).count(),
+        };
+        view::service_status(record, tasks(), eligible)
     })
 }
 

@@ -15,6 +15,14 @@ use http::{StatusCode, Uri};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+/// Clients print `docker swarm join --token TOKEN ADDR`, where ADDR is that of the broker. No daemon can join the
+/// pool, so what stands for the token ends that line and begins the one that works.
+const JOIN_AGENT: &str =
+    "is not how a machine joins this pool. Run its agent there in place of it:\n\n    plenum agent --broker";
+/// The same for managers: who manages is no node here.
+const JOIN_BROKER: &str = "is not how this pool is managed: its broker does that, no node. \
+    A machine joins by running the agent:\n\n    plenum agent --broker";
+
 /// The cluster as clients read it; `tokens`: with how to join.
 pub(super) fn object(state: &DoorState, tokens: bool) -> Value {
     let desired = state.desk.desired();
@@ -40,9 +48,10 @@ pub(super) fn object(state: &DoorState, tokens: bool) -> Value {
         "DataPathPort": 4789,
     });
     if tokens && let Some(fields) = out.as_object_mut() {
-        // a machine joins by running the pool's agent, and no daemon takes this for a token
-        let hint = "run-plenum-agent-on-the-machine";
-        fields.insert("JoinTokens".to_owned(), json!({"Worker": hint, "Manager": hint}));
+        fields.insert(
+            "JoinTokens".to_owned(),
+            json!({"Worker": JOIN_AGENT, "Manager": JOIN_BROKER}),
+        );
     }
     out
 }
@@ -82,6 +91,16 @@ pub(super) async fn init() -> ApiError {
     )
 }
 
+pub(super) async fn join(State(state): State<Shared>) -> ApiError {
+    let broker = match state.config.broker_address.as_str() {
+        "" => "ADDRESS:PORT",
+        known => known,
+    };
+    ApiError::unavailable(format!(
+        "This node is already part of a swarm. Another machine joins it by running `plenum agent --broker {broker}`, not through this door."
+    ))
+}
+
 pub(super) async fn leave() -> ApiError {
     ApiError::unavailable(
         "The pool cannot be left through this door: a machine leaves when its agent is stopped and `plenum node rm` removes it.",
@@ -107,7 +126,7 @@ pub(super) async fn update(State(state): State<Shared>, uri: Uri, body: Bytes) -
     ] {
         if flag(&query, key) {
             return Err(ApiError::not_served(format!(
-                "{key} is not served: machines join by running `plenum agent`, without a token of a swarm"
+                "{key} is not served: machines join by running `plenum agent`, without a token"
             )));
         }
     }

@@ -99,6 +99,10 @@ pub(super) async fn info(State(state): State<Shared>) -> ApiResult {
     };
     let id = own.map(|n| n.id.clone()).unwrap_or_default();
     let addr = own.map(|n| n.node.facts.address.clone()).unwrap_or_default();
+    let manager = match state.config.broker_address.as_str() {
+        "" => format!("{addr}:2377"),
+        known => known.to_owned(),
+    };
     let mut out = engine(&attribute("kernel"), &attribute("arch"));
     let own = json!({
         "ID": id, "Name": state.scheduler.as_str(),
@@ -106,7 +110,7 @@ pub(super) async fn info(State(state): State<Shared>) -> ApiResult {
         "SystemStatus": rows, "SystemTime": rfc3339(state.now_ms()), "NCPU": cpu / 1000, "MemTotal": memory,
         "Swarm": {
             "NodeID": id, "NodeAddr": addr, "LocalNodeState": "active", "ControlAvailable": true, "Error": "",
-            "RemoteManagers": [{"NodeID": id, "Addr": format!("{addr}:2377")}],
+            "RemoteManagers": [{"NodeID": id, "Addr": manager}],
             "Nodes": nodes.len(), "Managers": 1, "Cluster": super::swarm::object(&state, false),
         },
     });
@@ -181,13 +185,13 @@ pub(super) async fn events(State(state): State<Shared>, uri: Uri) -> ApiResult {
             None => std::future::pending().await,
         }
     };
+    // what has happened already is told whole, however long ago the end is
     let lines = stream::iter(past)
-        .chain(coming)
+        .chain(coming.take_until(deadline))
         .filter(move |e| {
             let wanted = wanted(&filters, e) && until.is_none_or(|at| e.time_nano / 1_000_000 <= at);
             std::future::ready(wanted)
         })
-        .take_until(deadline)
         .take_until(state.stopping.clone().cancelled_owned())
         .map(|e| Ok::<_, Infallible>(line(&e)));
     Ok(([(CONTENT_TYPE, "application/json")], Body::from_stream(lines)).into_response())

@@ -5,8 +5,10 @@
 pub mod blob;
 pub mod check;
 pub mod cluster;
+mod look;
 pub mod lower;
 pub mod node;
+mod node_events;
 pub mod place;
 pub mod planner;
 pub mod record;

@@ -3,7 +3,7 @@
 use crate::ids;
 use crate::store::{Desired, Record, Table};
 use plenum_model::ids::NodeId;
-use plenum_model::node::Node;
+use plenum_model::node::{Node, Scheduling};
 use plenum_sdk::observed::Observed;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ pub struct NodeRecord {
     pub name: String,
     /// `Spec.Labels`.
     pub labels: BTreeMap<String, String>,
-    /// Whether it takes tasks.
+    /// What users asked of it last; see [`SwarmNode::availability`] for what holds.
     pub availability: Availability,
     /// Unix milliseconds.
     pub updated_at: u64,
@@ -65,6 +65,17 @@ pub struct SwarmNode {
 }
 
 impl SwarmNode {
+    /// Whether it takes tasks. The pool says whether a node is open, to everybody; the record here only whether
+    /// the tasks of services leave a node that is not.
+    #[must_use]
+    pub fn availability(&self) -> Availability {
+        match (self.node.scheduling, self.record.availability) {
+            (Scheduling::Open, _) => Availability::Active,
+            (Scheduling::Cordoned, Availability::Drain) => Availability::Drain,
+            (Scheduling::Cordoned, Availability::Active | Availability::Pause) => Availability::Pause,
+        }
+    }
+
     /// The host name that is shown: machines may share one, the pool's names are unique.
     #[must_use]
     pub fn hostname(&self) -> &str {

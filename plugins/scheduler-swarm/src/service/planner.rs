@@ -1,10 +1,12 @@
 //! Which tasks there shall be for services. Everything it remembers may be lost but for a reason that is shown.
 
+use super::look::{Fate, Look, rank, slot_of};
 use super::lower;
 use super::node::{Availability, SwarmNode, nodes};
-use super::place::{self, Places};
+use super::node_events::NodeWatch;
+use super::place;
 use super::record::ServiceRecord;
-use super::restart::{Restarts, Verdict, ended_at, ended_by_itself};
+use super::restart::{EVICTED, was_evicted};
 use super::rollout;
 use super::spec::Copies;
 use crate::config::SwarmConfig;
@@ -12,19 +14,18 @@ use crate::desk::Desk;
 use crate::events::Events;
 use crate::ids;
 use crate::service::cluster;
-use crate::store::{Desired, Edits, Stored};
-use plenum_contract::broker::Refusal;
-use plenum_model::claim::{Seat, Terms};
+use crate::store::{Desired, Edits};
+use plenum_contract::broker::{Amend, Refusal};
+use plenum_model::claim::{Amendment, Seat, Terms};
 use plenum_model::ids::{NodeId, TaskId};
+use plenum_model::node::Liveness;
 use plenum_model::rules::Rules;
 use plenum_model::spec::TaskSpec;
 use plenum_model::task::Task;
-use plenum_sdk::health::HealthGate;
 use plenum_sdk::observed::Observed;
 use plenum_sdk::plan::{Claim, Plan};
 use plenum_sdk::planner::Change;
-use plenum_sdk::rollout::copies::{self, Copy};
-use plenum_sdk::rollout::engine::{self, Goal, Next, Step};
+use plenum_sdk::rollout::engine::{Next, Step};
 use plenum_sdk::time::Moment;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -46,18 +47,7 @@ pub struct ServicePlanner {
     lowered: BTreeMap<(String, u64, String), Lowered>,
     /// Ids of services whose spec the broker refused, with its words.
     refused: BTreeMap<TaskId, String>,
-}
-
-/// One service at one moment.
-struct Look<'a> {
-    record: &'a Stored<ServiceRecord>,
-    desired: &'a Desired,
-    observed: &'a Observed,
-    nodes: &'a [SwarmNode],
-    places: Places,
-    restarts: Restarts,
-    version: String,
-    now: Moment,
+    watch: NodeWatch,
 }
 
 impl ServicePlanner {
@@ -70,25 +60,20 @@ impl ServicePlanner {
             events,
             lowered: BTreeMap::new(),
             refused: BTreeMap::new(),
+            watch: NodeWatch::default(),
         }
     }
 
     /// What shall be done now.
     pub fn plan(&mut self, now: Moment, desired: &Desired, observed: &Observed) -> Plan {
         let nodes = nodes(desired, observed);
+        for event in self.watch.look(&nodes) {
+            self.events
+                .swarm(now.0, "node", event.action, &event.id, event.attributes);
+        }
         let mut plan = Plan::default();
         for record in desired.services.iter() {
-            let task = record.spec.task.as_ref();
-            let look = Look {
-                record,
-                desired,
-                observed,
-                nodes: &nodes,
-                places: Places::of(task.and_then(|t| t.placement.as_ref())),
-                restarts: Restarts::of(task),
-                version: record.version(),
-                now,
-            };
+            let look = Look::of(record, desired, observed, &nodes, now);
             match record.spec.copies() {
                 Copies::Replicated(count) => self.replicated(&look, count, &mut plan),
                 Copies::Global => self.global(&look, &mut plan),
@@ -122,21 +107,22 @@ impl ServicePlanner {
     fn replicated(&mut self, look: &Look<'_>, count: u32, plan: &mut Plan) {
         let mut gone = BTreeSet::new();
         for task in look.live() {
-            if look.must_leave(task) {
-                plan.release(task.id());
+            let fate = look.fate(task);
+            if fate != Fate::Stays {
+                leave(task, fate, plan);
                 gone.insert(task.id());
             }
         }
         let mut all = look.copies(&gone, |slot| slot.checked_sub(1));
         rank(&mut all, look.observed);
-        let over = look.goal_slots(look.slots(), |slot| slot.checked_sub(1));
-        let next = look.next(count, &all, &over.launch_from);
+        let starts = look.goal_slots(look.slots(), &gone, |slot| slot.checked_sub(1));
+        let next = look.next(count, &all, &starts.launch_from);
         self.conclude(look, count, &next, plan);
         let mut counts = look.counts();
         for step in &next.steps {
             match step {
                 Step::Stop { id, .. } => plan.release(*id),
-                Step::Start { slot, .. } if over.over.contains(slot) => {}
+                Step::Start { slot, .. } if starts.shut.contains(slot) => {}
                 Step::Start { slot, .. } => {
                     let rules = look.places.rules(look.nodes, &mut counts);
                     self.claim(look, slot + 1, None, rules, plan);
@@ -149,8 +135,9 @@ impl ServicePlanner {
         let mut gone = BTreeSet::new();
         let mut occupied: BTreeSet<&NodeId> = BTreeSet::new();
         for task in look.live() {
-            if look.must_leave(task) {
-                plan.release(task.id());
+            let fate = look.fate(task);
+            if fate != Fate::Stays {
+                leave(task, fate, plan);
                 gone.insert(task.id());
             } else if let Some(node) = &task.status.node {
                 occupied.insert(node);
@@ -159,22 +146,19 @@ impl ServicePlanner {
         let wanted: Vec<&SwarmNode> = look
             .nodes
             .iter()
-            .filter(|n| {
-                let takes = n.record.availability == Availability::Active && is_open(n);
-                look.places.allows(n) && (takes || occupied.contains(&n.node.facts.id))
-            })
+            .filter(|n| look.places.allows(n) && (is_open(n) || occupied.contains(&n.node.facts.id)))
             .collect();
         let slots: Vec<u64> = wanted.iter().map(|n| slot_of(&n.node.facts.id)).collect();
         let index = |slot: u64| slots.iter().position(|s| *s == slot).map(|i| i as u64);
         let all = look.copies(&gone, index);
-        let over = look.goal_slots(slots.iter().copied().collect(), index);
+        let starts = look.goal_slots(slots.iter().copied().collect(), &gone, index);
         let count = u32::try_from(wanted.len()).unwrap_or(u32::MAX);
-        let next = look.next(count, &all, &over.launch_from);
+        let next = look.next(count, &all, &starts.launch_from);
         self.conclude(look, count, &next, plan);
         for step in &next.steps {
             match step {
                 Step::Stop { id, .. } => plan.release(*id),
-                Step::Start { slot, .. } if over.over.contains(slot) => {}
+                Step::Start { slot, .. } if starts.shut.contains(slot) => {}
                 Step::Start { slot, .. } => {
                     let at = usize::try_from(*slot).unwrap_or(usize::MAX);
                     if let (Some(node), Some(slot)) = (wanted.get(at), slots.get(at)) {
@@ -227,12 +211,12 @@ impl ServicePlanner {
             Ok(edits)
         });
         if noted {
-            let name = look.record.spec.name().to_owned();
             let after = rollout::apply(look.record, outcome, "", look.now.0);
-            let state = after.update.map_or("", |u| u.state.as_str());
+            let state = |r: &ServiceRecord| r.update.as_ref().map_or("", |u| u.state.as_str()).to_owned();
             let attributes = [
-                ("name".to_owned(), name),
-                ("updatestate.new".to_owned(), state.to_owned()),
+                ("name".to_owned(), look.record.spec.name().to_owned()),
+                ("updatestate.old".to_owned(), state(look.record)),
+                ("updatestate.new".to_owned(), state(&after)),
             ];
             self.events
                 .swarm(look.now.0, "service", "update", &look.record.id, attributes);
@@ -242,153 +226,22 @@ impl ServicePlanner {
     }
 }
 
-/// Which slots may start from when.
-struct Slots {
-    launch_from: BTreeMap<u64, Moment>,
-    over: BTreeSet<u64>,
-}
-
-impl<'a> Look<'a> {
-    fn tasks(&self) -> impl Iterator<Item = &'a Arc<Task>> {
-        self.observed.workload(&self.record.id)
-    }
-
-    fn live(&self) -> impl Iterator<Item = &'a Arc<Task>> {
-        self.tasks()
-            .filter(|t| !t.released && !t.status.phase().is_terminal())
-    }
-
-    fn slots(&self) -> BTreeSet<u64> {
-        self.tasks().map(|t| t.seat.slot).collect()
-    }
-
-    /// Whether a task may not stay where it is, or waits under rules that hold no longer.
-    fn must_leave(&self, task: &Task) -> bool {
-        let Some(id) = &task.status.node else {
-            return self.is_stale(task);
-        };
-        let Some(node) = self.nodes.iter().find(|n| n.node.facts.id == *id) else {
-            return false;
-        };
-        node.record.availability == Availability::Drain || !self.places.allows(node)
-    }
-
-    /// A waiting task whose nodes are no longer those that its constraints allow.
-    fn is_stale(&self, task: &Task) -> bool {
-        if self.record.spec.copies() == Copies::Global {
-            return !self
-                .nodes
-                .iter()
-                .any(|n| slot_of(&n.node.facts.id) == task.seat.slot && self.places.allows(n));
-        }
-        let now = self.places.rules(self.nodes, &mut BTreeMap::new());
-        task.terms.rules.required != now.required || task.terms.rules.limits != now.limits
-    }
-
-    /// The copies of the service as the engine sees them, their slots counted from 0.
-    fn copies(&self, gone: &BTreeSet<TaskId>, index: impl Fn(u64) -> Option<u64>) -> Vec<Copy> {
-        let is_current = |t: &Task| t.terms.workload.version == self.version;
-        let gate = HealthGate::default();
-        let mut all = copies::of_workload(self.observed, &self.record.id, self.now, gate, is_current);
-        all.retain_mut(|copy| {
-            if gone.contains(&copy.id) {
-                copy.state = copies::CopyState::Leaving;
-            }
-            match index(copy.slot) {
-                Some(slot) => {
-                    copy.slot = slot;
-                    true
-                }
-                None => false,
-            }
-        });
-        all
-    }
-
-    /// When each of these slots may start a task of the wanted version.
-    fn goal_slots(&self, slots: BTreeSet<u64>, index: impl Fn(u64) -> Option<u64>) -> Slots {
-        let mut out = Slots {
-            launch_from: BTreeMap::new(),
-            over: BTreeSet::new(),
-        };
-        for slot in slots {
-            let Some(place) = index(slot) else {
-                continue;
-            };
-            let tasks: Vec<&Arc<Task>> = self
-                .observed
-                .slot(&self.record.id, slot)
-                .filter(|t| t.terms.workload.version == self.version)
-                .collect();
-            match self.restarts.verdict(self.now, &tasks) {
-                Verdict::From(at) => {
-                    out.launch_from.insert(place, at);
-                }
-                Verdict::Over => {
-                    out.over.insert(place);
-                }
-            }
-        }
-        out
-    }
-
-    fn next(&self, count: u32, all: &[Copy], launch_from: &BTreeMap<u64, Moment>) -> Next {
-        let goal = Goal {
-            count,
-            since: Moment(self.record.version_since),
-            paused: rollout::is_paused(self.record),
-            launch_from: Moment(0),
-            slot_launch_from: launch_from.clone(),
-        };
-        engine::next(&goal, &rollout::policy(self.record, count), all, self.now)
-    }
-
-    /// How many of its tasks each node has.
-    fn counts(&self) -> BTreeMap<String, u32> {
-        let mut counts = BTreeMap::new();
-        for node in self.live().filter_map(|t| t.status.node.as_ref()) {
-            *counts.entry(node.as_str().to_owned()).or_default() += 1;
-        }
-        counts
-    }
-
-    /// The id of the task whose end stopped the update.
-    fn newest_failure(&self) -> String {
-        self.tasks()
-            .filter(|t| t.terms.workload.version == self.version && ended_by_itself(t))
-            .max_by_key(|t| (ended_at(t), t.id()))
-            .map(|t| ids::task(t.id()))
-            .unwrap_or_default()
-    }
-}
-
-/// Which slots go first when there are too many: what does not run, then those on the nodes that have most.
-fn rank(copies: &mut [Copy], observed: &Observed) {
-    let mut on_node: BTreeMap<Option<NodeId>, u64> = BTreeMap::new();
-    copies.sort_by_key(|c| (c.slot, c.id));
-    for copy in copies.iter_mut().filter(|c| c.state.is_staying()) {
-        let node = observed.task(copy.id).and_then(|t| t.status.node.clone());
-        let nth = on_node.entry(node).or_default();
-        copy.drop_rank = *nth
-            + if copy.state.is_ready() {
-                0
-            } else {
-                u64::from(u32::MAX)
-            };
-        *nth += 1;
-    }
-}
-
 fn is_open(node: &SwarmNode) -> bool {
-    use plenum_model::node::{Liveness, Scheduling};
-    node.node.liveness == Liveness::Ready && node.node.scheduling == Scheduling::Open
+    node.availability() == Availability::Active && node.node.liveness == Liveness::Ready
 }
 
-/// The slot of a global service on a node: a function of its name.
-#[must_use]
-pub fn slot_of(node: &NodeId) -> u64 {
-    let digest = ids::digest(node.as_str().as_bytes());
-    u64::from_str_radix(&digest[..15], 16).unwrap_or(0)
+/// Asks a task to end; one that is evicted is marked first, so that it is known why.
+fn leave(task: &Task, fate: Fate, plan: &mut Plan) {
+    if fate == Fate::Evicted && !was_evicted(task) {
+        let mut labels = task.terms.labels.clone();
+        labels.insert(EVICTED.to_owned(), "constraint".to_owned());
+        plan.amends.push(Amend {
+            task: task.id(),
+            generation: task.generation,
+            change: Amendment::Labels(labels),
+        });
+    }
+    plan.release(task.id());
 }
 
 /// How many tasks a slot keeps; none: all.

@@ -91,18 +91,30 @@ pub fn ended_at(task: &Task) -> Moment {
     Moment(task.status.ended_at.unwrap_or(task.status.claimed_at))
 }
 
-/// Whether a task ended without having been asked to.
+/// The label of a task that had to go because its node no longer meets the constraints: why it was released is
+/// known for as long as the task is.
+pub const EVICTED: &str = "plenum.swarm.evicted";
+
+/// Whether a task had to go because its node no longer meets the constraints.
+#[must_use]
+pub fn was_evicted(task: &Task) -> bool {
+    task.terms.labels.contains_key(EVICTED)
+}
+
+/// Whether a task ended without its user having asked for it.
 #[must_use]
 pub fn ended_by_itself(task: &Task) -> bool {
     match task.status.phase() {
-        Phase::Finished | Phase::Failed | Phase::Lost | Phase::Rejected => !task.released,
+        Phase::Finished | Phase::Failed | Phase::Lost | Phase::Rejected => {
+            !task.released || was_evicted(task)
+        }
+        Phase::Stopped => was_evicted(task),
         Phase::Pending
         | Phase::Placed
         | Phase::Preparing
         | Phase::Prepared
         | Phase::Starting
         | Phase::Running
-        | Phase::Stopping
-        | Phase::Stopped => false,
+        | Phase::Stopping => false,
     }
 }

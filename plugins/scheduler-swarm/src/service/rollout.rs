@@ -72,11 +72,15 @@ fn is_rollback(state: UpdateState) -> bool {
     }
 }
 
-/// The engine's policy for so many copies.
+/// The engine's policy for so many copies, of which `failing` do not run because they failed: a swarm goes from
+/// slot to slot whatever became of those before, unless it is told to stop.
 #[must_use]
-pub fn policy(record: &ServiceRecord, count: u32) -> Policy {
+pub fn policy(record: &ServiceRecord, count: u32, failing: u32) -> Policy {
     if is_under_way(record) || is_paused(record) {
         let mut policy = Policy::swarm(count, config(record));
+        if policy.max_surge == 0 {
+            policy.max_unavailable = policy.max_unavailable.saturating_add(failing);
+        }
         if is_paused(record) {
             policy.on_failure = FailureAction::Continue;
         }

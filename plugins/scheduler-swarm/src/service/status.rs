@@ -1,6 +1,7 @@
 //! A task's state in a swarm's words.
 
 use super::record::ServiceRecord;
+use super::restart::was_evicted;
 use plenum_model::phase::Phase;
 use plenum_model::task::{Exit, ExitReason, Task};
 use plenum_model::why::{Cause, Why};
@@ -25,6 +26,12 @@ pub fn of(task: &Task, record: &ServiceRecord) -> TaskState {
         error: None,
     };
     let status = &task.status;
+    if task.released && was_evicted(task) {
+        return TaskState {
+            error: Some("assigned node no longer meets constraints".to_owned()),
+            ..state("rejected", "task rejected by constraint enforcer")
+        };
+    }
     match status.phase() {
         Phase::Pending => TaskState {
             error: status.why.as_ref().map(no_suitable_node),

@@ -7,8 +7,9 @@ use super::status;
 use crate::ids;
 use crate::store::Stored;
 use crate::time::rfc3339;
+use plenum_model::amounts::Amounts;
 use plenum_model::claim::Protocol;
-use plenum_model::node::Liveness;
+use plenum_model::node::{Liveness, Node};
 use plenum_model::phase::Phase;
 use plenum_model::task::Task;
 use serde_json::{Map, Value, json};
@@ -181,18 +182,26 @@ fn port_status(task: &Task) -> Value {
     }
 }
 
-/// A node.
+/// What a node has for this scheduler: all that tasks can have, less what the other schedulers hold.
 #[must_use]
-pub fn node(n: &SwarmNode) -> Value {
+pub fn resources(node: &Node, own: &str) -> Amounts {
+    let others = node.held.iter().filter(|(scheduler, _)| *scheduler != own);
+    others.fold(node.facts.allocatable(), |left, (_, held)| {
+        left.saturating_sub(held)
+    })
+}
+
+/// A node, as the scheduler `own` shows it; `manager_at`: where the manager is reached, if that is known.
+#[must_use]
+pub fn node(n: &SwarmNode, own: &str, manager_at: &str) -> Value {
     let facts = &n.node.facts;
     let attribute = |key: &str| facts.attributes.get(key).map_or("", String::as_str);
     let ready = n.node.liveness == Liveness::Ready;
-    // all that tasks can have, whoever holds it: what the other schedulers hold is not taken off yet
-    let capacity = facts.allocatable();
+    let capacity = resources(&n.node, own);
     let mut spec = json!({
         "Labels": n.record.labels,
         "Role": if n.manager { "manager" } else { "worker" },
-        "Availability": availability(n.record.availability),
+        "Availability": availability(n.availability()),
     });
     if !n.record.name.is_empty() {
         put(&mut spec, "Name", Some(json!(n.record.name)));
@@ -232,8 +241,11 @@ pub fn node(n: &SwarmNode) -> Value {
         "Status": status,
     });
     if n.manager {
-        let manager =
-            json!({"Leader": true, "Reachability": "reachable", "Addr": format!("{}:2377", facts.address)});
+        let at = match manager_at {
+            "" => format!("{}:2377", facts.address),
+            at => at.to_owned(),
+        };
+        let manager = json!({"Leader": true, "Reachability": "reachable", "Addr": at});
         put(&mut out, "ManagerStatus", Some(manager));
     }
     out
