@@ -4,6 +4,7 @@ use super::{
     Column, Generation, Propagation, Resource, Scope, StatusMetadata, Subresource, age_column, name_column,
 };
 use super::{DeleteAnswer, as_written, at_once, cells};
+use crate::object::defaults;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -51,17 +52,8 @@ static COLUMNS: [Column; 8] = [
 
 /// Unless the client selects its pods itself, a job's pods carry its uid and are selected by it.
 fn prepare_create(object: &mut Value) {
-    if object.pointer("/spec/manualSelector") == Some(&Value::Bool(true)) {
-        return;
-    }
-    let uid = object["metadata"]["uid"].clone();
-    let name = object["metadata"]["name"].clone();
-    let labels = &mut object["spec"]["template"]["metadata"]["labels"];
-    for (label, value) in [("controller-uid", &uid), ("job-name", &name)] {
-        labels[label] = value.clone();
-        labels[format!("batch.kubernetes.io/{label}")] = value.clone();
-    }
-    object["spec"]["selector"] = json!({ "matchLabels": { "batch.kubernetes.io/controller-uid": uid } });
+    let uid = cells::text(object, "/metadata/uid").to_owned();
+    defaults::job_selector(object, &uid);
 }
 
 fn row(object: &Value, now: Timestamp) -> Vec<Value> {

@@ -4,6 +4,7 @@ use super::{
     Column, Generation, Propagation, Resource, Scope, StatusMetadata, Subresource, age_column, name_column,
 };
 use super::{DeleteAnswer, as_written, cells};
+use crate::object::defaults;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -74,7 +75,7 @@ static COLUMNS: [Column; 9] = [
 ];
 
 fn prepare_create(object: &mut Value) {
-    let class = status::qos_class(object);
+    let class = defaults::quality_of_service(object);
     object["status"] = json!({ "phase": "Pending", "qosClass": class });
     // As the real server does: a pod that waits at a gate says so from its first moment.
     if cells::items(object, "/spec/schedulingGates").next().is_some() {

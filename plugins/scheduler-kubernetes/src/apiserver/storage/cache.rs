@@ -54,6 +54,15 @@ impl Change {
     }
 }
 
+/// What became of an object.
+#[derive(Debug)]
+pub(super) enum Fate {
+    /// It is this now.
+    Put(Object),
+    /// It is gone; this is what it was last, where that is more than what is known of it.
+    Gone(Option<Object>),
+}
+
 /// Objects of one resource at one revision.
 #[derive(Debug, Clone)]
 pub struct Listing {
@@ -176,12 +185,12 @@ impl Cache {
     }
 
     /// Takes in changes of one or more revisions, all of this resource, in order.
-    pub(super) fn apply(&self, changes: Vec<(Key, u64, Option<Object>)>) {
+    pub(super) fn apply(&self, changes: Vec<(Key, u64, Fate)>) {
         let mut newest = 0;
         {
             let mut inner = self.inner.write();
-            for (key, revision, new) in changes {
-                inner.apply(key, revision, new);
+            for (key, revision, fate) in changes {
+                inner.apply(key, revision, fate);
                 newest = revision;
             }
         }
@@ -196,17 +205,25 @@ impl Cache {
 }
 
 impl Inner {
-    fn apply(&mut self, key: Key, revision: u64, new: Option<Object>) {
+    fn apply(&mut self, key: Key, revision: u64, fate: Fate) {
         self.revision = self.revision.max(revision);
-        let new = new.map(Arc::new);
-        let old = match &new {
-            Some(new) => self.objects.insert(key.clone(), Arc::clone(new)),
-            None => self.objects.remove(&key),
+        let change = match fate {
+            Fate::Put(new) => {
+                let new = Arc::new(new);
+                let old = self.objects.insert(key.clone(), Arc::clone(&new));
+                Change::new(key, revision, old, Some(new))
+            }
+            Fate::Gone(last) => {
+                let Some(old) = self.objects.remove(&key) else {
+                    return;
+                };
+                let change = Change::new(key, revision, Some(old), None);
+                if let Some(last) = last {
+                    change.gone.get_or_init(|| Arc::new(last));
+                }
+                change
+            }
         };
-        if old.is_none() && new.is_none() {
-            return;
-        }
-        let change = Change::new(key, revision, old, new);
         self.recent_bytes += change.bytes();
         self.recent.push_back(Arc::new(change));
         while self.recent.len() > KEPT_CHANGES || self.recent_bytes > KEPT_BYTES {
@@ -241,7 +258,11 @@ mod tests {
         cache.load(BTreeMap::new(), 10);
         assert_eq!(cache.after(9).unwrap_err(), Missed { oldest: 10 });
         for revision in 11..=u64::try_from(KEPT_CHANGES).unwrap() + 20 {
-            cache.apply(vec![(Key::new("ns", "a"), revision, Some(object("a", revision)))]);
+            cache.apply(vec![(
+                Key::new("ns", "a"),
+                revision,
+                Fate::Put(object("a", revision)),
+            )]);
         }
         assert_eq!(cache.after(19).unwrap_err(), Missed { oldest: 20 });
         let mut from = 20;
@@ -264,7 +285,11 @@ mod tests {
         let cache = Cache::new();
         for (i, key) in ["a-b/x", "a/x", "a/y", "ab/x", "b/x"].iter().enumerate() {
             let revision = u64::try_from(i).unwrap() + 1;
-            cache.apply(vec![(Key::from_text(key), revision, Some(object("x", revision)))]);
+            cache.apply(vec![(
+                Key::from_text(key),
+                revision,
+                Fate::Put(object("x", revision)),
+            )]);
         }
         let names: Vec<String> = cache
             .list("a")

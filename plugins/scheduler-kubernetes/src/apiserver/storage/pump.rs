@@ -2,6 +2,7 @@
 //! again where it was; where the store has forgotten that place, the objects are listed anew and the difference
 //! is told as changes, so that watches of clients go on.
 
+use super::cache::Fate;
 use super::codec::{self, Place, Read};
 use super::writer::Storage;
 use super::{Key, Object};
@@ -136,7 +137,7 @@ impl Keeper {
 
     /// Takes in one batch of whole revisions.
     async fn take(&mut self, batch: Vec<Change>) -> Result<(), StateError> {
-        let mut by_resource: BTreeMap<String, Vec<(Key, u64, Option<Object>)>> = BTreeMap::new();
+        let mut by_resource: BTreeMap<String, Vec<(Key, u64, Fate)>> = BTreeMap::new();
         let mut newest = self.from;
         for change in batch {
             let (key, revision, bytes) = match change {
@@ -150,20 +151,19 @@ impl Keeper {
             let Some((shape, _)) = self.storage.caches.get(resource.as_str()) else {
                 continue;
             };
-            let object = match bytes {
-                None => None,
-                Some(bytes) => {
-                    let value = match self.storage.take_fresh(revision.0, &resource, &key) {
-                        Some(value) => value,
-                        None => whole(&**self.storage.store(), &resource, &key, &bytes, revision).await?,
-                    };
-                    Some(Object::new(*shape, value, revision.0))
-                }
+            let fresh = self.storage.take_fresh(revision.0, &resource, &key);
+            let made = |value| Object::new(*shape, value, revision.0);
+            let fate = match (bytes, fresh) {
+                (None, last) => Fate::Gone(last.map(made)),
+                (Some(_), Some(value)) => Fate::Put(made(value)),
+                (Some(bytes), None) => Fate::Put(made(
+                    whole(&**self.storage.store(), &resource, &key, &bytes, revision).await?,
+                )),
             };
             by_resource
                 .entry(resource)
                 .or_default()
-                .push((key, revision.0, object));
+                .push((key, revision.0, fate));
         }
         self.storage.apply(by_resource, newest.0);
         self.from = newest;
@@ -180,22 +180,22 @@ impl Keeper {
                 wanted.entry(name).or_default().insert(key, (value, modified));
             }
         }
-        let mut changes: BTreeMap<String, Vec<(Key, u64, Option<Object>)>> = BTreeMap::new();
+        let mut changes: BTreeMap<String, Vec<(Key, u64, Fate)>> = BTreeMap::new();
         for (name, (shape, cache)) in &self.storage.caches {
             let mut now = wanted.remove(name).unwrap_or_default();
             let mut of_this = Vec::new();
             for (key, old) in cache.list("").objects {
                 match now.remove(&key) {
-                    None => of_this.push((key, revision.0, None)),
+                    None => of_this.push((key, revision.0, Fate::Gone(None))),
                     Some((_, modified)) if modified == old.revision() => {}
                     Some((value, modified)) => {
-                        of_this.push((key, modified, Some(Object::new(*shape, value, modified))));
+                        of_this.push((key, modified, Fate::Put(Object::new(*shape, value, modified))));
                     }
                 }
             }
-            let made = now
-                .into_iter()
-                .map(|(key, (value, modified))| (key, modified, Some(Object::new(*shape, value, modified))));
+            let made = now.into_iter().map(|(key, (value, modified))| {
+                (key, modified, Fate::Put(Object::new(*shape, value, modified)))
+            });
             of_this.extend(made);
             of_this.sort_by_key(|(_, revision, _)| *revision);
             changes.insert((*name).to_owned(), of_this);
@@ -222,7 +222,7 @@ impl Storage {
         self.seen.send_replace(revision);
     }
 
-    fn apply(&self, changes: BTreeMap<String, Vec<(Key, u64, Option<Object>)>>, newest: u64) {
+    fn apply(&self, changes: BTreeMap<String, Vec<(Key, u64, Fate)>>, newest: u64) {
         for (resource, changes) in changes {
             if let Some((_, cache)) = self.caches.get(resource.as_str())
                 && !changes.is_empty()

@@ -30,8 +30,8 @@ pub enum Expect {
 pub enum Commit {
     /// This object.
     Put(Value),
-    /// Nothing is left of it.
-    Delete,
+    /// Nothing is left of it; this is what it was last.
+    Delete(Value),
 }
 
 /// Why nothing was written.
@@ -148,14 +148,12 @@ impl Storage {
             .get(key)
             .map_or(0, |old| codec::parts(old.bare().len()));
         let (writes, fresh) = match commit {
-            Commit::Put(value) => (codec::put(resource, key, &value, before), Some(value)),
-            Commit::Delete => (codec::delete(resource, key, before), None),
+            Commit::Put(value) => (codec::put(resource, key, &value, before), value),
+            Commit::Delete(last) => (codec::delete(resource, key, before), last),
         };
         let revision = self.txn(vec![compare], writes).await?;
-        if let Some(value) = fresh
-            && revision > self.revision()
-        {
-            self.fresh.lock().insert(revision, (resource, key.clone(), value));
+        if revision > self.revision() {
+            self.fresh.lock().insert(revision, (resource, key.clone(), fresh));
         }
         self.written.fetch_max(revision, Ordering::AcqRel);
         Ok(revision)

@@ -51,6 +51,9 @@ pub fn create(server: &Server, resource: &Resource, name: &Name, object: &mut Va
 
 fn pod(server: &Server, name: &Name, pod: &mut Value) -> Result<(), Problem> {
     defaults::node_tolerations(pod);
+    if let Err(unknown) = defaults::priority(pod) {
+        return Err(Problem::forbidden("", "pods", &name.name, &unknown.to_string()));
+    }
     if pod["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_string() {
         return Ok(());
     }

@@ -72,7 +72,7 @@ pub async fn change(
         }
         let gone = is_done(&new);
         let commit = if gone {
-            Commit::Delete
+            Commit::Delete(new.clone())
         } else {
             Commit::Put(new.clone())
         };

@@ -111,14 +111,15 @@ async fn one(
     }
     prepare(call, resource, &mut object);
     defaults::fill(resource.schema(), &mut object);
+    // What the server adds from here on is nobody's field.
+    if let Some(by) = by {
+        track_update(None, &mut object, by, resource.schema());
+    }
     admit::create(server, resource, &name, &mut object)?;
     (resource.prepare_create)(&mut object);
     let errors = validate::create(resource.schema(), &object);
     if !errors.is_empty() {
         return Err(resource.invalid(&name.name, &errors));
-    }
-    if let Some(by) = by {
-        track_update(None, &mut object, by, resource.schema());
     }
     if dry_run {
         if let Some(taken) = server.find(resource, &name).await? {

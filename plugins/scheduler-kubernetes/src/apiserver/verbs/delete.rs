@@ -137,7 +137,7 @@ pub async fn remove(
             });
         }
         let commit = if gone {
-            Commit::Delete
+            Commit::Delete(new.clone())
         } else {
             Commit::Put(new.clone())
         };

@@ -1,5 +1,4 @@
-//! What a table says a pod is doing, worked out from its phase and the states of its containers; and its class of
-//! service, from what it asks for.
+//! What a table says a pod is doing, worked out from its phase and the states of its containers.
 
 use super::super::cells::{self, items, number, text};
 use jiff::Timestamp;
@@ -145,41 +144,6 @@ fn running(pod: &Value, status: &mut String, ready: &mut usize, restarts: &mut R
     }
 }
 
-/// `Guaranteed` where every container has limits of cpu and memory and asks for no less, `BestEffort` where none
-/// asks for either, else `Burstable`.
-pub(super) fn qos_class(pod: &Value) -> &'static str {
-    let mut any = false;
-    let mut all = true;
-    for container in items(pod, "/spec/containers").chain(items(pod, "/spec/initContainers")) {
-        for resource in ["cpu", "memory"] {
-            let amount = |which: &str| {
-                container
-                    .pointer(&format!("/resources/{which}/{resource}"))
-                    .filter(|v| !is_zero(v))
-            };
-            let (request, limit) = (amount("requests"), amount("limits"));
-            any |= request.is_some() || limit.is_some();
-            all &= limit.is_some() && (request.is_none() || request == limit);
-        }
-    }
-    match (any, all) {
-        (false, _) => "BestEffort",
-        (true, true) => "Guaranteed",
-        (true, false) => "Burstable",
-    }
-}
-
-fn is_zero(amount: &Value) -> bool {
-    match amount {
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text
-            .trim_matches(|c: char| c.is_ascii_alphabetic())
-            .chars()
-            .all(|c| "0.".contains(c)),
-        _ => true,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,24 +245,5 @@ mod tests {
         );
         pod["status"]["conditions"] = json!([{"type": "Ready", "status": "True"}]);
         assert_eq!(status_of(&pod), "Running");
-    }
-
-    #[test]
-    fn the_class_of_service_follows_from_requests_and_limits() {
-        let pod = |resources: Value| json!({"spec": {"containers": [{"name": "c", "resources": resources}]}});
-        let table = [
-            (json!({}), "BestEffort"),
-            (json!({"requests": {"cpu": "0"}}), "BestEffort"),
-            (json!({"requests": {"cpu": "1"}}), "Burstable"),
-            (json!({"limits": {"cpu": "1"}}), "Burstable"),
-            (json!({"limits": {"cpu": "1", "memory": "1Gi"}}), "Guaranteed"),
-            (
-                json!({"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "500m"}}),
-                "Burstable",
-            ),
-        ];
-        for (resources, class) in table {
-            assert_eq!(qos_class(&pod(resources.clone())), class, "{resources}");
-        }
     }
 }
