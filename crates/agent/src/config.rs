@@ -13,6 +13,9 @@ pub const DEFAULT_SLOTS: u64 = 1000;
 /// The directory of plain files in the data directory.
 pub(crate) const FILES: &str = "files";
 
+/// The directory of volumes in the data directory.
+pub(crate) const VOLUMES: &str = "volumes";
+
 /// The directory of secrets in the data directory.
 pub(crate) const SECRETS: &str = "secrets";
 

@@ -27,6 +27,9 @@ pub(crate) async fn detect(config: &AgentConfig, runtimes: &[Arc<dyn Runtime>]) 
             Err(_) => tracing::debug!(runtime = runtime.name(), why = "no answer", "runtime left out"),
         }
     }
+    for facts in found.values_mut() {
+        facts.capabilities.insert(capability::CONTAINERS.to_owned());
+    }
     if keeps_secrets(&config.data_dir.join(SECRETS)) {
         for facts in found.values_mut() {
             facts.capabilities.insert(capability::SECRETS.to_owned());

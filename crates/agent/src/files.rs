@@ -7,12 +7,14 @@
 //!
 //! Never: writes the bytes of a secret anywhere else, or says them in a log or an error.
 
-use crate::config::{FILES, SECRETS};
-use crate::supervisor::PlannedFile;
+use crate::config::{FILES, SECRETS, VOLUMES};
+use crate::supervisor::{Piece, PlannedContainer, PlannedFile};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+use plenum_contract::runtime::{ContainerPlan, RuntimeError};
 use plenum_contract::state_store::MAX_VALUE;
+use plenum_model::task::ExitReason;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -54,25 +56,39 @@ fn dir_of(path: &Path) -> &Path {
     path.parent().unwrap_or(path)
 }
 
-/// Makes the directory of a task's plain file.
-pub(crate) fn make_plain_dir(path: &Path) -> Result<(), PutError> {
-    make_dir(dir_of(path)).map_err(|e| failed(path, e))
+/// Makes the directory of a task's plain files.
+pub(crate) fn make_plain_dir(dir: &Path) -> Result<(), PutError> {
+    make_dir(dir).map_err(|e| failed(dir, e))
+}
+
+/// Makes the directories between the directory of a task's files and one of them: a volume that containers see.
+pub(crate) fn make_inner_dirs(dir: &Path, path: &Path) -> Result<(), PutError> {
+    let inner = dir_of(path);
+    let missing: Vec<&Path> = inner
+        .ancestors()
+        .take_while(|a| *a != dir && !a.exists())
+        .collect();
+    let made = missing.into_iter().rev().try_for_each(|dir| {
+        std::fs::create_dir(dir)?;
+        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755))
+    });
+    made.map_err(|e| failed(inner, e))
 }
 
 fn make_dir(dir: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
-/// Makes the directory of a task's secret, one of so many, in memory.
-pub(crate) fn make_secret_dir(path: &Path, secrets: usize) -> Result<(), PutError> {
-    let dir = dir_of(path);
+/// Makes the directory of a task's secrets, so many, in memory.
+pub(crate) fn make_secret_dir(dir: &Path, secrets: usize) -> Result<(), PutError> {
     make_dir(dir).map_err(|e| failed(dir, e))?;
     if in_memory(dir) {
         return Ok(());
     }
     // Each is at most `MAX_VALUE`, and is written beside its name first.
     let size = (secrets + 1).saturating_mul(MAX_VALUE);
-    let inodes = secrets.saturating_add(8);
+    // In a volume each may have directories of its own.
+    let inodes = secrets.saturating_mul(8).saturating_add(16);
     let options = format!("mode=0700,size={size},nr_inodes={inodes}");
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     match mount(
@@ -143,21 +159,72 @@ fn remove_dir(dir: &Path) -> io::Result<()> {
 
 fn empty(dir: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(dir)? {
-        std::fs::remove_file(entry?.path())?;
+        let entry = entry?;
+        // The directory of a volume; no container can write there.
+        if entry.file_type()?.is_dir() {
+            std::fs::remove_dir_all(entry.path())?;
+        } else {
+            std::fs::remove_file(entry.path())?;
+        }
     }
     Ok(())
 }
 
-fn is_mounted(dir: &Path) -> io::Result<bool> {
+/// The plan with every variable that holds what files hold.
+pub(crate) fn fill(planned: PlannedContainer) -> Result<ContainerPlan, RuntimeError> {
+    let PlannedContainer {
+        mut plan,
+        from_files,
+        below: _,
+    } = planned;
+    for variable in from_files {
+        let mut value = String::new();
+        for piece in &variable.pieces {
+            match piece {
+                Piece::Text(text) => value.push_str(text),
+                Piece::File(path) => value.push_str(&text_of(path)?),
+            }
+        }
+        if let Some((_, empty)) = plan.env.get_mut(variable.variable) {
+            *empty = value;
+        }
+    }
+    Ok(plan)
+}
+
+fn text_of(path: &Path) -> Result<String, RuntimeError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) if text.contains('\0') => Err(refused("a file with a zero byte cannot be a variable")),
+        Ok(text) => Ok(text),
+        Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+            Err(refused("a file that is no text cannot be a variable"))
+        }
+        Err(e) => Err(RuntimeError::Failed {
+            runtime: "agent",
+            op: "read a file for a variable",
+            why: e.to_string(),
+        }),
+    }
+}
+
+fn refused(why: &str) -> RuntimeError {
+    RuntimeError::Refused {
+        reason: ExitReason::Setup,
+        why: why.to_owned(),
+    }
+}
+
+pub(crate) fn is_mounted(dir: &Path) -> io::Result<bool> {
     Ok(std::fs::metadata(dir)?.dev() != std::fs::metadata(dir_of(dir))?.dev())
 }
 
-/// Removes the files and secrets of all tasks of a data directory that no agent uses, for when all their containers
+/// Removes the files, secrets and volumes of all tasks of a data directory that no agent uses, for when all their containers
 /// are gone. Says in the log what it could not remove.
 pub fn clear_files(data_dir: &Path) {
     for all in [FILES, SECRETS] {
         sweep(&data_dir.join(all), &BTreeSet::new());
     }
+    crate::volumes::sweep(&data_dir.join(VOLUMES), &BTreeSet::new());
 }
 
 /// Removes the directories under `all` that belong to none of these tasks: what an agent left whose journal was

@@ -2,7 +2,8 @@
 //! node match its assignments and never loses a status.
 //!
 //! `supervisor` decides, pure; `journal` keeps what must survive; `runner` acts: it talks to the broker, runs
-//! the verbs of the runtimes and carries streams; `facts` describes the node, `files` keeps what tasks were given. Start at [`start`].
+//! the verbs of the runtimes and carries streams; `facts` describes the node, `files` keeps what tasks were given,
+//! `volumes` what their containers share. Start at [`start`].
 #![deny(missing_docs)]
 
 mod config;
@@ -11,6 +12,7 @@ mod files;
 pub mod journal;
 mod runner;
 pub mod supervisor;
+mod volumes;
 
 pub use config::{AgentConfig, CapacityOverrides, DEFAULT_SLOTS};
 pub use facts::capacity;

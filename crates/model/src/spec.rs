@@ -4,7 +4,7 @@ use crate::ids::SpecId;
 use crate::template::Template;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What one task runs: containers that share a node, a network and a fate.
 ///
@@ -27,6 +27,104 @@ pub struct TaskSpec {
     /// What its containers share on disk or in memory. Made with the task, gone with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Volume>,
+}
+
+impl TaskSpec {
+    /// Whether its parts fit together. Said by the broker when it is claimed and by the agent when it comes.
+    ///
+    /// # Errors
+    /// The first thing that does not, in words.
+    pub fn shape(&self) -> Result<(), String> {
+        match self.restart_unit {
+            RestartUnit::Task => self.shape_alone(),
+            RestartUnit::Container => self.shape_together(),
+        }
+    }
+
+    fn shape_alone(&self) -> Result<(), String> {
+        let needs = |what: &str| Err(format!("{what} need the restart unit container"));
+        if self.containers.len() > 1 {
+            return needs("several containers in one task");
+        }
+        if !self.volumes.is_empty() {
+            return needs("volumes of the task");
+        }
+        let more = |c: &ContainerSpec| {
+            c.role != Role::Main || !c.volumes.is_empty() || c.startup.is_some() || c.pre_stop.is_some()
+        };
+        if self.containers.iter().any(more) {
+            return needs("roles, volumes, startup checks and stop hooks of a container");
+        }
+        Ok(())
+    }
+
+    fn shape_together(&self) -> Result<(), String> {
+        let mut names = BTreeSet::new();
+        for c in &self.containers {
+            if !is_label(&c.name) {
+                return Err(format!("container name {:?}: {LABEL}", c.name));
+            }
+            if !names.insert(&c.name) {
+                return Err(format!("there are two containers {}", c.name));
+            }
+            self.mounts_fit(c)?;
+        }
+        if !self.containers.iter().any(|c| c.role == Role::Main) {
+            return Err("a task has at least one main container".to_owned());
+        }
+        let mut runtimes = self.containers.iter().map(|c| &c.runtime);
+        let first = runtimes.next();
+        if self.network == Network::Bridge && runtimes.any(|r| Some(r) != first) {
+            return Err("containers that share an address run in one runtime".to_owned());
+        }
+        let mut volumes = BTreeSet::new();
+        for volume in &self.volumes {
+            if !is_label(&volume.name) {
+                return Err(format!("volume name {:?}: {LABEL}", volume.name));
+            }
+            if !volumes.insert(&volume.name) {
+                return Err(format!("there are two volumes {}", volume.name));
+            }
+        }
+        Ok(())
+    }
+
+    fn mounts_fit(&self, c: &ContainerSpec) -> Result<(), String> {
+        for mount in &c.volumes {
+            let which = format!(
+                "volume {} at {} of container {}",
+                mount.volume, mount.target, c.name
+            );
+            if !self.volumes.iter().any(|v| v.name == mount.volume) {
+                return Err(format!("{which}: the task has no such volume"));
+            }
+            if !mount.target.starts_with('/') {
+                return Err(format!("{which}: it appears at an absolute path"));
+            }
+            if mount.sub_path.as_deref().is_some_and(|sub| !is_inner_path(sub)) {
+                return Err(format!("{which}: its sub path is relative, without .."));
+            }
+        }
+        Ok(())
+    }
+}
+
+const LABEL: &str = "1 to 63 lower-case letters, digits, `-`, `_` and `.`, a letter or digit first";
+
+fn is_label(name: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b);
+    let first = name
+        .bytes()
+        .next()
+        .is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    first && name.len() <= 63 && name.bytes().all(inner)
+}
+
+/// Whether a path leads to something below where it is taken from, without a step up.
+#[must_use]
+pub fn is_inner_path(path: &str) -> bool {
+    let fine = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains('\0');
+    path.split('/').all(fine)
 }
 
 /// Whether a value is what an older form of the spec had without saying so.
@@ -76,6 +174,9 @@ pub struct Backoff {
     pub cap_ms: u64,
     /// A run of so many milliseconds ends a row of restarts.
     pub good_run_ms: u64,
+    /// So many restarts in a row are made at once, before the first wait.
+    #[serde(default)]
+    pub immediate: u32,
 }
 
 impl Default for Backoff {
@@ -85,6 +186,7 @@ impl Default for Backoff {
             base_ms: 100,
             cap_ms: 60_000,
             good_run_ms: 10_000,
+            immediate: 0,
         }
     }
 }

@@ -182,6 +182,7 @@ impl SimAgent {
             sandboxes: PathBuf::from("/sandboxes"),
             files: PathBuf::from("/files"),
             secrets: PathBuf::from("/secrets"),
+            volumes: PathBuf::from("/volumes"),
             runtimes: BTreeSet::from([RUNTIME.to_owned()]),
         };
         let life = queue.number();
@@ -353,8 +354,10 @@ impl SimAgent {
         self.report(queue);
     }
 
-    fn effect(&mut self, queue: &mut Queue, effect: Effect) -> Option<Input> {
-        let process = self.process.as_mut()?;
+    fn effect(&mut self, queue: &mut Queue, effect: Effect) -> Vec<Input> {
+        let Some(process) = self.process.as_mut() else {
+            return Vec::new();
+        };
         match effect {
             Effect::Persist(record) => self.journal.push(record),
             Effect::Do(work) => {
@@ -370,13 +373,14 @@ impl SimAgent {
             }
             Effect::Cancel(task) => {
                 let making = [VerbKind::Fetch, VerbKind::Prepare].map(order);
-                let slots = process.under_way.keys();
-                let mut slots = slots.filter(|(k, v)| k.task == task && making.contains(v));
-                let slot = slots.next()?.clone();
-                let verb = process.under_way.remove(&slot)?.verb.kind();
-                let (key, _) = slot;
-                let result = Err(WorkError::Cancelled);
-                return Some(Input::Done(Done { key, verb, result }));
+                let given_up = process
+                    .under_way
+                    .extract_if(.., |(key, verb), _| key.task == task && making.contains(verb));
+                let done = |((key, _), work): ((ContainerKey, u8), Work)| {
+                    let (verb, result) = (work.verb.kind(), Err(WorkError::Cancelled));
+                    Input::Done(Done { key, verb, result })
+                };
+                return given_up.map(done).collect();
             }
             Effect::Refused(_) => {}
             Effect::Reattach(_) => {
@@ -385,7 +389,7 @@ impl SimAgent {
                 }
             }
         }
-        None
+        Vec::new()
     }
 
     fn report(&mut self, queue: &mut Queue) {
@@ -429,5 +433,9 @@ fn order(verb: VerbKind) -> u8 {
         VerbKind::Remove => 8,
         VerbKind::RemoveFiles => 9,
         VerbKind::RemoveSandbox => 10,
+        VerbKind::MakeVolumes => 11,
+        VerbKind::MakeNetwork => 12,
+        VerbKind::Hook => 13,
+        VerbKind::RemoveVolumes => 14,
     }
 }

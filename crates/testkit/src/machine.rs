@@ -4,7 +4,9 @@
 
 use crate::rng::Rng;
 use plenum_agent::supervisor::{Answer, Verb, WorkError};
-use plenum_contract::runtime::{ContainerKey, Found, FoundState, PublishedPort, RuntimeError};
+use plenum_contract::runtime::{
+    ContainerKey, Found, FoundState, PublishedPort, RuntimeError, SandboxFacts, SandboxPlan,
+};
 use plenum_model::claim::Protocol;
 use plenum_model::ids::TaskId;
 use plenum_model::task::{Exit, ExitReason};
@@ -115,11 +117,17 @@ impl Machine {
             });
         }
         match verb {
-            Verb::MakeSandbox(_) | Verb::Fetch(_) | Verb::RemoveFiles(_) | Verb::RemoveSandbox(_) => {
-                Performed::done()
-            }
+            Verb::MakeSandbox(_)
+            | Verb::Fetch(_)
+            | Verb::MakeVolumes(_)
+            | Verb::Hook(_)
+            | Verb::RemoveFiles(_)
+            | Verb::RemoveVolumes(_)
+            | Verb::RemoveSandbox(_) => Performed::done(),
+            Verb::MakeNetwork(plan) => self.make_network(plan),
             Verb::CheckPorts(asked) => self.check_ports(asked),
-            Verb::Prepare(plan) => {
+            Verb::Prepare(planned) => {
+                let plan = &planned.plan;
                 if rng.per_mille(temper.no_image) {
                     let why = "no such image".to_owned();
                     return Performed::failed(RuntimeError::Refused {
@@ -152,6 +160,29 @@ impl Machine {
                 self.containers.remove(key);
                 Performed::done()
             }
+        }
+    }
+
+    /// A sandbox holds its ports and runs until it is killed.
+    fn make_network(&mut self, plan: &SandboxPlan) -> Performed {
+        let made = self
+            .containers
+            .entry(plan.key.clone())
+            .or_insert_with(|| Container {
+                state: FoundState::Running,
+                script: Script::read(&[]),
+                ports: plan.ports.clone(),
+            });
+        if made.state != FoundState::Running {
+            return Performed::failed(RuntimeError::NotFound {
+                key: plan.key.clone(),
+            });
+        }
+        let [a, b, c, ..] = plan.key.task.0;
+        let address = format!("10.{a}.{b}.{c}");
+        Performed {
+            answer: Some(Ok(Answer::Network(SandboxFacts { address }))),
+            ends: None,
         }
     }
 

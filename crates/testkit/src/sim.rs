@@ -384,6 +384,8 @@ fn facts(id: NodeId, index: usize, capacity: Amounts) -> NodeFacts {
         capability::USER,
         capability::BRIDGE,
         capability::IMAGES,
+        capability::SHARED_ADDRESS,
+        capability::CONTAINERS,
     ];
     let runtime = RuntimeFacts {
         version: "1".to_owned(),

@@ -30,7 +30,7 @@ pub(super) struct Carry {
     pub(super) task: TaskId,
 }
 
-/// Which container a request is for; none: the first one.
+/// Which container a request is for; none: the first main one.
 pub(super) fn container(request: &StreamRequest) -> Option<&str> {
     match request {
         StreamRequest::Logs(query) => query.container.as_deref(),
@@ -78,6 +78,13 @@ impl Carry {
             return Err(StreamError::NotFound { what });
         };
         match request {
+            StreamRequest::Logs(query) if query.previous => {
+                let none = || StreamError::NotFound {
+                    what: format!("run before this one of container {}", place.key.container),
+                };
+                let previous = place.previous.as_ref().ok_or_else(none)?;
+                runtime.logs(previous, query).await
+            }
             StreamRequest::Logs(query) => runtime.logs(&place.key, query).await,
             StreamRequest::Exec(exec) => runtime.exec(&place.key, exec, input).await,
             StreamRequest::Attach { .. } => {
@@ -125,23 +132,26 @@ pub(super) async fn pump(mut output: StreamOutput, out: &mpsc::Sender<Result<Out
     }
 }
 
-/// A connection to a port of the task through the port of the node that leads to it.
+/// A connection to a port of the task: at its own address, or through the port of the node that leads to it.
 async fn forward(
     place: &Location,
     port: u16,
     mut input: BoxStream<'static, StreamInput>,
 ) -> Result<StreamOutput, StreamError> {
-    let Some((_, host)) = place.ports.iter().find(|(inside, _)| *inside == port) else {
-        return Err(StreamError::NotFound {
-            what: format!("published TCP port {port} of the task"),
-        });
+    let published = place.ports.iter().find(|(inside, _)| *inside == port);
+    let (address, at) = match (&place.own_address, published) {
+        (Some(own), _) => (own.as_str(), port),
+        (None, Some((_, host))) => (place.address.as_str(), *host),
+        (None, None) => {
+            return Err(StreamError::NotFound {
+                what: format!("published TCP port {port} of the task"),
+            });
+        }
     };
     let failed = |e: std::io::Error| StreamError::Failed {
         why: format!("port {port}: {e}"),
     };
-    let socket = TcpStream::connect((place.address.as_str(), *host))
-        .await
-        .map_err(failed)?;
+    let socket = TcpStream::connect((address, at)).await.map_err(failed)?;
     let (mut from, mut to) = socket.into_split();
     let (out, pieces) = mpsc::channel(CREDIT);
     // Ends with the connection, or when the caller drops the pieces.

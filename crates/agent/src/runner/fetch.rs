@@ -1,6 +1,6 @@
 //! Fetches the files and secrets that a task refers to from the broker and has them put where they belong.
 
-use crate::files::{PutError, make_plain_dir, make_secret_dir, put};
+use crate::files::{PutError, make_inner_dirs, make_plain_dir, make_secret_dir, put};
 use crate::supervisor::{PlannedFile, WorkError};
 use bytes::Bytes;
 use plenum_contract::dispatcher::{DispatchError, Dispatcher};
@@ -27,12 +27,16 @@ impl Fetcher {
     pub(super) async fn have(&self, task: TaskId, files: Vec<PlannedFile>) -> Result<(), WorkError> {
         let secrets = files.iter().filter(|f| f.secret).count();
         for file in files {
-            let path = file.path.clone();
-            if file.secret {
-                blocking(move || make_secret_dir(&path, secrets)).await?;
-            } else {
-                blocking(move || make_plain_dir(&path)).await?;
-            }
+            let (dir, secret, path) = (file.dir.clone(), file.secret, file.path.clone());
+            blocking(move || {
+                if secret {
+                    make_secret_dir(&dir, secrets)?;
+                } else {
+                    make_plain_dir(&dir)?;
+                }
+                make_inner_dirs(&dir, &path)
+            })
+            .await?;
             let path = file.path.clone();
             if blocking(move || Ok(path.exists())).await? {
                 continue;

@@ -13,7 +13,7 @@ mod ports;
 mod probe;
 mod work;
 
-use crate::config::{AgentConfig, FILES, SECRETS};
+use crate::config::{AgentConfig, FILES, SECRETS, VOLUMES};
 use crate::facts::detect;
 use crate::files::sweep;
 use crate::journal::{Journal, JournalError};
@@ -123,6 +123,7 @@ pub async fn start(
     let dir = &config.data_dir;
     let sandboxes = dir.join("sandboxes");
     let (files, secrets) = (dir.join(FILES), dir.join(SECRETS));
+    let volumes = dir.join(VOLUMES);
     let unusable = |source| StartError::DataDir {
         path: dir.clone(),
         source,
@@ -142,6 +143,7 @@ pub async fn start(
     let (journal, memory) = Journal::open(&dir.join("journal"), first)?;
     let known: BTreeSet<String> = memory.tasks.keys().map(ToString::to_string).collect();
     [&files, &secrets].into_iter().for_each(|all| sweep(all, &known));
+    crate::volumes::sweep(&volumes, &known);
     let facts = detect(&config, &runtimes).await;
     for runtime in &runtimes {
         if !facts.runtimes.contains_key(runtime.name()) {
@@ -153,6 +155,7 @@ pub async fn start(
         hostname: facts.hostname.clone(),
         address: config.address.clone(),
         sandboxes,
+        volumes,
         files,
         secrets,
         runtimes: runtimes.iter().map(|r| r.name().to_owned()).collect(),

@@ -56,7 +56,7 @@ fn asked(check: &PlannedCheck) -> String {
     }
 }
 
-async fn exec(runtime: &dyn Runtime, key: &ContainerKey, argv: &[String]) -> Result<(), String> {
+pub(super) async fn exec(runtime: &dyn Runtime, key: &ContainerKey, argv: &[String]) -> Result<(), String> {
     let request = ExecRequest {
         argv: argv.to_vec(),
         ..ExecRequest::default()

@@ -5,8 +5,8 @@ use super::core::Event;
 use super::fetch::Fetcher;
 use super::images::Bringer;
 use super::{ports, probe};
-use crate::files;
-use crate::supervisor::{Answer, Done, Input, ProbeWork, Verb, VerbKind, Work, WorkError};
+use crate::supervisor::{Answer, Done, Input, PlannedContainer, ProbeWork, Verb, VerbKind, Work, WorkError};
+use crate::{files, volumes};
 use futures::FutureExt;
 use plenum_contract::error::{Class, Classified};
 use plenum_contract::runtime::{Runtime, RuntimeError};
@@ -38,8 +38,8 @@ pub(super) struct Workers {
     tracker: TaskTracker,
     stop: CancellationToken,
     prepares: Arc<Semaphore>,
-    /// By which the fetch or prepare of a task is given up.
-    cancels: BTreeMap<TaskId, CancellationToken>,
+    /// By which the fetches and prepares of a task are given up.
+    cancels: BTreeMap<TaskId, Vec<CancellationToken>>,
 }
 
 impl Workers {
@@ -83,9 +83,9 @@ impl Workers {
         }
     }
 
-    /// Gives up the fetch or prepare of a task.
+    /// Gives up every fetch and prepare of a task.
     pub(super) fn cancel(&mut self, task: TaskId) {
-        if let Some(token) = self.cancels.remove(&task) {
+        for token in self.cancels.remove(&task).into_iter().flatten() {
             token.cancel();
         }
     }
@@ -112,8 +112,14 @@ impl Workers {
         let kind = work.verb.kind();
         let cancel = CancellationToken::new();
         if matches!(kind, VerbKind::Fetch | VerbKind::Prepare) {
-            self.cancels.retain(|_, token| !token.is_cancelled());
-            self.cancels.insert(work.key.task, cancel.clone());
+            self.cancels.retain(|_, tokens| {
+                tokens.retain(|token| !token.is_cancelled());
+                !tokens.is_empty()
+            });
+            self.cancels
+                .entry(work.key.task)
+                .or_default()
+                .push(cancel.clone());
         }
         let runtime = self.runtime(&work.runtime);
         let (answers, stop) = (self.answers.clone(), self.stop.clone());
@@ -232,9 +238,21 @@ async fn perform(
         },
         Verb::Fetch(list) => fetcher.have(key.task, list).await?,
         Verb::RemoveFiles(dirs) => blocking("remove files", move || files::remove(&dirs)).await?,
-        Verb::Prepare(plan) => bringer.prepare(runtime, &plan).await?,
+        Verb::RemoveVolumes(paths) => blocking("remove volumes", move || volumes::remove(&paths)).await?,
+        Verb::MakeVolumes(list) => match tokio::task::spawn_blocking(move || volumes::make(&list)).await {
+            Ok(made) => made?,
+            Err(why) => return Err(failed("make volumes", why.to_string()).into()),
+        },
+        Verb::MakeNetwork(plan) => return Ok(Answer::Network(runtime.make_sandbox(&plan).await?)),
+        Verb::Prepare(planned) => return prepare(runtime, bringer, *planned).await,
         Verb::Start => runtime.start(key).await?,
         Verb::Wait => return Ok(Answer::Exit(runtime.wait(key).await?)),
+        Verb::Hook(argv) => {
+            // Whatever it answers, the container is asked to stop after it.
+            if let Err(why) = probe::exec(runtime.as_ref(), key, &argv).await {
+                tracing::info!(%key, %why, "what is done before the stop went wrong");
+            }
+        }
         Verb::Stop(signal) => {
             let own = match signal {
                 Some(signal) => Some(signal),
@@ -246,6 +264,24 @@ async fn perform(
         Verb::Remove { kill } => remove(runtime.as_ref(), key, kill).await?,
     }
     Ok(Answer::Done)
+}
+
+async fn prepare(
+    runtime: &Arc<dyn Runtime>,
+    bringer: &Bringer,
+    planned: PlannedContainer,
+) -> Result<Answer, WorkError> {
+    let filled =
+        tokio::task::spawn_blocking(move || volumes::check(&planned).and_then(|()| files::fill(planned)));
+    let plan = match filled.await {
+        Ok(filled) => filled?,
+        Err(why) => return Err(failed("fill in files", why.to_string()).into()),
+    };
+    bringer.prepare(runtime, &plan).await?;
+    if plan.among.is_none() {
+        return Ok(Answer::Done);
+    }
+    Ok(Answer::Made(runtime.names(&plan.key).await?))
 }
 
 async fn remove(

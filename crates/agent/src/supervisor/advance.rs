@@ -1,7 +1,7 @@
 //! The machine of one task: looks at where it stands and what is wanted, and makes the next step, one verb at
 //! a time. Called after everything that concerns the task; when nothing is to be done it does nothing.
 
-use super::backoff::{GOOD_RUN_MS, restart_delay};
+use super::backoff::restart_delay;
 use super::io::{Effect, Verb, VerbKind};
 use super::live::{Live, Making, Signalled, Slot, SlotState, Stage, Step, Verdict};
 use super::memory::{Begun, Record};
@@ -337,12 +337,12 @@ fn conclude(live: &mut Live, turn: &mut Turn<'_>, id: TaskId, since: Option<u64>
     Next::Step
 }
 
-fn is_success(exit: &Exit) -> bool {
+pub(super) fn is_success(exit: &Exit) -> bool {
     exit.code == Some(0) && exit.reason == ExitReason::Exited
 }
 
 /// A task that was ended for a cause also tells how its process took it.
-fn with_code(exit: Exit, ended: Option<Exit>) -> Exit {
+pub(super) fn with_code(exit: Exit, ended: Option<Exit>) -> Exit {
     match ended {
         Some(process) if exit.code.is_none() && exit.signal.is_none() => Exit {
             code: process.code,
@@ -354,7 +354,7 @@ fn with_code(exit: Exit, ended: Option<Exit>) -> Exit {
 }
 
 /// How it ended, in words: the runtime's, if it found any.
-fn words(exit: &Exit) -> String {
+pub(super) fn words(exit: &Exit) -> String {
     match (exit.message.is_empty(), exit.code, exit.signal) {
         (false, _, _) => exit.message.clone(),
         (true, Some(code), None) => format!("exited with code {code}"),
@@ -364,7 +364,7 @@ fn words(exit: &Exit) -> String {
 }
 
 /// The exit of a task that was asked to stop.
-fn asked(ended: Option<Exit>) -> Exit {
+pub(super) fn asked(ended: Option<Exit>) -> Exit {
     match ended {
         None => exit(ExitReason::Asked, "stopped before it was started".to_owned()),
         Some(exit) if exit.reason == ExitReason::Exited => Exit {
@@ -399,10 +399,10 @@ fn restarts(turn: &Turn<'_>, id: TaskId, index: usize, exit: &Exit) -> bool {
 }
 
 fn restart(live: &mut Live, turn: &mut Turn<'_>, id: TaskId, exit: &Exit, since: Option<u64>) -> Next {
-    let Some(task) = turn.memory.tasks.get(&id) else {
+    let Some((task, spec)) = turn.task(id) else {
         return Next::Gone;
     };
-    let good_run = since.is_some_and(|s| turn.now.tick.saturating_sub(s) >= GOOD_RUN_MS);
+    let good_run = since.is_some_and(|s| turn.now.tick.saturating_sub(s) >= spec.backoff.good_run_ms);
     let streak = if good_run {
         1
     } else {
@@ -415,7 +415,7 @@ fn restart(live: &mut Live, turn: &mut Turn<'_>, id: TaskId, exit: &Exit, since:
         streak,
     };
     begin(live, turn, begun);
-    let delay = restart_delay(streak);
+    let delay = restart_delay(spec.backoff, streak);
     turn.observe(
         id,
         Phase::Prepared,

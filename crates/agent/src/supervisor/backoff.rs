@@ -1,11 +1,6 @@
 //! How long to wait before trying again. Pure numbers; the runner adds jitter where many agents would meet.
 
-/// The delay before the first restart in place and the one that is never exceeded, in milliseconds: Docker's
-/// own (100 ms, doubled up to a minute).
-const RESTART: (u64, u64) = (100, 60_000);
-
-/// A run of this many milliseconds ends a row of restarts; Docker's own.
-pub(super) const GOOD_RUN_MS: u64 = 10_000;
+use plenum_model::spec::Backoff;
 
 /// Delays between attempts of a verb that failed for a reason that may pass, in milliseconds.
 const RETRY: (u64, u64) = (250, 10_000);
@@ -15,8 +10,11 @@ const RETRY: (u64, u64) = (250, 10_000);
 pub(super) const ATTEMPTS: u32 = 8;
 
 /// Milliseconds before restart number `streak` (the first is 1) in a row.
-pub(super) fn restart_delay(streak: u32) -> u64 {
-    doubled(RESTART, streak)
+pub(super) fn restart_delay(backoff: Backoff, streak: u32) -> u64 {
+    doubled(
+        (backoff.base_ms, backoff.cap_ms),
+        streak.saturating_sub(backoff.immediate),
+    )
 }
 
 /// Milliseconds before the attempt after `failed` failed ones.
@@ -37,8 +35,17 @@ mod tests {
 
     #[test]
     fn doubles_up_to_the_cap_and_never_overflows() {
-        assert_eq!([0, 1, 2, 3].map(restart_delay), [0, 100, 200, 400]);
-        assert_eq!(restart_delay(u32::MAX), 60_000);
+        let docker = Backoff::default();
+        assert_eq!([0, 1, 2, 3].map(|n| restart_delay(docker, n)), [0, 100, 200, 400]);
+        assert_eq!(restart_delay(docker, u32::MAX), 60_000);
+        let once_free = Backoff {
+            immediate: 1,
+            ..docker
+        };
+        assert_eq!(
+            [0, 1, 2, 3].map(|n| restart_delay(once_free, n)),
+            [0, 0, 100, 200]
+        );
         let whole: u64 = (1..ATTEMPTS).map(retry_delay).sum();
         assert!((20_000..40_000).contains(&whole), "{whole}");
     }

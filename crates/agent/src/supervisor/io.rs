@@ -3,7 +3,10 @@
 
 use super::memory::Record;
 use plenum_contract::dispatcher::Assignments;
-use plenum_contract::runtime::{ContainerKey, ContainerPlan, Found, PublishedPort, RuntimeError};
+use plenum_contract::runtime::{
+    ContainerKey, ContainerNames, ContainerPlan, Found, PublishedPort, RuntimeError, SandboxFacts,
+    SandboxPlan,
+};
 use plenum_model::ids::{LeaderEpoch, Seq, TaskId};
 use plenum_model::task::Exit;
 use std::path::PathBuf;
@@ -57,7 +60,7 @@ pub enum Effect {
     Persist(Record),
     /// Do, and answer with [`Input::Done`]. Several may be under way.
     Do(Work),
-    /// Give up the `Fetch` or `Prepare` of this task; answer with [`WorkError::Cancelled`] when it is given up, or with
+    /// Give up every `Fetch` and `Prepare` of this task; answer with [`WorkError::Cancelled`] when it is given up, or with
     /// its result if it was done.
     Cancel(TaskId),
     /// The broker was refused; say so in the log.
@@ -69,7 +72,7 @@ pub enum Effect {
 /// A piece of work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Work {
-    /// For which container. Work for a whole task carries the key of its first container.
+    /// For which container. Work for a whole task carries the key of its first container, or of its sandbox.
     pub key: ContainerKey,
     /// Which runtime does it.
     pub runtime: String,
@@ -84,14 +87,20 @@ pub enum Verb {
     MakeSandbox(PathBuf),
     /// Have these files of the task at their paths, fetched from the broker where they are not there yet.
     Fetch(Vec<PlannedFile>),
-    /// [`plenum_contract::runtime::Runtime::prepare`].
-    Prepare(Box<ContainerPlan>),
+    /// Make these volumes of a task; there already: no error.
+    MakeVolumes(Vec<PlannedVolume>),
+    /// [`plenum_contract::runtime::Runtime::make_sandbox`]; answered with [`Answer::Network`].
+    MakeNetwork(Box<SandboxPlan>),
+    /// [`plenum_contract::runtime::Runtime::prepare`]; for a container among others answered with [`Answer::Made`].
+    Prepare(Box<PlannedContainer>),
     /// Make sure that nothing holds these ports; `Refused` with reason `Port` names the first that is held.
     CheckPorts(Vec<PublishedPort>),
     /// [`plenum_contract::runtime::Runtime::start`].
     Start,
     /// [`plenum_contract::runtime::Runtime::wait`].
     Wait,
+    /// Run this command in it, for as long as it runs, and whatever comes of it.
+    Hook(Vec<String>),
     /// Ask it to stop; none: by the signal its image names, or `SIGTERM`.
     Stop(Option<String>),
     /// `SIGKILL`.
@@ -103,8 +112,52 @@ pub enum Verb {
     },
     /// Remove the files of the task in these directories, then those; not there: no error.
     RemoveFiles(Vec<PathBuf>),
+    /// Remove these volumes with all that is in them; not there: no error.
+    RemoveVolumes(Vec<PathBuf>),
     /// Remove the task's own directory; not there: no error.
     RemoveSandbox(PathBuf),
+}
+
+/// A volume of a task and where it is on the node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedVolume {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether it is in memory, and then how many bytes it may hold.
+    pub memory: Option<Option<u64>>,
+    /// Whether everybody inside may write it.
+    pub written: bool,
+    /// Directories below it that containers ask for.
+    pub below: Vec<PathBuf>,
+}
+
+/// A container to be prepared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedContainer {
+    /// What its runtime is told, but for what follows.
+    pub plan: ContainerPlan,
+    /// Variables of its environment that hold what files hold.
+    pub from_files: Vec<FromFile>,
+    /// Parts of volumes that it sees: the volume, and the path below it. None of them may lead through a link.
+    pub below: Vec<(PathBuf, PathBuf)>,
+}
+
+/// A variable that holds what files hold. Its text is known only when the container is made, and nowhere kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FromFile {
+    /// Which of the environment's variables.
+    pub variable: usize,
+    /// Its pieces, in order.
+    pub pieces: Vec<Piece>,
+}
+
+/// A piece of a variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// This.
+    Text(String),
+    /// What this file holds.
+    File(PathBuf),
 }
 
 /// A file that a claim refers to and where it is on the node.
@@ -114,7 +167,9 @@ pub struct PlannedFile {
     pub key: String,
     /// As of which revision.
     pub revision: u64,
-    /// Where it is. The directory is the task's own and holds nothing else.
+    /// The directory below which it is: the task's own, which holds nothing else.
+    pub dir: PathBuf,
+    /// Where it is.
     pub path: PathBuf,
     /// Permission bits.
     pub mode: u32,
@@ -129,6 +184,10 @@ impl Verb {
         match self {
             Self::MakeSandbox(_) => VerbKind::MakeSandbox,
             Self::Fetch(_) => VerbKind::Fetch,
+            Self::MakeVolumes(_) => VerbKind::MakeVolumes,
+            Self::MakeNetwork(_) => VerbKind::MakeNetwork,
+            Self::Hook(_) => VerbKind::Hook,
+            Self::RemoveVolumes(_) => VerbKind::RemoveVolumes,
             Self::Prepare(_) => VerbKind::Prepare,
             Self::CheckPorts(_) => VerbKind::CheckPorts,
             Self::Start => VerbKind::Start,
@@ -148,14 +207,18 @@ impl Verb {
 pub enum VerbKind {
     MakeSandbox,
     Fetch,
+    MakeVolumes,
+    MakeNetwork,
     Prepare,
     CheckPorts,
     Start,
     Wait,
+    Hook,
     Stop,
     Kill,
     Remove,
     RemoveFiles,
+    RemoveVolumes,
     RemoveSandbox,
 }
 
@@ -177,6 +240,10 @@ pub enum Answer {
     Done,
     /// The answer to `Wait`.
     Exit(Exit),
+    /// The answer to `MakeNetwork`.
+    Network(SandboxFacts),
+    /// The answer to `Prepare` of a container among others.
+    Made(ContainerNames),
 }
 
 /// Why a piece of work was not done.

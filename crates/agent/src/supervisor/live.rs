@@ -158,6 +158,11 @@ impl Retry {
         self.at
     }
 
+    /// Puts the next attempt off until this tick.
+    pub(super) fn not_before(&mut self, tick: u64) {
+        self.at = self.at.max(tick);
+    }
+
     /// Counts a failed attempt and returns how many there were.
     pub(super) fn failed(&mut self, now: Now) -> u32 {
         self.failed += 1;

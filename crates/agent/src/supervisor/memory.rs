@@ -2,11 +2,12 @@
 //! records on disk and the memory of a living agent cannot disagree.
 
 use plenum_contract::dispatcher::Assignment;
+use plenum_contract::runtime::ContainerKey;
 use plenum_model::claim::{Desired, Seat, Terms};
 use plenum_model::ids::{Generation, Incarnation, LeaderEpoch, SchedulerId, Seq, SpecId, TaskId};
 use plenum_model::phase::Progress;
 use plenum_model::spec::TaskSpec;
-use plenum_model::task::Observation;
+use plenum_model::task::{ContainerEnd, Observation};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,6 +28,22 @@ pub enum Record {
     Begun(Begun),
     /// The current incarnation of this task is about to be started.
     Starting(TaskId),
+    /// What a container of a task that restarts them one by one has come to, whole.
+    Container {
+        /// Of which task.
+        task: TaskId,
+        /// Its name.
+        name: String,
+        /// What it has come to.
+        run: Box<Run>,
+    },
+    /// What the containers of a task share is there.
+    Shared {
+        /// Of which task.
+        task: TaskId,
+        /// Its own address, where it has one.
+        address: Option<String>,
+    },
     /// Something was seen and will be reported.
     Observed(Observation),
     /// The broker keeps everything up to here.
@@ -49,6 +66,8 @@ impl Record {
             | Self::Assigned(_)
             | Self::Begun(_)
             | Self::Starting(_)
+            | Self::Container { .. }
+            | Self::Shared { .. }
             | Self::Observed(_)
             | Self::Removing(_) => true,
         }
@@ -105,6 +124,37 @@ pub struct Begun {
     pub streak: u32,
 }
 
+/// What is remembered of one container of a task that restarts them one by one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// The newest incarnation of the container.
+    pub incarnation: Incarnation,
+    /// Restarts in place since the task was last asked to run.
+    pub restarts: u32,
+    /// Restarts in a row after short runs; the back-off follows from it.
+    pub streak: u32,
+    /// Whether this incarnation was about to be started, or has been.
+    pub started: bool,
+    /// Unix milliseconds of its start, once that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<u64>,
+    /// Whether its startup check has passed.
+    #[serde(default)]
+    pub passed: bool,
+    /// How this incarnation ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<ContainerEnd>,
+    /// How the one before ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<ContainerEnd>,
+    /// What the runtime calls the newest one that was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// What the runtime calls its image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_id: Option<String>,
+}
+
 /// What is remembered of one task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remembered {
@@ -125,9 +175,20 @@ pub struct Remembered {
     pub rested: bool,
     /// Whether it shall go.
     pub removing: bool,
+    /// Its containers by name, where they are restarted one by one.
+    pub runs: BTreeMap<String, Run>,
+    /// What its containers share, once that is there: its own address, where it has one.
+    pub shared: Option<Option<String>>,
 }
 
 impl Remembered {
+    /// Whether a container is of the present: of the task's incarnation, or of its own where it has one.
+    #[must_use]
+    pub fn is_current(&self, key: &ContainerKey) -> bool {
+        let run = self.runs.get(&key.container);
+        key.incarnation == run.map_or(self.incarnation, |r| r.incarnation)
+    }
+
     /// The newest observation if it is the end of the current incarnation.
     #[must_use]
     pub fn ended(&self) -> Option<&Observation> {
@@ -170,7 +231,18 @@ impl Memory {
                 t.streak = begun.streak;
                 t.started = false;
                 t.rested = false;
+                t.shared = None;
+                for run in t.runs.values_mut() {
+                    *run = Run {
+                        incarnation: run.incarnation.next(),
+                        ..Run::default()
+                    };
+                }
             }),
+            Record::Container { task, name, run } => self.with(*task, |t| {
+                t.runs.insert(name.clone(), Run::clone(run));
+            }),
+            Record::Shared { task, address } => self.with(*task, |t| t.shared = Some(address.clone())),
             Record::Starting(task) => self.with(*task, |t| t.started = true),
             Record::Observed(seen) => self.observed(seen),
             Record::Acked(seq) => {
@@ -207,6 +279,8 @@ impl Memory {
                     newest: None,
                     rested: assigned.desired == Desired::Stopped,
                     removing: false,
+                    runs: BTreeMap::new(),
+                    shared: None,
                 };
                 self.tasks.insert(assigned.seat.id, fresh);
             }
@@ -257,6 +331,15 @@ impl Memory {
                 out.extend((task.assigned.desired != Desired::Stopped).then(assigned));
             }
             out.extend(task.started.then_some(Record::Starting(*id)));
+            out.extend(task.runs.iter().map(|(name, run)| Record::Container {
+                task: *id,
+                name: name.clone(),
+                run: Box::new(run.clone()),
+            }));
+            out.extend(task.shared.iter().map(|address| Record::Shared {
+                task: *id,
+                address: address.clone(),
+            }));
             out.extend(task.removing.then_some(Record::Removing(*id)));
         }
         let newest = self

@@ -8,11 +8,14 @@
 //! [`Supervisor::take_probes`] gives; send what [`Supervisor::outbox`] gives only
 //! after the effects of the steps before were performed.
 //!
-//! Start at [`Supervisor::step`]; the machine of one task is in `advance`.
+//! Start at [`Supervisor::step`]; the machine of one task is in `advance`, or in `group` where its containers are
+//! restarted one by one.
 
 mod advance;
 mod backoff;
+mod group;
 mod io;
+mod life;
 mod live;
 mod memory;
 mod orphans;
@@ -25,20 +28,22 @@ mod results;
 mod tests;
 mod turn;
 
-pub use io::{Answer, Done, Effect, Input, Now, PlannedFile, Verb, VerbKind, Work, WorkError};
-pub use memory::{Assigned, Begun, Memory, Record, Remembered};
+pub use io::{
+    Answer, Done, Effect, FromFile, Input, Now, Piece, PlannedContainer, PlannedFile, PlannedVolume, Verb,
+    VerbKind, Work, WorkError,
+};
+pub use memory::{Assigned, Begun, Memory, Record, Remembered, Run};
 pub use probes::{PlannedCheck, ProbeWork};
 
-use live::{Live, Stage};
+use life::Life;
 use orphans::Orphan;
 use outbox::Outbox;
 use plenum_contract::dispatcher::{Assignment, Assignments};
 use plenum_contract::runtime::{ContainerKey, Found, FoundState};
 use plenum_model::claim::Protocol;
-use plenum_model::ids::{Incarnation, LeaderEpoch, NodeId, SpecId, TaskId};
-use plenum_model::phase::Phase;
-use plenum_model::spec::TaskSpec;
-use plenum_model::task::{ExitReason, Observation};
+use plenum_model::ids::{LeaderEpoch, NodeId, SpecId, TaskId};
+use plenum_model::spec::{Role, TaskSpec};
+use plenum_model::task::Observation;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -55,6 +60,8 @@ pub struct NodeView {
     pub address: String,
     /// Where tasks get their own directories.
     pub sandboxes: PathBuf,
+    /// Where the volumes of tasks are, a directory each.
+    pub volumes: PathBuf,
     /// Where the plain files of tasks are, a directory each.
     pub files: PathBuf,
     /// Where the secrets of tasks are, in memory, a directory each.
@@ -68,7 +75,7 @@ pub struct NodeView {
 pub struct Supervisor {
     node: NodeView,
     memory: Memory,
-    lives: BTreeMap<TaskId, Live>,
+    lives: BTreeMap<TaskId, Life>,
     /// Ticks at which tasks are to be looked at again.
     wakes: BTreeSet<(u64, TaskId)>,
     outbox: Outbox,
@@ -88,6 +95,10 @@ pub struct Supervisor {
 pub struct Location {
     /// Which container; of the current incarnation, or the one before while nothing of this one is made.
     pub key: ContainerKey,
+    /// The run before that one; while nothing of the current one is made, the last one.
+    pub previous: Option<ContainerKey>,
+    /// The task's own address, where its containers share one.
+    pub own_address: Option<String>,
     /// Its runtime.
     pub runtime: String,
     /// The node's address.
@@ -102,7 +113,7 @@ impl Supervisor {
     pub fn new(node: NodeView, memory: Memory) -> Self {
         let lives = memory.tasks.iter().filter_map(|(id, task)| {
             let spec = memory.specs.get(&task.assigned.terms.spec)?;
-            Some((*id, recovery::before(task, spec)))
+            Some((*id, Life::before(task, spec)))
         });
         Self {
             lives: lives.collect(),
@@ -175,25 +186,21 @@ impl Supervisor {
         std::mem::take(&mut self.probes)
     }
 
-    /// Where a container of a task is; no name: its first one.
+    /// Where a container of a task is; no name: its first main one.
     #[must_use]
     pub fn locate(&self, id: TaskId, container: Option<&str>) -> Option<Location> {
         let task = self.memory.tasks.get(&id)?;
         let spec = self.memory.specs.get(&task.assigned.terms.spec)?;
-        let found = match container {
-            Some(name) => spec.containers.iter().find(|c| c.name == name)?,
-            None => spec.containers.first()?,
-        };
-        let Incarnation(n) = task.incarnation;
-        let made = !matches!(
-            self.lives.get(&id)?.stage,
-            Stage::Delayed { .. } | Stage::Preparing(_) | Stage::Recovering
-        );
-        let incarnation = if made { n } else { n.saturating_sub(1) };
-        let key = ContainerKey {
+        let index = spec.containers.iter().position(|c| match container {
+            Some(name) => c.name == name,
+            None => c.role == Role::Main,
+        })?;
+        let found = spec.containers.get(index)?;
+        let (newest, previous) = self.lives.get(&id)?.made(task, &found.name, index);
+        let key = |incarnation| ContainerKey {
             task: id,
             container: found.name.clone(),
-            incarnation: Incarnation(incarnation),
+            incarnation,
         };
         let asks = task
             .assigned
@@ -204,7 +211,9 @@ impl Supervisor {
         let tcp = asks.filter(|(ask, _)| ask.protocol != Protocol::Udp);
         let ports = tcp.map(|(_, port)| (port.container, port.host)).collect();
         Some(Location {
-            key,
+            key: key(newest),
+            previous: previous.map(key),
+            own_address: plan::own_address(task).map(str::to_owned),
             address: self.node.address.clone(),
             runtime: found.runtime.clone(),
             ports,
@@ -281,7 +290,7 @@ impl Supervisor {
             return;
         }
         self.remember(Record::Assigned(Box::new(new)), effects);
-        self.with_live(id, now, effects, |live, turn| shorten(live, turn, id));
+        self.with_live(id, now, effects, |life, turn| life.shorten(turn, id));
         self.advance(id, now, effects);
     }
 
@@ -297,26 +306,13 @@ impl Supervisor {
             effects.push(Effect::Reattach(why));
             return;
         };
-        let containers = spec.containers.len();
+        let life = Life::fresh(&spec);
         if !self.memory.specs.contains_key(&spec_id) {
             self.remember(Record::Spec(Arc::clone(&spec)), effects);
         }
         self.remember(Record::Assigned(Box::new(Assigned::from(new))), effects);
-        self.lives
-            .insert(id, Live::new(Stage::Preparing(live::Making::Sandbox), containers));
-        self.with_live(id, now, effects, |live, turn| {
-            let objection = turn.task(id).and_then(|(task, spec)| {
-                plan::objection(turn.node, task, &spec).or_else(|| probes::objection(turn.node, task, &spec))
-            });
-            match objection {
-                Some(why) => {
-                    let exit = advance::exit(ExitReason::Setup, why.clone());
-                    turn.observe(id, Phase::Rejected, Some(exit), why);
-                    live.go(Stage::Ended);
-                }
-                None => turn.observe(id, Phase::Preparing, None, String::new()),
-            }
-        });
+        self.lives.insert(id, life);
+        self.with_live(id, now, effects, |life, turn| life.take_up(turn, id));
         self.advance(id, now, effects);
     }
 
@@ -336,17 +332,15 @@ impl Supervisor {
             let task = self.memory.tasks.get(&f.key.task);
             if !recovery::belongs(task, &f) {
                 self.orphans.insert(f.key, Orphan::new(runtime.to_owned()));
-            } else if task.is_some_and(|t| t.incarnation == f.key.incarnation) {
+            } else if task.is_some_and(|t| t.is_current(&f.key)) {
                 self.found.insert(f.key, f.state);
             }
         }
         orphans::press_on(&mut self.orphans, now, effects);
         for id in self.lives.keys().copied().collect::<Vec<_>>() {
-            if self.lives.get(&id).is_some_and(|l| l.stage == Stage::Recovering) && self.is_asked(id) {
+            if self.lives.get(&id).is_some_and(Life::is_recovering) && self.is_asked(id) {
                 let found = std::mem::take(&mut self.found);
-                self.with_live(id, now, effects, |live, turn| {
-                    recovery::resume(live, turn, id, &found)
-                });
+                self.with_live(id, now, effects, |life, turn| life.resume(turn, id, &found));
                 self.found = found;
             }
             self.advance(id, now, effects);
@@ -378,13 +372,9 @@ impl Supervisor {
             }
             return;
         }
-        let current = self
-            .memory
-            .tasks
-            .get(&id)
-            .is_some_and(|t| t.incarnation == done.key.incarnation);
-        if current {
-            self.with_live(id, now, effects, |live, turn| results::take(live, turn, id, done));
+        let task = self.memory.tasks.get(&id);
+        if task.is_some_and(|t| t.is_current(&done.key)) {
+            self.with_live(id, now, effects, |life, turn| life.done(turn, id, done));
             self.advance(id, now, effects);
         }
     }
@@ -398,15 +388,11 @@ impl Supervisor {
         effects: &mut Vec<Effect>,
     ) {
         let id = key.task;
-        let current = self
-            .memory
-            .tasks
-            .get(&id)
-            .is_some_and(|t| t.incarnation == key.incarnation);
-        if current {
+        let task = self.memory.tasks.get(&id);
+        if task.is_some_and(|t| t.is_current(key)) {
             let which = (key.container.as_str(), index);
-            self.with_live(id, now, effects, |live, turn| {
-                probes::probed(live, turn, id, which, result)
+            self.with_live(id, now, effects, |life, turn| {
+                life.probed(turn, id, which, result)
             });
             self.advance(id, now, effects);
         }
@@ -424,14 +410,14 @@ impl Supervisor {
     }
 
     fn advance(&mut self, id: TaskId, now: Now, effects: &mut Vec<Effect>) {
-        let old = self.lives.get(&id).and_then(|l| l.wake);
-        let stays = self.with_live(id, now, effects, |live, turn| advance::advance(live, turn, id));
+        let old = self.lives.get(&id).and_then(Life::wake);
+        let stays = self.with_live(id, now, effects, |life, turn| life.advance(turn, id));
         if let Some(tick) = old {
             self.wakes.remove(&(tick, id));
         }
         match stays {
             Some(true) => {
-                let wake = self.lives.get(&id).and_then(|l| l.wake);
+                let wake = self.lives.get(&id).and_then(Life::wake);
                 self.wakes.extend(wake.map(|tick| (tick, id)));
             }
             Some(false) => {
@@ -446,9 +432,9 @@ impl Supervisor {
         id: TaskId,
         now: Now,
         effects: &mut Vec<Effect>,
-        f: impl FnOnce(&mut Live, &mut Turn<'_>) -> T,
+        f: impl FnOnce(&mut Life, &mut Turn<'_>) -> T,
     ) -> Option<T> {
-        let live = self.lives.get_mut(&id)?;
+        let life = self.lives.get_mut(&id)?;
         let mut turn = Turn {
             now,
             node: &self.node,
@@ -458,14 +444,7 @@ impl Supervisor {
             probes: &mut self.probes,
             effects,
         };
-        Some(f(live, &mut turn))
-    }
-}
-
-/// The grace may have become shorter while the task is being stopped.
-fn shorten(live: &mut Live, turn: &Turn<'_>, id: TaskId) {
-    if let Stage::Stopping { kill_at, .. } = &mut live.stage {
-        *kill_at = (*kill_at).min(turn.now.tick.saturating_add(turn.grace_ms(id)));
+        Some(f(life, &mut turn))
     }
 }
 

@@ -2,7 +2,7 @@
 //! Also what this agent does not serve, said by name before anything is made.
 
 use super::NodeView;
-use super::io::PlannedFile;
+use super::io::{FromFile, Piece, PlannedContainer, PlannedFile, PlannedVolume};
 use super::memory::Remembered;
 use plenum_contract::runtime::{Among, ContainerKey, ContainerPlan, PublishedPort, SandboxPlan};
 use plenum_model::claim::FileRef;
@@ -10,7 +10,7 @@ use plenum_model::ids::TaskId;
 use plenum_model::spec::{
     ContainerSpec, Mount, MountSource, Network, RestartUnit, TaskSpec, Volume, VolumeSource,
 };
-use plenum_model::template::{Placeholder, Template, Unfilled};
+use plenum_model::template::{Part, Placeholder, Template, Unfilled};
 use std::path::{Path, PathBuf};
 
 /// The task's own directory.
@@ -36,6 +36,16 @@ pub(super) fn used_dirs(node: &NodeView, task: &Remembered) -> Vec<PathBuf> {
     let has = |wanted: bool| files.iter().any(|f| in_memory(task, f) == wanted);
     let used = [has(false).then_some(plain), has(true).then_some(secret)];
     used.into_iter().flatten().collect()
+}
+
+/// The directories that may hold files of this task, volumes without files among them.
+pub(super) fn dirs_of_files(node: &NodeView, task: &Remembered, spec: &TaskSpec) -> Vec<PathBuf> {
+    let volumes = spec.volumes.iter().any(|v| v.source == VolumeSource::Files);
+    let any = volumes || !task.assigned.terms.files.is_empty();
+    any.then(|| file_dirs(node, task.assigned.seat.id))
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// The files the claim refers to. One that every container sees is at a path that names its revision, one in a
@@ -119,15 +129,20 @@ pub(super) fn volumes_in_memory(node: &NodeView, task: &Remembered, spec: &TaskS
 fn mounts(node: &NodeView, task: &Remembered, spec: &TaskSpec, c: &ContainerSpec) -> Vec<Mount> {
     let home = sandbox(node, task.assigned.seat.id);
     let placed = task.assigned.terms.files.iter().zip(files(node, task));
-    let files = placed.filter(|(file, _)| file.volume.is_none()).map(|(file, planned)| Mount {
-        target: home.join(&file.target).display().to_string(),
-        source: MountSource::Host(planned.path.display().to_string()),
-        read_only: true,
-    });
+    let files = placed
+        .filter(|(file, _)| file.volume.is_none())
+        .map(|(file, planned)| Mount {
+            target: home.join(&file.target).display().to_string(),
+            source: MountSource::Host(planned.path.display().to_string()),
+            read_only: true,
+        });
     let volumes = c.volumes.iter().filter_map(|mount| {
         let volume = spec.volumes.iter().find(|v| v.name == mount.volume)?;
         let whole = volume_path(node, task, volume);
-        let source = mount.sub_path.as_ref().map_or(whole.clone(), |sub| whole.join(sub));
+        let source = mount
+            .sub_path
+            .as_ref()
+            .map_or(whole.clone(), |sub| whole.join(sub));
         Some(Mount {
             target: mount.target.clone(),
             source: MountSource::Host(source.display().to_string()),
@@ -196,7 +211,10 @@ pub(super) fn objection(node: &NodeView, task: &Remembered, spec: &TaskSpec) -> 
         let (have, want) = (task.assigned.ports.len(), task.assigned.terms.ports.len());
         return Some(format!("{have} host ports are assigned, {want} are asked for"));
     }
-    let missing = spec.containers.iter().find(|c| !node.runtimes.contains(&c.runtime));
+    let missing = spec
+        .containers
+        .iter()
+        .find(|c| !node.runtimes.contains(&c.runtime));
     if let Some(c) = missing {
         return Some(format!("node {} has no runtime {}", node.id, c.runtime));
     }
@@ -212,7 +230,7 @@ pub(super) fn container(
     task: &Remembered,
     spec: &TaskSpec,
     c: &ContainerSpec,
-) -> Result<ContainerPlan, Unfilled> {
+) -> Result<PlannedContainer, Unfilled> {
     let ports = ports(node, task);
     let fill = |p: Placeholder| value(node, task, spec, &ports, p);
     let list = |items: &Vec<Template>| {
@@ -221,34 +239,103 @@ pub(super) fn container(
             .map(|t| t.expand(fill))
             .collect::<Result<Vec<_>, _>>()
     };
-    let env = c.env.iter().map(|(name, t)| Ok((name.clone(), t.expand(fill)?)));
-    Ok(ContainerPlan {
+    let alone = spec.restart_unit == RestartUnit::Task;
+    // What they share on the network, host name and ports too, is the sandbox's.
+    let sandbox_of = network(node, task, spec).filter(|_| !alone).map(|plan| plan.key);
+    let mut env = Vec::new();
+    let mut from_files = Vec::new();
+    for (variable, (name, template)) in c.env.iter().enumerate() {
+        let pieces = pieces(node, task, template, fill)?;
+        env.push((name.clone(), text(&pieces)));
+        let has_files = pieces.iter().any(|p| matches!(p, Piece::File(_)));
+        from_files.extend(has_files.then_some(FromFile { variable, pieces }));
+    }
+    let plan = ContainerPlan {
         key: key_of(task, &c.name),
         image: c.image.clone(),
         entrypoint: c.entrypoint.as_ref().map(list).transpose()?,
         args: c.args.as_ref().map(list).transpose()?,
-        env: env.collect::<Result<_, Unfilled>>()?,
+        env,
         workdir: c.workdir.clone(),
         user: c.user.clone(),
-        hostname: spec.hostname.clone(),
+        hostname: spec.hostname.clone().filter(|_| sandbox_of.is_none()),
         tty: c.tty,
         stdin: c.stdin,
         caps: c.caps.clone(),
         mounts: mounts(node, task, spec, c),
         network: spec.network,
-        ports,
+        ports: if alone { ports } else { Vec::new() },
         stop_signal: c.stop_signal.clone(),
         logs: c.logs,
         privileged: c.privileged,
         labels: c.labels.clone(),
         sandbox: sandbox(node, task.assigned.seat.id),
-        among: match spec.restart_unit {
-            RestartUnit::Task => None,
-            RestartUnit::Container => Some(Among {
-                sandbox: network(node, task, spec).map(|plan| plan.key),
-            }),
-        },
+        among: (!alone).then_some(Among { sandbox: sandbox_of }),
+    };
+    Ok(PlannedContainer {
+        plan,
+        from_files,
+        below: parts_of_volumes(node, task, spec, c),
     })
+}
+
+/// The parts of volumes that a container sees.
+fn parts_of_volumes(
+    node: &NodeView,
+    task: &Remembered,
+    spec: &TaskSpec,
+    c: &ContainerSpec,
+) -> Vec<(PathBuf, PathBuf)> {
+    let parts = c.volumes.iter().filter_map(|mount| {
+        let volume = spec.volumes.iter().find(|v| v.name == mount.volume)?;
+        Some((
+            volume_path(node, task, volume),
+            PathBuf::from(mount.sub_path.as_ref()?),
+        ))
+    });
+    parts.collect()
+}
+
+/// The pieces of a variable: what stands in it, and the files whose text is not known here.
+fn pieces(
+    node: &NodeView,
+    task: &Remembered,
+    template: &Template,
+    fill: impl Fn(Placeholder) -> Option<String>,
+) -> Result<Vec<Piece>, Unfilled> {
+    let piece = |part: &Part| match part {
+        Part::Text(text) => Ok(Piece::Text(text.clone())),
+        Part::Fill(p @ Placeholder::File(n)) => {
+            let file = files(node, task).into_iter().nth(usize::from(*n));
+            file.map(|f| Piece::File(f.path)).ok_or(Unfilled(*p))
+        }
+        Part::Fill(p) => fill(*p).map(Piece::Text).ok_or(Unfilled(*p)),
+    };
+    template.0.iter().map(piece).collect()
+}
+
+/// What of a variable is known here.
+fn text(pieces: &[Piece]) -> String {
+    let known = |piece: &Piece| match piece {
+        Piece::Text(text) => Some(text.clone()),
+        Piece::File(_) => None,
+    };
+    pieces.iter().filter_map(known).collect()
+}
+
+/// A command with every placeholder filled in.
+///
+/// # Errors
+/// The first placeholder that has no value for this task.
+pub(super) fn command(
+    node: &NodeView,
+    task: &Remembered,
+    spec: &TaskSpec,
+    words: &[Template],
+) -> Result<Vec<String>, Unfilled> {
+    let ports = ports(node, task);
+    let fill = |p: Placeholder| value(node, task, spec, &ports, p);
+    words.iter().map(|t| t.expand(fill)).collect()
 }
 
 /// What a placeholder stands for.

@@ -9,7 +9,7 @@ use super::turn::Turn;
 use plenum_contract::runtime::ContainerKey;
 use plenum_model::ids::TaskId;
 use plenum_model::phase::Phase;
-use plenum_model::spec::{Check, ContainerSpec, Network, OnFailure, Probe, ProbePort, TaskSpec};
+use plenum_model::spec::{Check, ContainerSpec, Network, OnFailure, Probe, ProbePort, RestartUnit, TaskSpec};
 use plenum_model::task::{Exit, ExitReason};
 use plenum_model::template::Unfilled;
 
@@ -57,14 +57,28 @@ pub enum PlannedCheck {
 /// Where one probe stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Watched {
-    container: usize,
-    index: usize,
-    next_at: u64,
-    under_way: bool,
+    pub(super) container: usize,
+    pub(super) index: usize,
+    pub(super) next_at: u64,
+    pub(super) under_way: bool,
     /// The last result, and how often in a row it came.
     row: (bool, u32),
     /// The settled state; none: not settled yet.
-    passes: Option<bool>,
+    pub(super) passes: Option<bool>,
+}
+
+impl Watched {
+    /// A probe that is asked first at `next_at`; `passes`: what is known of it from before.
+    pub(super) fn new(container: usize, index: usize, next_at: u64, passes: Option<bool>) -> Self {
+        Self {
+            container,
+            index,
+            next_at,
+            under_way: false,
+            row: (false, 0),
+            passes,
+        }
+    }
 }
 
 /// Probes of an incarnation that has just come to run, or was adopted.
@@ -77,18 +91,10 @@ pub(super) fn begin(live: &mut Live, turn: &Turn<'_>, id: TaskId, since: u64) {
             && o.ready == Some(true)
     });
     let all = spec.containers.iter().enumerate().flat_map(|(c, container)| {
-        container
-            .probes
-            .iter()
-            .enumerate()
-            .map(move |(index, probe)| Watched {
-                container: c,
-                index,
-                next_at: since.saturating_add(probe.delay_ms),
-                under_way: false,
-                row: (false, 0),
-                passes: was_ready.then_some(true),
-            })
+        container.probes.iter().enumerate().map(move |(index, probe)| {
+            let first = since.saturating_add(probe.delay_ms);
+            Watched::new(c, index, first, was_ready.then_some(true))
+        })
     });
     live.probes = Some(all.collect());
 }
@@ -116,7 +122,7 @@ fn work(turn: &Turn<'_>, task: &Remembered, spec: &TaskSpec, watched: &Watched) 
     let container = spec.containers.get(watched.container)?;
     let probe = container.probes.get(watched.index)?;
     // What cannot be filled in was rejected when the task came.
-    let check = planned(turn.node, task, spec, None, &probe.check).ok()?;
+    let check = planned(turn.node, task, spec, plan::own_address(task), &probe.check).ok()?;
     Some(ProbeWork {
         key: plan::key(task, spec, watched.container),
         index: watched.index,
@@ -126,7 +132,7 @@ fn work(turn: &Turn<'_>, task: &Remembered, spec: &TaskSpec, watched: &Watched) 
     })
 }
 
-fn planned(
+pub(super) fn planned(
     node: &super::NodeView,
     task: &Remembered,
     spec: &TaskSpec,
@@ -183,11 +189,17 @@ fn planned(
 
 /// What stands against the probes of a task, in words.
 pub(super) fn objection(node: &super::NodeView, task: &Remembered, spec: &TaskSpec) -> Option<String> {
+    // A task whose containers share an address has it before the first probe.
+    let own = (spec.restart_unit == RestartUnit::Container && spec.network == Network::Bridge).then_some("");
     let of = |c: &ContainerSpec| {
-        c.probes.iter().enumerate().find_map(|(i, probe)| {
-            let why = planned(node, task, spec, None, &probe.check).err()?;
-            Some(format!("probe {i} of container {}: {why}", c.name))
-        })
+        c.probes
+            .iter()
+            .chain(&c.startup)
+            .enumerate()
+            .find_map(|(i, probe)| {
+                let why = planned(node, task, spec, own, &probe.check).err()?;
+                Some(format!("probe {i} of container {}: {why}", c.name))
+            })
     };
     spec.containers.iter().find_map(of)
 }
@@ -264,7 +276,7 @@ pub(super) fn probed(
 }
 
 /// Counts a result. Returns whether the probe has just come to fail.
-fn settle(watched: &mut Watched, probe: &Probe, passed: bool, in_grace: bool) -> bool {
+pub(super) fn settle(watched: &mut Watched, probe: &Probe, passed: bool, in_grace: bool) -> bool {
     if !passed && in_grace {
         return false;
     }
@@ -285,6 +297,6 @@ fn settle(watched: &mut Watched, probe: &Probe, passed: bool, in_grace: bool) ->
     !passed
 }
 
-fn unhealthy(why: &str) -> Exit {
+pub(super) fn unhealthy(why: &str) -> Exit {
     exit(ExitReason::Unhealthy, format!("unhealthy: {why}"))
 }

@@ -16,7 +16,7 @@ use plenum_model::spec::TaskSpec;
 use plenum_model::task::ExitReason;
 use std::collections::BTreeMap;
 
-/// The live state of a remembered task before its runtimes were asked.
+/// The live state of a remembered task that is restarted as a whole before its runtimes were asked.
 pub(super) fn before(task: &Remembered, spec: &TaskSpec) -> Live {
     let stage = if task.ended().is_some() {
         Stage::Clearing
@@ -30,10 +30,14 @@ pub(super) fn before(task: &Remembered, spec: &TaskSpec) -> Live {
 pub(super) fn belongs(task: Option<&Remembered>, found: &Found) -> bool {
     let Some(task) = task else { return false };
     let runs = found.state == FoundState::Running;
-    if found.key.incarnation == task.incarnation {
+    if task.is_current(&found.key) {
         return !(runs && task.ended().is_some());
     }
-    found.key.incarnation.next() == task.incarnation && !runs
+    let later = ContainerKey {
+        incarnation: found.key.incarnation.next(),
+        ..found.key.clone()
+    };
+    task.is_current(&later) && !runs
 }
 
 /// Every runtime of the task has been asked: goes on from what was found.
@@ -60,7 +64,7 @@ pub(super) fn resume(
         live.go(match streak {
             0 => Stage::Preparing(Making::Sandbox),
             n => Stage::Delayed {
-                until: turn.now.tick.saturating_add(restart_delay(n)),
+                until: turn.now.tick.saturating_add(restart_delay(spec.backoff, n)),
             },
         });
         return;
@@ -90,4 +94,4 @@ pub(super) fn resume(
     }
 }
 
-const GONE: &str = "the container is gone: the machine was restarted, or somebody removed it";
+pub(super) const GONE: &str = "the container is gone: the machine was restarted, or somebody removed it";

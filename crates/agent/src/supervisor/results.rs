@@ -5,7 +5,7 @@
 use super::advance::exit;
 use super::backoff::ATTEMPTS;
 use super::io::{Answer, Done, Now, VerbKind, WorkError};
-use super::live::{Live, Making, Signalled, SlotState, Stage, Step, Verdict};
+use super::live::{Live, Making, Signalled, Slot, SlotState, Stage, Step, Verdict};
 use super::memory::Remembered;
 use super::turn::Turn;
 use plenum_contract::runtime::RuntimeError;
@@ -19,8 +19,21 @@ pub(super) fn take(live: &mut Live, turn: &mut Turn<'_>, id: TaskId, done: Done)
         .and_then(|(_, spec)| spec.containers.iter().position(|c| c.name == done.key.container))
         .unwrap_or(0);
     match done.verb {
-        VerbKind::Wait => waited(live, turn.now, index, done.result),
-        VerbKind::Stop | VerbKind::Kill => signalled(live, turn.now, index, done.verb, done.result),
+        VerbKind::Wait => {
+            if let Some(slot) = live.slots.get_mut(index) {
+                waited(slot, turn.now, done.result);
+            }
+        }
+        VerbKind::Stop | VerbKind::Kill => {
+            let slot = live.slots.get_mut(index);
+            let senseless = slot.is_some_and(|slot| signalled(slot, turn.now, done.verb, done.result));
+            // A signal that the runtime does not know cannot be what its spec means by it: the kill remains.
+            if let (true, Stage::Stopping { kill_at, .. }) = (senseless, &mut live.stage) {
+                *kill_at = (*kill_at).min(turn.now.tick);
+            }
+        }
+        // Asked for only where containers are restarted one by one.
+        VerbKind::MakeVolumes | VerbKind::MakeNetwork | VerbKind::Hook | VerbKind::RemoveVolumes => {}
         VerbKind::MakeSandbox
         | VerbKind::Fetch
         | VerbKind::Prepare
@@ -43,10 +56,8 @@ pub(super) fn take(live: &mut Live, turn: &mut Turn<'_>, id: TaskId, done: Done)
     }
 }
 
-fn waited(live: &mut Live, now: Now, index: usize, result: Result<Answer, WorkError>) {
-    let Some(slot) = live.slots.get_mut(index) else {
-        return;
-    };
+/// The wait for a container's end is answered.
+pub(super) fn waited(slot: &mut Slot, now: Now, result: Result<Answer, WorkError>) {
     slot.waiting = false;
     if slot.state != SlotState::Started {
         return;
@@ -58,7 +69,7 @@ fn waited(live: &mut Live, now: Now, index: usize, result: Result<Answer, WorkEr
         }
         Err(WorkError::Runtime(RuntimeError::Refused { reason, why })) => SlotState::Ended(exit(reason, why)),
         // It may well be running: only its runtime can say that it ended.
-        Ok(Answer::Done)
+        Ok(Answer::Done | Answer::Network(_) | Answer::Made(_))
         | Err(WorkError::Runtime(RuntimeError::Failed { .. }) | WorkError::Away(_) | WorkError::Cancelled) => {
             slot.wait_retry.failed(now);
             SlotState::Started
@@ -66,20 +77,18 @@ fn waited(live: &mut Live, now: Now, index: usize, result: Result<Answer, WorkEr
     };
 }
 
-fn signalled(live: &mut Live, now: Now, index: usize, verb: VerbKind, result: Result<Answer, WorkError>) {
-    let Some(slot) = live.slots.get_mut(index) else {
-        return;
-    };
+/// A signal is answered. Returns whether the runtime does not know it.
+pub(super) fn signalled(
+    slot: &mut Slot,
+    now: Now,
+    verb: VerbKind,
+    result: Result<Answer, WorkError>,
+) -> bool {
     slot.signalling = false;
     match result {
         // The wait tells what became of a container that is not there.
         Ok(_) | Err(WorkError::Runtime(RuntimeError::NotFound { .. })) => {}
-        // A signal that the runtime does not know cannot be what its spec means by it: the kill remains.
-        Err(WorkError::Runtime(RuntimeError::Refused { .. })) => {
-            if let Stage::Stopping { kill_at, .. } = &mut live.stage {
-                *kill_at = (*kill_at).min(now.tick);
-            }
-        }
+        Err(WorkError::Runtime(RuntimeError::Refused { .. })) => return true,
         Err(WorkError::Runtime(RuntimeError::Failed { .. }) | WorkError::Away(_) | WorkError::Cancelled) => {
             slot.signalled = if verb == VerbKind::Kill {
                 Signalled::Stop
@@ -89,6 +98,7 @@ fn signalled(live: &mut Live, now: Now, index: usize, verb: VerbKind, result: Re
             slot.signal_retry.failed(now);
         }
     }
+    false
 }
 
 fn succeeded(live: &mut Live, turn: &Turn<'_>, id: TaskId, index: usize, verb: VerbKind) {

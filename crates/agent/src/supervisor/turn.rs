@@ -3,7 +3,7 @@
 
 use super::NodeView;
 use super::io::{Effect, Now, Verb, Work};
-use super::memory::{Memory, Record, Remembered};
+use super::memory::{Memory, Record, Remembered, Run};
 use super::orphans::Orphan;
 use super::outbox::Outbox;
 use super::plan;
@@ -13,9 +13,19 @@ use plenum_model::claim::Desired;
 use plenum_model::ids::TaskId;
 use plenum_model::phase::{Phase, Progress};
 use plenum_model::spec::TaskSpec;
-use plenum_model::task::{Exit, Observation};
+use plenum_model::task::{ContainerStatus, Exit, Observation};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// What was seen of a task.
+pub(super) struct Seen {
+    pub(super) phase: Phase,
+    pub(super) ready: Option<bool>,
+    pub(super) address: Option<String>,
+    pub(super) exit: Option<Exit>,
+    pub(super) message: String,
+    pub(super) containers: Vec<ContainerStatus>,
+}
 
 /// The surroundings of one step.
 pub(super) struct Turn<'a> {
@@ -50,13 +60,45 @@ impl Turn<'_> {
         self.report(id, Phase::Running, ready, None, message);
     }
 
+    /// Reports this, if it differs from what was reported last. The phase goes forward only.
+    pub(super) fn observe_if_new(&mut self, id: TaskId, mut seen: Seen) {
+        let newest = self.memory.tasks.get(&id).and_then(|task| {
+            let of_now = |o: &&Observation| o.progress.incarnation == task.incarnation;
+            task.newest.as_ref().filter(of_now)
+        });
+        if let Some(old) = newest {
+            seen.phase = old.progress.phase.next(seen.phase).unwrap_or(old.progress.phase);
+            let same = seen.phase == old.progress.phase
+                && seen.ready == old.ready
+                && seen.address == old.address
+                && seen.message == old.message
+                && seen.containers == old.containers;
+            if same || old.progress.phase.is_terminal() {
+                return;
+            }
+        }
+        self.put(id, seen);
+    }
+
     fn report(&mut self, id: TaskId, phase: Phase, ready: Option<bool>, exit: Option<Exit>, message: String) {
+        let seen = Seen {
+            phase,
+            ready,
+            address: None,
+            exit,
+            message,
+            containers: Vec::new(),
+        };
+        self.put(id, seen);
+    }
+
+    fn put(&mut self, id: TaskId, seen: Seen) {
         let Some(task) = self.memory.tasks.get(&id) else {
             return;
         };
         let progress = Progress {
             incarnation: task.incarnation,
-            phase,
+            phase: seen.phase,
         };
         let old = task
             .newest
@@ -67,12 +109,12 @@ impl Turn<'_> {
             task: id,
             seq: self.memory.seq.next(),
             progress,
-            ready,
-            address: None,
-            exit,
-            message,
+            ready: seen.ready,
+            address: seen.address,
+            exit: seen.exit,
+            message: seen.message,
             at: self.now.unix,
-            containers: Vec::new(),
+            containers: seen.containers,
         };
         self.outbox.put(old, &seen);
         self.remember(Record::Observed(seen));
@@ -92,6 +134,46 @@ impl Turn<'_> {
         }));
     }
 
+    /// Asks for work on what the containers of a task share.
+    pub(super) fn work_shared(&mut self, id: TaskId, verb: Verb) {
+        let Some((task, _)) = self.task(id) else { return };
+        let key = plan::sandbox_key(task);
+        if let Some(runtime) = self.shared_runtime(id) {
+            self.effects.push(Effect::Do(Work { key, runtime, verb }));
+        }
+    }
+
+    /// The runtime of what the containers of a task share.
+    pub(super) fn shared_runtime(&self, id: TaskId) -> Option<String> {
+        let (_, spec) = self.task(id)?;
+        spec.containers.first().map(|c| c.runtime.clone())
+    }
+
+    /// What is remembered of container `index`, where they are restarted one by one.
+    pub(super) fn run(&self, id: TaskId, index: usize) -> Option<&Run> {
+        let (_, spec) = self.task(id)?;
+        self.memory
+            .tasks
+            .get(&id)?
+            .runs
+            .get(&spec.containers.get(index)?.name)
+    }
+
+    /// Changes what is remembered of container `index`.
+    pub(super) fn change_run(&mut self, id: TaskId, index: usize, change: impl FnOnce(&mut Run)) {
+        let Some((_, spec)) = self.task(id) else { return };
+        let Some(c) = spec.containers.get(index) else {
+            return;
+        };
+        let mut run = self.run(id, index).cloned().unwrap_or_default();
+        change(&mut run);
+        self.remember(Record::Container {
+            task: id,
+            name: c.name.clone(),
+            run: Box::new(run),
+        });
+    }
+
     /// What is remembered of a task, with its spec.
     pub(super) fn task(&self, id: TaskId) -> Option<(&Remembered, Arc<TaskSpec>)> {
         let task = self.memory.tasks.get(&id)?;
@@ -106,6 +188,14 @@ impl Turn<'_> {
             .tasks
             .get(&id)
             .is_none_or(|t| t.removing || t.rested || t.assigned.desired == Desired::Stopped)
+    }
+
+    /// Milliseconds from the stop signal to the kill of one container.
+    pub(super) fn grace_of(&self, id: TaskId, index: usize) -> u64 {
+        self.task(id).map_or(0, |(task, spec)| {
+            let of_spec = spec.containers.get(index).map_or(0, |c| c.stop_grace_ms);
+            task.assigned.grace_ms.unwrap_or(of_spec)
+        })
     }
 
     /// Milliseconds from the stop signal to the kill.

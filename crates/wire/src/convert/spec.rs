@@ -219,6 +219,7 @@ impl From<Backoff> for wire::Backoff {
             base_ms: backoff.base_ms,
             cap_ms: backoff.cap_ms,
             good_run_ms: backoff.good_run_ms,
+            immediate: backoff.immediate,
         }
     }
 }
@@ -229,6 +230,7 @@ impl From<wire::Backoff> for Backoff {
             base_ms: backoff.base_ms,
             cap_ms: backoff.cap_ms,
             good_run_ms: backoff.good_run_ms,
+            immediate: backoff.immediate,
         }
     }
 }

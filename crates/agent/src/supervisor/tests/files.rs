@@ -34,10 +34,11 @@ fn files_are_fetched_first_and_mounted_read_only_at_their_targets() {
         ]
     );
     w.work(0, Fate::Well);
-    let Verb::Prepare(plan) = &w.work[0].verb else {
+    let Verb::Prepare(planned) = &w.work[0].verb else {
         panic!("{:?}", w.work)
     };
-    let mounts: Vec<_> = plan
+    let mounts: Vec<_> = planned
+        .plan
         .mounts
         .iter()
         .map(|m| (m.target.clone(), m.source.clone(), m.read_only))

@@ -2,5 +2,6 @@
 
 mod files;
 mod property;
+mod several;
 mod tables;
 mod world;

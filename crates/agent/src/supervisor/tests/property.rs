@@ -7,7 +7,7 @@ use plenum_contract::runtime::FoundState;
 use plenum_model::claim::Desired;
 use plenum_model::phase::Phase;
 use plenum_model::spec::Restart;
-use plenum_model::task::ExitReason;
+use plenum_model::task::{ContainerState, ContainerStatus, ExitReason};
 use proptest::prelude::*;
 
 #[derive(Debug, Clone)]
@@ -16,6 +16,7 @@ enum Op {
     Remove(u64),
     Work(usize, u8),
     Exit(u64, i32),
+    ExitAny(usize, i32),
     Pass(u64),
     Ack,
     Detach,
@@ -26,7 +27,7 @@ enum Op {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    let slot = 0..3_u64;
+    let slot = prop_oneof![3 => 0..3_u64, 2 => Just(SEVERAL)];
     let restart = prop_oneof![
         Just(Restart::Never),
         Just(Restart::Always),
@@ -41,7 +42,8 @@ fn op() -> impl Strategy<Value = Op> {
         6 => (slot.clone(), restart, desired).prop_map(|(s, r, d)| Op::Want(s, r, d)),
         2 => slot.clone().prop_map(Op::Remove),
         20 => (any::<usize>(), 0..10_u8).prop_map(|(i, f)| Op::Work(i, f)),
-        4 => (slot, 0..2).prop_map(|(s, c)| Op::Exit(s, c)),
+        4 => (0..3_u64, 0..2).prop_map(|(s, c)| Op::Exit(s, c)),
+        6 => (0..5_usize, 0..2).prop_map(|(n, c)| Op::ExitAny(n, c)),
         4 => prop_oneof![Just(50_u64), Just(300), Just(20_000)].prop_map(Op::Pass),
         2 => Just(Op::Ack),
         1 => Just(Op::Detach),
@@ -63,6 +65,7 @@ fn apply(w: &mut World, op: Op) {
         Op::Work(i, 2) => w.away(i),
         Op::Work(i, _) => w.work(i, Fate::Well),
         Op::Exit(s, code) => w.exit(s, code),
+        Op::ExitAny(n, code) => w.exit_any(SEVERAL, n, code),
         Op::Pass(ms) => w.pass(ms),
         Op::Ack => w.ack(),
         Op::Detach => w.detach(),
@@ -73,8 +76,36 @@ fn apply(w: &mut World, op: Op) {
     }
 }
 
+/// What is told of each container of a task is what its engine has.
+fn agree_on_several(w: &World, desired: Desired) {
+    let status = w.status(SEVERAL);
+    let runs = |name: &str| {
+        let mut all = w.engine.iter();
+        all.any(|(k, s)| k.task == task_id(SEVERAL) && k.container == name && *s == FoundState::Running)
+    };
+    let told = |c: &ContainerStatus| matches!(c.state, ContainerState::Running { .. });
+    for c in &status.containers {
+        assert_eq!(told(c), runs(&c.name), "{c:?} in {status:?}");
+    }
+    if status.phase().is_terminal() {
+        assert_eq!(w.runs(SEVERAL), 0, "its sandbox goes before its end is told");
+        return;
+    }
+    assert!(runs(""), "its sandbox is there: {status:?}");
+    match desired {
+        Desired::Stopped => panic!("it was to stop: {status:?}"),
+        Desired::Held { .. } => {}
+        // Its init container runs until somebody ends it.
+        Desired::Running if status.phase() == Phase::Starting => assert!(runs("setup"), "{status:?}"),
+        Desired::Running => assert_eq!(status.phase(), Phase::Running, "{status:?}"),
+    }
+}
+
 fn agree(w: &World) {
-    for (id, (assigned, _)) in &w.wanted {
+    if let Some((assigned, _)) = w.wanted.get(&task_id(SEVERAL)) {
+        agree_on_several(w, assigned.desired);
+    }
+    for (id, (assigned, _)) in w.wanted.iter().filter(|(id, _)| **id != task_id(SEVERAL)) {
         let status = &w.broker[id];
         let running = w
             .engine
@@ -115,16 +146,24 @@ fn agree(w: &World) {
         .broker
         .get(&task_id(WITH_FILES))
         .is_none_or(|s| s.phase().is_terminal());
+    let gone = !w.wanted.contains_key(&task_id(SEVERAL));
+    if gone {
+        assert!(
+            w.volumes.is_empty(),
+            "volumes outlive their task: {:?}",
+            w.volumes
+        );
+    }
     if ended {
         assert!(w.files.is_empty(), "files outlive their task: {:?}", w.files);
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 800, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_broker_and_engine_agree_in_the_end(ops in prop::collection::vec(op(), 1..80)) {
+    fn whatever_happens_broker_and_engine_agree_in_the_end(ops in prop::collection::vec(op(), 1..100)) {
         let mut w = World::new();
         for op in ops {
             apply(&mut w, op);

@@ -7,7 +7,7 @@ use plenum_contract::runtime::{ContainerKey, FoundState};
 use plenum_model::claim::{Desired, PortAsk};
 use plenum_model::ids::{Generation, Incarnation, LeaderEpoch};
 use plenum_model::phase::Phase;
-use plenum_model::spec::{Check, OnFailure, Probe, Restart, TaskSpec};
+use plenum_model::spec::{Check, OnFailure, Probe, ProbePort, Restart, TaskSpec};
 use plenum_model::task::ExitReason;
 use plenum_model::template::{Placeholder, Template};
 use std::sync::Arc;
@@ -556,9 +556,12 @@ fn what_this_agent_does_not_serve_is_rejected_by_name() {
         (|s, _| s.containers.clear(), "no container"),
         (
             |s, _| {
-                s.containers[0]
-                    .probes
-                    .push(probe(Check::Tcp { port: 2 }, OnFailure::Fail))
+                s.containers[0].probes.push(probe(
+                    Check::Tcp {
+                        port: ProbePort::Claim(2),
+                    },
+                    OnFailure::Fail,
+                ))
             },
             "probe 0 of container main: it asks for port 2 of 0",
         ),
@@ -625,9 +628,10 @@ fn placeholders_and_ports_come_from_the_assignment() {
     };
     w.input(Input::Assignments(batch));
     w.work(0, Fate::Well);
-    let Verb::Prepare(plan) = &w.work[0].verb else {
+    let Verb::Prepare(planned) = &w.work[0].verb else {
         panic!("{:?}", w.work)
     };
+    let plan = &planned.plan;
     assert_eq!(plan.args.as_deref().unwrap(), ["31001", "80", "127.77.0.1"]);
     assert_eq!(plan.env[0].1, "app.1");
     assert_eq!(plan.env[1].1, format!("/sandboxes/{}", task_id(1)));

@@ -3,18 +3,24 @@
 
 use crate::supervisor::*;
 use plenum_contract::dispatcher::{Assignment, Assignments};
-use plenum_contract::runtime::{ContainerKey, Found, FoundState, RuntimeError};
+use plenum_contract::runtime::{ContainerKey, ContainerNames, Found, FoundState, RuntimeError, SandboxFacts};
 use plenum_model::amounts::Amounts;
 use plenum_model::claim::{Desired, FileRef, Seat, Terms};
 use plenum_model::ids::{Generation, LeaderEpoch, NodeId, SchedulerId, Seq, TaskId, TenantPath};
 use plenum_model::phase::Phase;
-use plenum_model::spec::{ContainerSpec, MountSource, Restart, TaskSpec};
+use plenum_model::spec::{
+    ContainerSpec, MountSource, Network, Restart, RestartUnit, Role, TaskSpec, Volume, VolumeMount,
+    VolumeSource,
+};
 use plenum_model::task::{Exit, ExitReason, Observation, Status};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(super) const GRACE_MS: u64 = 3000;
+
+/// What every sandbox is reached at.
+pub(super) const ADDRESS: &str = "10.1.2.3";
 
 /// The slot whose task refers to [`two_files`].
 pub(super) const WITH_FILES: u64 = 2;
@@ -25,6 +31,7 @@ pub(super) fn node() -> NodeView {
         hostname: "host".into(),
         address: "127.77.0.1".into(),
         sandboxes: "/sandboxes".into(),
+        volumes: "/volumes".into(),
         files: "/files".into(),
         secrets: "/secrets".into(),
         runtimes: BTreeSet::from(["fake".to_owned()]),
@@ -43,6 +50,47 @@ pub(super) fn spec(restart: Restart) -> Arc<TaskSpec> {
             restart,
             stop_grace_ms: GRACE_MS,
             ..ContainerSpec::default()
+        }],
+        ..TaskSpec::default()
+    })
+}
+
+/// The slot whose task has several containers.
+pub(super) const SEVERAL: u64 = 9;
+
+pub(super) fn member(name: &str, role: Role, restart: Restart) -> ContainerSpec {
+    ContainerSpec {
+        name: name.into(),
+        runtime: "fake".into(),
+        role,
+        restart,
+        stop_grace_ms: GRACE_MS,
+        ..ContainerSpec::default()
+    }
+}
+
+/// An init container, a sidecar and two main ones, which share an address and a volume.
+pub(super) fn several(restart: Restart) -> Arc<TaskSpec> {
+    let data = VolumeMount {
+        volume: "data".into(),
+        target: "/data".into(),
+        sub_path: None,
+        read_only: false,
+    };
+    let mut web = member("web", Role::Main, restart);
+    web.volumes.push(data);
+    Arc::new(TaskSpec {
+        containers: vec![
+            member("setup", Role::Init, restart),
+            member("proxy", Role::Sidecar, restart),
+            web,
+            member("log", Role::Main, restart),
+        ],
+        network: Network::Bridge,
+        restart_unit: RestartUnit::Container,
+        volumes: vec![Volume {
+            name: "data".into(),
+            source: VolumeSource::Disk,
         }],
         ..TaskSpec::default()
     })
@@ -131,6 +179,12 @@ pub(super) struct World {
     given_up: Vec<(ContainerKey, VerbKind)>,
     /// Files that were fetched and not removed.
     pub(super) files: BTreeSet<PathBuf>,
+    /// Volumes that were made and not removed.
+    pub(super) volumes: BTreeSet<PathBuf>,
+    /// Commands that were run before a stop.
+    pub(super) hooks: Vec<(String, Vec<String>)>,
+    /// Whether nothing ends by the stop signal.
+    pub(super) stubborn: bool,
     /// The effect of the next step before which the agent dies.
     pub(super) die_at: Option<usize>,
 }
@@ -154,6 +208,9 @@ impl World {
             numbered: BTreeMap::new(),
             given_up: vec![],
             files: BTreeSet::new(),
+            volumes: BTreeSet::new(),
+            hooks: vec![],
+            stubborn: false,
             die_at: None,
         };
         world.recover();
@@ -195,7 +252,11 @@ impl World {
 
     /// The broker wants this of a task, if it is attached and later in any case.
     pub(super) fn want(&mut self, slot: u64, restart: Restart, desired: Desired) {
-        let spec = spec(restart);
+        let spec = if slot == SEVERAL {
+            several(restart)
+        } else {
+            spec(restart)
+        };
         let id = task_id(slot);
         let (spec, generation) = match self.wanted.get(&id) {
             Some((old, spec)) => (Arc::clone(spec), old.generation.0 + 1),
@@ -208,6 +269,27 @@ impl World {
         self.broker.entry(id).or_insert_with(|| Status::pending(0));
         self.wanted.insert(id, (a.clone(), Arc::clone(&spec)));
         self.send(vec![spec], vec![a], vec![]);
+    }
+
+    /// The broker wants this of a task with this spec.
+    pub(super) fn want_spec(&mut self, slot: u64, spec: &Arc<TaskSpec>, desired: Desired) {
+        let id = task_id(slot);
+        let generation = self.wanted.get(&id).map_or(1, |(old, _)| old.generation.0 + 1);
+        let a = assignment(slot, spec, generation, desired);
+        self.broker.entry(id).or_insert_with(|| Status::pending(0));
+        self.wanted.insert(id, (a.clone(), Arc::clone(spec)));
+        self.send(vec![Arc::clone(spec)], vec![a], vec![]);
+    }
+
+    /// The broker wants a task to run again after its end.
+    pub(super) fn run_again(&mut self, slot: u64) {
+        let id = task_id(slot);
+        let (mut a, spec) = self.wanted[&id].clone();
+        a.generation = Generation(a.generation.0 + 1);
+        a.desired = Desired::Running;
+        a.again_after = Some(self.broker[&id].progress.incarnation);
+        self.wanted.insert(id, (a.clone(), Arc::clone(&spec)));
+        self.send(vec![], vec![a], vec![]);
     }
 
     pub(super) fn remove(&mut self, slot: u64) {
@@ -261,31 +343,45 @@ impl World {
             }
             Effect::Do(work) => {
                 if work.verb == Verb::Start {
-                    let task = &self.supervisor.memory().tasks[&work.key.task];
-                    assert!(
-                        !task.removing && task.assigned.desired != Desired::Stopped,
-                        "starts what is not assigned"
-                    );
-                    assert_eq!(task.incarnation, work.key.incarnation);
-                    let intent = self
-                        .disk
-                        .iter()
-                        .rev()
-                        .any(|r| *r == Record::Starting(work.key.task));
-                    assert!(intent, "starts before the intent is on disk");
+                    self.check_start(&work.key);
                 }
                 self.work.push(work);
             }
             Effect::Cancel(task) => {
-                let given_up =
-                    |w: &Work| w.key.task == task && matches!(w.verb, Verb::Fetch(_) | Verb::Prepare(_));
-                if let Some(i) = self.work.iter().position(given_up) {
-                    let work = self.work.remove(i);
-                    self.given_up.push((work.key, work.verb.kind()));
-                }
+                let making = |w: &Work| matches!(w.verb, Verb::Fetch(_) | Verb::Prepare(_));
+                let given_up = |w: &mut Work| w.key.task == task && making(w);
+                let given_up = self.work.extract_if(.., given_up);
+                self.given_up
+                    .extend(given_up.map(|work| (work.key, work.verb.kind())));
             }
             Effect::Refused(why) | Effect::Reattach(why) => self.refused.push(why),
         }
+    }
+
+    /// A container is started only if it shall run, and only after that is on disk.
+    fn check_start(&self, key: &ContainerKey) {
+        let task = &self.supervisor.memory().tasks[&key.task];
+        let wanted = match task.assigned.desired {
+            Desired::Running => true,
+            Desired::Held { .. } => task.runs.is_empty(),
+            Desired::Stopped => false,
+        };
+        assert!(wanted && !task.removing, "starts what is not wanted");
+        assert!(task.is_current(key), "starts what is not current");
+        let mut disk = self.disk.iter().rev();
+        let intent = match task.runs.get(&key.container) {
+            None => disk.any(|r| *r == Record::Starting(key.task)),
+            Some(_) => disk.any(|r| match r {
+                Record::Container { task, name, run } => {
+                    *task == key.task
+                        && *name == key.container
+                        && run.started
+                        && run.incarnation == key.incarnation
+                }
+                _ => false,
+            }),
+        };
+        assert!(intent, "starts before the intent is on disk");
     }
 
     /// The agent dies and comes back. Work under way may have been done or not.
@@ -371,7 +467,7 @@ impl World {
                 why: "never".into(),
             })),
         };
-        self.answer(work.key, kind, result.map(|()| Answer::Done));
+        self.answer(work.key, kind, result);
         self.settle_waits();
     }
 
@@ -389,28 +485,55 @@ impl World {
         self.input(Input::Done(Done { key, verb, result }));
     }
 
-    fn act(&mut self, work: &Work) -> Result<(), RuntimeError> {
+    fn act(&mut self, work: &Work) -> Result<Answer, RuntimeError> {
         let key = &work.key;
         let missing = || RuntimeError::NotFound { key: key.clone() };
         match &work.verb {
             Verb::MakeSandbox(_) | Verb::RemoveSandbox(_) | Verb::CheckPorts(_) | Verb::Wait => {}
+            Verb::Hook(argv) => self.hooks.push((key.container.clone(), argv.clone())),
+            Verb::MakeVolumes(list) => self.volumes.extend(list.iter().map(|v| v.path.clone())),
+            Verb::RemoveVolumes(list) => self.volumes.retain(|v| !list.contains(v)),
+            Verb::MakeNetwork(plan) => {
+                let state = self.engine.entry(plan.key.clone()).or_insert(FoundState::Running);
+                if *state != FoundState::Running {
+                    return Err(missing());
+                }
+                let address = ADDRESS.to_owned();
+                return Ok(Answer::Network(SandboxFacts { address }));
+            }
             Verb::Fetch(files) => self.files.extend(files.iter().map(|f| f.path.clone())),
             Verb::RemoveFiles(dirs) => self.files.retain(|f| !dirs.iter().any(|d| f.starts_with(d))),
-            Verb::Prepare(plan) => {
+            Verb::Prepare(planned) => {
+                let plan = &planned.plan;
                 let files = plan.mounts.iter().filter_map(|m| match &m.source {
                     MountSource::Host(path) => Some(PathBuf::from(path)),
                     MountSource::Volume(_) | MountSource::Tmpfs(_) => None,
                 });
-                for file in files {
-                    assert!(self.files.contains(&file), "prepares before {file:?} is there");
+                for path in files {
+                    let there =
+                        self.files.contains(&path) || self.volumes.iter().any(|v| path.starts_with(v));
+                    assert!(there, "prepares before {path:?} is there");
+                }
+                if let Some(sandbox) = plan.among.as_ref().and_then(|a| a.sandbox.as_ref())
+                    && self.engine.get(sandbox) != Some(&FoundState::Running)
+                {
+                    return Err(RuntimeError::NotFound { key: sandbox.clone() });
                 }
                 self.engine
                     .entry(plan.key.clone())
                     .or_insert(FoundState::Prepared);
+                if plan.among.is_some() {
+                    return Ok(Answer::Made(ContainerNames {
+                        id: Some(format!("id-of-{}-{}", key.container, key.incarnation)),
+                        image_id: Some("image".to_owned()),
+                    }));
+                }
             }
             Verb::Start => {
                 let others = self.engine.iter().filter(|(k, s)| {
-                    k.task == key.task && k.incarnation != key.incarnation && **s == FoundState::Running
+                    (k.task, &k.container) == (key.task, &key.container)
+                        && k.incarnation != key.incarnation
+                        && **s == FoundState::Running
                 });
                 assert_eq!(others.count(), 0, "two live incarnations");
                 if key.task == task_id(WITH_FILES) {
@@ -421,6 +544,7 @@ impl World {
                     *state = FoundState::Running;
                 }
             }
+            Verb::Stop(_) if self.stubborn => {}
             Verb::Stop(_) => self.end(key, exited(143)),
             Verb::Kill => self.end(key, exited(137)),
             Verb::Remove { kill } => {
@@ -430,7 +554,7 @@ impl World {
                 self.engine.remove(key);
             }
         }
-        Ok(())
+        Ok(Answer::Done)
     }
 
     fn end(&mut self, key: &ContainerKey, exit: Exit) {
@@ -438,6 +562,30 @@ impl World {
             && *state == FoundState::Running
         {
             *state = FoundState::Ended(exit);
+        }
+    }
+
+    /// A container of a task, or its sandbox (no name), ends by itself.
+    pub(super) fn exit_of(&mut self, slot: u64, container: &str, code: i32) {
+        let id = task_id(slot);
+        let mut all = self.engine.iter();
+        let running = all
+            .find(|(k, s)| k.task == id && k.container == container && **s == FoundState::Running)
+            .map(|(k, _)| k.clone());
+        self.end(&running.expect("it runs"), exited(code));
+        self.settle_waits();
+    }
+
+    /// One of what runs of a task, its sandbox among it, ends by itself.
+    pub(super) fn exit_any(&mut self, slot: u64, n: usize, code: i32) {
+        let id = task_id(slot);
+        let all = self.engine.iter();
+        let running: Vec<_> = all
+            .filter(|(k, s)| k.task == id && **s == FoundState::Running)
+            .map(|(k, _)| k.container.clone())
+            .collect();
+        if let Some(name) = running.get(n % running.len().max(1)) {
+            self.exit_of(slot, &name.clone(), code);
         }
     }
 

@@ -78,6 +78,7 @@ fn placeholder() -> impl Strategy<Value = Placeholder> {
         select(plain),
         any::<u16>().prop_map(Placeholder::HostPort),
         any::<u16>().prop_map(Placeholder::ContainerPort),
+        any::<u16>().prop_map(Placeholder::File),
     ]
 }
 
@@ -256,11 +257,16 @@ pub(super) fn spec() -> impl Strategy<Value = TaskSpec> {
     let network = select(vec![Network::Host, Network::Bridge]);
     let together = (
         select(vec![RestartUnit::Task, RestartUnit::Container]),
-        any::<[u64; 3]>(),
+        any::<([u64; 3], u32)>(),
         vec(volume(), 0..2),
     );
     (vec(container(), 0..3), network, of(text()), together).prop_map(
-        |(containers, network, hostname, (restart_unit, [base_ms, cap_ms, good_run_ms], volumes))| TaskSpec {
+        |(
+            containers,
+            network,
+            hostname,
+            (restart_unit, ([base_ms, cap_ms, good_run_ms], immediate), volumes),
+        )| TaskSpec {
             containers,
             network,
             hostname,
@@ -269,6 +275,7 @@ pub(super) fn spec() -> impl Strategy<Value = TaskSpec> {
                 base_ms,
                 cap_ms,
                 good_run_ms,
+                immediate,
             },
             volumes,
         },
