@@ -33,8 +33,10 @@ impl Process {
         let what = start.program.display().to_string();
         let out = File::create(&start.log).map_err(Failed::in_(&what))?;
         let err = out.try_clone().map_err(Failed::in_(&what))?;
-        // Both wrappers become what they start: the child's pid is the program's.
-        let child = Command::new("nsenter")
+        // Each wrapper becomes what it starts: the child's pid is the program's. The first sees to it that it ends
+        // even if this process is killed.
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "TERM", "nsenter"])
             .arg(format!("--net={}", net.path(node).display()))
             .args(["unshare", "--mount"])
             .arg(start.program)
