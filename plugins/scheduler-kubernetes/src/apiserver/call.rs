@@ -4,12 +4,13 @@ use super::access::User;
 use super::access::tokens::Tokens;
 use super::kinds::Resource;
 use super::request::accept::Accept;
-use super::request::query::{Query, dry_run};
+use super::request::query::{Query, dry_run, wrong_options};
 use super::request::target::Name;
 use super::storage::{Key, Object, Storage};
 use crate::node_key::NodeKey;
 use crate::object::decode::FieldValidation;
-use crate::object::problem::{Details, Problem, Reason};
+use crate::object::problem::{Problem, Reason};
+use crate::object::validate::FieldError;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName};
@@ -96,20 +97,9 @@ impl Call {
             "Strict" => Ok(FieldValidation::Strict),
             "Ignore" => Ok(FieldValidation::Ignore),
             other => {
-                let message = format!(
-                    "Unsupported value: {other:?}: supported values: \"Ignore\", \"Warn\", \"Strict\""
-                );
-                let text = format!("{options}.meta.k8s.io \"\" is invalid: fieldValidation: {message}");
-                let details = Details {
-                    group: "meta.k8s.io".to_owned(),
-                    kind: options.to_owned(),
-                    ..Details::default()
-                };
-                Err(Problem::new(Reason::Invalid, text).with(details).cause(
-                    "FieldValueNotSupported",
-                    message,
-                    "fieldValidation",
-                ))
+                let known = ["Ignore", "Strict", "Warn"];
+                let error = FieldError::not_supported("fieldValidation", other, &known);
+                Err(wrong_options(options, error))
             }
         }
     }

@@ -9,7 +9,7 @@ use super::tokens::{Grant, ISSUER};
 use crate::object::decode;
 use crate::object::problem::Problem;
 use crate::object::schema;
-use crate::object::validate::FieldError;
+use crate::object::validate;
 use axum::response::Response;
 use http::StatusCode;
 use jiff::Timestamp;
@@ -17,8 +17,6 @@ use serde_json::{Value, json};
 
 /// Seconds that a token is good for where the client does not say.
 const DEFAULT_SECONDS: i64 = 3600;
-const MIN_SECONDS: i64 = 600;
-const MAX_SECONDS: i64 = 1 << 32;
 
 /// Makes a token.
 ///
@@ -33,7 +31,18 @@ pub async fn create(server: &Server, call: &Call, account: &Name) -> Result<Resp
     let mut request = decoded.object;
     let accounts = kinds::find("", "v1", "serviceaccounts").ok_or_else(Problem::no_such_resource)?;
     let found = server.get(accounts, account).await?.value();
-    let seconds = seconds(&request, &account.name)?;
+    let errors = validate::create(kind, &request);
+    if !errors.is_empty() {
+        return Err(Problem::invalid(
+            "authentication.k8s.io",
+            "TokenRequest",
+            &account.name,
+            &errors,
+        ));
+    }
+    let seconds = request["spec"]["expirationSeconds"]
+        .as_i64()
+        .unwrap_or(DEFAULT_SECONDS);
     let bound = bound(server, account, &request["spec"]["boundObjectRef"])?;
     let mut audiences: Vec<String> = Vec::new();
     for audience in request["spec"]["audiences"].as_array().into_iter().flatten() {
@@ -66,24 +75,6 @@ pub async fn create(server: &Server, call: &Call, account: &Name) -> Result<Resp
     request["status"] = json!({ "token": token, "expirationTimestamp": super::super::verbs::time(until) });
     let response = answer::value(call, StatusCode::CREATED, &request)?;
     Ok(answer::warned(response, &decoded.warnings))
-}
-
-fn seconds(request: &Value, name: &str) -> Result<i64, Problem> {
-    let Some(asked) = request["spec"]["expirationSeconds"].as_i64() else {
-        return Ok(DEFAULT_SECONDS);
-    };
-    let why = match asked {
-        ..MIN_SECONDS => "may not specify a duration less than 10 minutes",
-        MIN_SECONDS..=MAX_SECONDS => return Ok(asked),
-        _ => "may not specify a duration larger than 2^32 seconds",
-    };
-    let error = FieldError::invalid("spec.expirationSeconds", asked, why);
-    Err(Problem::invalid(
-        "authentication.k8s.io",
-        "TokenRequest",
-        name,
-        &[error],
-    ))
 }
 
 fn bound(

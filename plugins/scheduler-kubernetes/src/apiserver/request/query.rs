@@ -3,6 +3,7 @@
 use crate::object::problem::Problem;
 use crate::object::schema;
 use crate::object::selector::{Fields, Labels};
+use crate::object::validate::FieldError;
 
 /// The pairs of a query, in order.
 #[derive(Debug, Clone, Default)]
@@ -139,10 +140,9 @@ impl ListOptions {
             "Exact" => Match::Exact,
             "NotOlderThan" => Match::NotOlderThan,
             other => {
-                let why = format!(
-                    "resourceVersionMatch: Unsupported value: {other:?}: supported values: \"Exact\", \"NotOlderThan\""
-                );
-                return Err(invalid(&why, "FieldValueNotSupported", "resourceVersionMatch"));
+                let known = ["Exact", "NotOlderThan", ""];
+                let error = FieldError::not_supported("resourceVersionMatch", other, &known);
+                return Err(wrong_options("ListOptions", error));
             }
         };
         let initial = query.get("sendInitialEvents");
@@ -163,10 +163,8 @@ impl ListOptions {
     }
 
     fn check(&self, query: &Query) -> Result<(), Problem> {
-        let forbidden = |field: &str, why: &str| {
-            let text = format!("{field}: Forbidden: {why}");
-            Err(invalid(&text, "FieldValueForbidden", field))
-        };
+        let forbidden =
+            |field: &str, why: &str| Err(wrong_options("ListOptions", FieldError::forbidden(field, why)));
         if self.initial_events == Some(true) && !self.watch {
             return forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list");
         }
@@ -197,10 +195,8 @@ impl ListOptions {
     }
 
     fn check_watch(&self) -> Result<(), Problem> {
-        let forbidden = |field: &str, why: &str| {
-            let text = format!("{field}: Forbidden: {why}");
-            Err(invalid(&text, "FieldValueForbidden", field))
-        };
+        let forbidden =
+            |field: &str, why: &str| Err(wrong_options("ListOptions", FieldError::forbidden(field, why)));
         if self.initial_events.is_some() && self.matching != Match::NotOlderThan {
             return forbidden(
                 "resourceVersionMatch",
@@ -217,17 +213,10 @@ impl ListOptions {
     }
 }
 
-fn invalid(why: &str, reason: &str, field: &str) -> Problem {
-    let message = why.split_once(": ").map_or(why, |(_, message)| message);
-    let text = format!("ListOptions.meta.k8s.io \"\" is invalid: {why}");
-    let details = crate::object::problem::Details {
-        group: "meta.k8s.io".to_owned(),
-        kind: "ListOptions".to_owned(),
-        ..Default::default()
-    };
-    Problem::new(crate::object::problem::Reason::Invalid, text)
-        .with(details)
-        .cause(reason, message, field)
+/// Options of a request that are not what they should be.
+#[must_use]
+pub fn wrong_options(options: &str, error: FieldError) -> Problem {
+    Problem::invalid("meta.k8s.io", options, "", &[error])
 }
 
 fn revision(text: &str, watch: bool) -> Result<Option<u64>, Problem> {
@@ -252,28 +241,11 @@ fn revision(text: &str, watch: bool) -> Result<Option<u64>, Problem> {
 /// 422 for a value that is not `All`.
 pub fn dry_run(query: &Query, options: &str) -> Result<bool, Problem> {
     let given: Vec<&str> = query.all("dryRun").filter(|v| !v.is_empty()).collect();
-    check_dry_run(&given, options)
-}
-
-/// The same for values from elsewhere.
-///
-/// # Errors
-/// 422 for a value that is not `All`.
-pub fn check_dry_run(given: &[&str], options: &str) -> Result<bool, Problem> {
-    let bad = given.iter().find(|value| **value != "All");
-    let Some(bad) = bad else {
-        return Ok(!given.is_empty());
-    };
-    let message = format!("Unsupported value: [{bad:?}]: supported values: \"All\"");
-    let text = format!("{options}.meta.k8s.io \"\" is invalid: dryRun: {message}");
-    let details = crate::object::problem::Details {
-        group: "meta.k8s.io".to_owned(),
-        kind: options.to_owned(),
-        ..Default::default()
-    };
-    Err(Problem::new(crate::object::problem::Reason::Invalid, text)
-        .with(details)
-        .cause("FieldValueNotSupported", message, "dryRun"))
+    if given.iter().any(|value| *value != "All") {
+        let error = FieldError::not_supported("dryRun", given, &["All"]);
+        return Err(wrong_options(options, error));
+    }
+    Ok(!given.is_empty())
 }
 
 #[cfg(test)]

@@ -7,9 +7,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
-/// Changes of one resource that are kept for watches: a client that is away for a moment resumes, and 4,096
-/// changes of objects of 5 KB are 20 MB at most.
-const KEPT_CHANGES: usize = 4096;
 /// Most bytes of changes kept, whatever their number.
 const KEPT_BYTES: usize = 64 << 20;
 /// Most changes handed out at once.
@@ -102,15 +99,17 @@ struct Inner {
 #[derive(Debug)]
 pub struct Cache {
     inner: RwLock<Inner>,
+    kept: usize,
     /// Raised when something of this resource changed.
     changed: watch::Sender<u64>,
 }
 
 impl Cache {
-    pub(super) fn new() -> Self {
+    /// A cache that keeps so many recent changes.
+    pub(super) fn new(kept: usize) -> Self {
         let inner = RwLock::default();
         let changed = watch::Sender::new(0);
-        Self { inner, changed }
+        Self { inner, kept, changed }
     }
 
     /// One object.
@@ -190,7 +189,7 @@ impl Cache {
         {
             let mut inner = self.inner.write();
             for (key, revision, fate) in changes {
-                inner.apply(key, revision, fate);
+                inner.apply(key, revision, fate, self.kept);
                 newest = revision;
             }
         }
@@ -205,7 +204,7 @@ impl Cache {
 }
 
 impl Inner {
-    fn apply(&mut self, key: Key, revision: u64, fate: Fate) {
+    fn apply(&mut self, key: Key, revision: u64, fate: Fate, kept: usize) {
         self.revision = self.revision.max(revision);
         let change = match fate {
             Fate::Put(new) => {
@@ -226,7 +225,7 @@ impl Inner {
         };
         self.recent_bytes += change.bytes();
         self.recent.push_back(Arc::new(change));
-        while self.recent.len() > KEPT_CHANGES || self.recent_bytes > KEPT_BYTES {
+        while self.recent.len() > kept || self.recent_bytes > KEPT_BYTES {
             let Some(oldest) = self.recent.pop_front() else {
                 break;
             };
@@ -248,16 +247,18 @@ mod tests {
         selectable: &[],
     };
 
+    const KEPT: usize = 600;
+
     fn object(name: &str, revision: u64) -> Object {
         Object::new(SHAPE, json!({"metadata": {"name": name}}), revision)
     }
 
     #[test]
     fn a_watch_reads_on_from_any_revision_kept_and_misses_what_is_not() {
-        let cache = Cache::new();
+        let cache = Cache::new(KEPT);
         cache.load(BTreeMap::new(), 10);
         assert_eq!(cache.after(9).unwrap_err(), Missed { oldest: 10 });
-        for revision in 11..=u64::try_from(KEPT_CHANGES).unwrap() + 20 {
+        for revision in 11..=u64::try_from(KEPT).unwrap() + 20 {
             cache.apply(vec![(
                 Key::new("ns", "a"),
                 revision,
@@ -275,14 +276,14 @@ mod tests {
             seen += recent.changes.len();
             from = recent.upto;
         }
-        assert_eq!(seen, KEPT_CHANGES);
+        assert_eq!(seen, KEPT);
         cache.advance(9000);
         assert_eq!(cache.after(from).unwrap().upto, 9000);
     }
 
     #[test]
     fn a_namespace_is_listed_without_its_neighbours() {
-        let cache = Cache::new();
+        let cache = Cache::new(KEPT);
         for (i, key) in ["a-b/x", "a/x", "a/y", "ab/x", "b/x"].iter().enumerate() {
             let revision = u64::try_from(i).unwrap() + 1;
             cache.apply(vec![(

@@ -66,15 +66,17 @@ impl std::fmt::Debug for Storage {
 }
 
 impl Storage {
-    /// Storage of these resources (`deployments.apps`), empty until it is loaded.
+    /// Storage of these resources (`deployments.apps`), empty until it is loaded; watches find so many changes of
+    /// each.
     #[must_use]
     pub fn new(
         store: Arc<dyn StateStore>,
         resources: impl IntoIterator<Item = (&'static str, Shape)>,
+        kept_changes: usize,
     ) -> Self {
         let caches = resources
             .into_iter()
-            .map(|(name, shape)| (name, (shape, Cache::new())))
+            .map(|(name, shape)| (name, (shape, Cache::new(kept_changes))))
             .collect();
         Self {
             store,

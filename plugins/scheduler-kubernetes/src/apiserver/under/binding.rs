@@ -10,7 +10,7 @@ use crate::object::apply::Writer;
 use crate::object::decode;
 use crate::object::problem::Problem;
 use crate::object::schema;
-use crate::object::validate::FieldError;
+use crate::object::validate;
 use axum::response::Response;
 use http::StatusCode;
 use jiff::Timestamp;
@@ -31,7 +31,7 @@ pub async fn create(
     let mode = call.field_validation("CreateOptions")?;
     let decoded = decode::body(call.content_type(), &call.body, kind, mode)?;
     let binding = decoded.object;
-    let errors = wrong(&binding);
+    let errors = validate::create(kind, &binding);
     if !errors.is_empty() {
         return Err(Problem::invalid("", "Binding", &name.name, &errors));
     }
@@ -53,22 +53,6 @@ pub async fn create(
     let status =
         json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 });
     answer::value(call, StatusCode::CREATED, &status)
-}
-
-fn wrong(binding: &Value) -> Vec<FieldError> {
-    let text = |field: &str| binding["target"][field].as_str().unwrap_or_default();
-    let mut errors = Vec::new();
-    if !matches!(text("kind"), "" | "Node") {
-        errors.push(FieldError::not_supported(
-            "target.kind",
-            text("kind"),
-            &["Node", "<empty>"],
-        ));
-    }
-    if text("name").is_empty() {
-        errors.push(FieldError::required("target.name", ""));
-    }
-    errors
 }
 
 fn bound(old: &Value, binding: &Value, name: &str, now: Timestamp) -> Result<Value, Problem> {

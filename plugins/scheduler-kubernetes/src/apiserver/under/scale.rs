@@ -12,7 +12,7 @@ use crate::object::decode;
 use crate::object::patch::{self as patches, PatchType};
 use crate::object::problem::Problem;
 use crate::object::schema;
-use crate::object::validate::FieldError;
+use crate::object::validate;
 use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -73,7 +73,7 @@ pub async fn patch(
     let media = call.content_type().split(';').next().unwrap_or_default().trim();
     let of = kind()?;
     let applied = match media {
-        "application/apply-patch+yaml" => Some(decode::applied(&call.body, of)?),
+        "application/apply-patch+yaml" => Some(decode::applied(&call.body, of, &name.namespace)?),
         _ => None,
     };
     let form = PatchType::of(media);
@@ -122,12 +122,11 @@ async fn write(
         if !given.is_empty() && old["metadata"]["resourceVersion"] != given {
             return Err(Problem::stale(resource.group, resource.plural, &name.name));
         }
-        let replicas = wanted["spec"]["replicas"].as_i64().unwrap_or(0);
-        if replicas < 0 {
-            let why = "must be greater than or equal to 0";
-            let error = FieldError::invalid("spec.replicas", replicas, why);
-            return Err(Problem::invalid("autoscaling", "Scale", &name.name, &[error]));
+        let errors = validate::create(kind()?, &wanted);
+        if !errors.is_empty() {
+            return Err(Problem::invalid("autoscaling", "Scale", &name.name, &errors));
         }
+        let replicas = wanted["spec"]["replicas"].as_i64().unwrap_or(0);
         let mut new = old.clone();
         new["spec"]["replicas"] = json!(replicas);
         apply::track_update(Some(old), &mut new, how.by, resource.schema());

@@ -133,7 +133,10 @@ fn finish(
         Part::Server => {}
     }
     defaults::fill(resource.schema(), &mut new);
-    let errors = validate::update(resource.schema(), old, &new);
+    let errors = match how.part {
+        Part::Status if resource.kind == "Pod" => validate::pod_status(old, &new),
+        Part::Main | Part::Status | Part::Server => validate::update(resource.schema(), old, &new),
+    };
     if !errors.is_empty() {
         return Err(resource.invalid(&name.name, &errors));
     }

@@ -2,11 +2,11 @@
 
 use super::super::call::Call;
 use super::super::kinds::{Propagation, Resource};
-use super::super::request::query::check_dry_run;
 use super::super::request::target::Name;
 use crate::object::decode::{self, FieldValidation};
-use crate::object::problem::{Details, Problem, Reason};
+use crate::object::problem::Problem;
 use crate::object::schema;
+use crate::object::validate;
 use serde_json::{Value, json};
 
 /// How a deletion is meant.
@@ -43,37 +43,29 @@ impl DeleteOptions {
     /// # Errors
     /// 422 for options that exclude each other.
     pub fn read(options: &Value) -> Result<Self, Problem> {
+        let kind = schema::lookup("", "v1", "DeleteOptions").ok_or_else(Problem::no_such_resource)?;
+        let errors = validate::create(kind, options);
+        if !errors.is_empty() {
+            return Err(Problem::invalid("meta.k8s.io", "DeleteOptions", "", &errors));
+        }
         let orphan = options["orphanDependents"].as_bool();
         let policy = options["propagationPolicy"].as_str();
-        if orphan.is_some() && policy.is_some() {
-            let why = "orphanDependents and deletionPropagation cannot be both set";
-            return Err(invalid(
-                "propagationPolicy",
-                policy.unwrap_or_default(),
-                why,
-                "FieldValueInvalid",
-            ));
-        }
         let propagation = match (policy, orphan) {
             (None, None) => None,
             (None, Some(true)) | (Some("Orphan"), _) => Some(Propagation::Orphan),
             (None, Some(false)) | (Some("Background"), _) => Some(Propagation::Background),
-            (Some("Foreground"), _) => Some(Propagation::Foreground),
-            (Some(other), _) => return Err(unsupported(other)),
+            // No other word was let in.
+            (Some(_), _) => Some(Propagation::Foreground),
         };
-        let given: Vec<&str> = options["dryRun"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
         let wanted = |field: &str| options["preconditions"][field].as_str().map(str::to_owned);
         Ok(Self {
             grace: options["gracePeriodSeconds"].as_i64(),
             propagation,
             uid: wanted("uid"),
             revision: wanted("resourceVersion"),
-            dry_run: check_dry_run(&given, "DeleteOptions")?,
+            dry_run: options["dryRun"]
+                .as_array()
+                .is_some_and(|given| !given.is_empty()),
         })
     }
 
@@ -107,7 +99,12 @@ fn from_body(call: &Call) -> Result<Value, Problem> {
     let kind = schema::lookup("", "v1", "DeleteOptions").ok_or_else(Problem::no_such_resource)?;
     let mut decoded = decode::body(call.content_type(), &call.body, kind, FieldValidation::Ignore)?.object;
     if decoded["dryRun"].is_null() {
-        decoded["dryRun"] = json!(call.query.all("dryRun").collect::<Vec<_>>());
+        decoded["dryRun"] = json!(
+            call.query
+                .all("dryRun")
+                .filter(|v| !v.is_empty())
+                .collect::<Vec<_>>()
+        );
     }
     Ok(decoded)
 }
@@ -127,27 +124,4 @@ fn from_query(call: &Call) -> Result<Value, Problem> {
         _ => options["orphanDependents"] = json!(call.query.flag("orphanDependents")),
     }
     Ok(options)
-}
-
-fn unsupported(policy: &str) -> Problem {
-    let message = format!(
-        "Unsupported value: {policy:?}: supported values: \"Background\", \"Foreground\", \"Orphan\""
-    );
-    problem("propagationPolicy", message, "FieldValueNotSupported")
-}
-
-fn invalid(field: &str, value: &str, why: &str, reason: &str) -> Problem {
-    problem(field, format!("Invalid value: {value:?}: {why}"), reason)
-}
-
-fn problem(field: &str, message: String, reason: &str) -> Problem {
-    let text = format!("DeleteOptions.meta.k8s.io \"\" is invalid: {field}: {message}");
-    let details = Details {
-        group: "meta.k8s.io".to_owned(),
-        kind: "DeleteOptions".to_owned(),
-        ..Details::default()
-    };
-    Problem::new(Reason::Invalid, text)
-        .with(details)
-        .cause(reason, message, field)
 }

@@ -3,6 +3,7 @@
 use super::super::answer;
 use super::super::call::{Call, Server};
 use super::super::kinds::Resource;
+use super::super::request::query::wrong_options;
 use super::super::request::target::Name;
 use super::admit;
 use super::change::{Decision, How, Part, change};
@@ -10,7 +11,8 @@ use super::create;
 use crate::object::apply::{self, Writer};
 use crate::object::decode;
 use crate::object::patch::{self, PatchType};
-use crate::object::problem::{Details, Problem, Reason};
+use crate::object::problem::{Problem, Reason};
+use crate::object::validate::FieldError;
 use axum::response::Response;
 use http::StatusCode;
 use serde_json::Value;
@@ -40,11 +42,8 @@ pub async fn patch(
     }
     let kind = PatchType::of(media).ok_or_else(|| Problem::unsupported_media_type(&ACCEPTED))?;
     if call.query.flag("force") {
-        return Err(options_problem(
-            "force: Forbidden: may not be specified for non-apply patch",
-            "FieldValueForbidden",
-            "force",
-        ));
+        let error = FieldError::forbidden("force", "may not be specified for non-apply patch");
+        return Err(wrong_options("PatchOptions", error));
     }
     let mode = call.field_validation("PatchOptions")?;
     let manager = call.manager();
@@ -85,12 +84,12 @@ async fn server_side(
 ) -> Result<Response, Problem> {
     call.field_validation("PatchOptions")?;
     if call.query.get("fieldManager").is_empty() {
-        let text = "fieldManager: Required value: is required for apply patch";
-        return Err(options_problem(text, "FieldValueRequired", "fieldManager"));
+        let error = FieldError::required("fieldManager", "is required for apply patch");
+        return Err(wrong_options("PatchOptions", error));
     }
     let manager = call.manager();
     let how = how(call, part, &manager)?;
-    let mut applied = decode::applied(&call.body, resource.schema())?;
+    let mut applied = decode::applied(&call.body, resource.schema(), &name.namespace)?;
     if applied["metadata"]["name"].is_null() {
         applied["metadata"]["name"] = Value::String(name.name.clone());
     }
@@ -114,19 +113,4 @@ async fn server_side(
         })
     });
     answer::object(call, resource, StatusCode::OK, &*object.await?)
-}
-
-fn options_problem(why: &str, reason: &str, field: &str) -> Problem {
-    let message = why.split_once(": ").map_or(why, |(_, message)| message);
-    let details = Details {
-        group: "meta.k8s.io".to_owned(),
-        kind: "PatchOptions".to_owned(),
-        ..Details::default()
-    };
-    Problem::new(
-        Reason::Invalid,
-        format!("PatchOptions.meta.k8s.io \"\" is invalid: {why}"),
-    )
-    .with(details)
-    .cause(reason, message, field)
 }

@@ -101,17 +101,21 @@ pub(crate) fn value(object: &Value, kind: &Kind) -> Typed {
     Ok((object, complaints))
 }
 
-/// The configuration in a server-side apply's body, YAML or JSON: as it was written, only checked.
+/// The configuration in a server-side apply's body, YAML or JSON: as it was written, only checked. Where it names no
+/// namespace, `namespace` is what a refusal names.
 ///
 /// # Errors
 /// 400 for what is no object of this kind; the real server's 500 for a field that the kind does not have.
-pub fn applied(bytes: &[u8], kind: &Kind) -> Result<Value, Problem> {
+pub fn applied(bytes: &[u8], kind: &Kind, namespace: &str) -> Result<Value, Problem> {
     let object = text::plain_yaml(bytes)?;
     let identity = Identity::of(&object);
     identity.check(kind)?;
     let reading = Reading::plain();
     let read = Slot::root(&reading, kind).deserialize(&object);
-    let written = object.clone();
+    let mut written = object.clone();
+    if written["metadata"].is_object() && written["metadata"]["namespace"].is_null() {
+        written["metadata"]["namespace"] = Value::from(namespace);
+    }
     let failed = |why: &str| untyped(&written, kind, why);
     let (object, complaints) = reading
         .result(read.map_err(|error| error.to_string()))

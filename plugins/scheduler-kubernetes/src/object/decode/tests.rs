@@ -270,10 +270,10 @@ fn yaml_is_read_as_json_is() {
 #[test]
 fn an_applied_configuration_stays_as_it_was_written() {
     let text = b"apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: n}\nspec:\n  hostNetwork: false\n  containers: []\n";
-    let object = applied(text, kind("", "Pod")).expect("applied");
+    let object = applied(text, kind("", "Pod"), "n").expect("applied");
     assert_eq!(object["spec"], json!({"hostNetwork": false, "containers": []}));
     let text = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: p, namespace: n}\nbogus: 1\n";
-    let problem = applied(text, kind("", "ConfigMap")).expect_err("bogus");
+    let problem = applied(text, kind("", "ConfigMap"), "n").expect_err("bogus");
     assert_eq!(problem.code, 500);
     assert_eq!(
         problem.message,

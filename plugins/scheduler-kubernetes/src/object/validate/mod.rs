@@ -58,13 +58,16 @@ pub fn update(kind: &Kind, old: &Value, new: &Value) -> Vec<FieldError> {
         ("", "ConfigMap") => data::config_map_update(old, new, &mut errors),
         ("", "Secret") => data::secret_update(old, new, &mut errors),
         ("", "Node") => node::update(old, new, &mut errors),
-        ("apps", "Deployment" | "ReplicaSet") => workload::selector_update(old, new, &mut errors),
         ("batch", "Job") => workload::job_update(old, new, &mut errors),
         _ => {}
     }
     // A pod is checked as a whole at its creation; what may change was checked above.
     if kind.kind != "Pod" {
         content(kind, new, &mut errors);
+    }
+    // Said last, as the real server does.
+    if kind.group == "apps" {
+        workload::selector_update(old, new, &mut errors);
     }
     errors
 }

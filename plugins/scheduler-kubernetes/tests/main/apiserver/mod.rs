@@ -1,6 +1,7 @@
 //! The embedded API server, asked as its clients ask.
 
 mod access;
+mod bad_input;
 mod deletion;
 mod discovery;
 mod lists;
@@ -57,7 +58,11 @@ impl Api {
     }
 
     pub(crate) async fn on(state: Arc<dyn StateStore>) -> Self {
-        let running = start(Config::default(), Arc::clone(&state), CancellationToken::new())
+        Self::with(Config::default(), state).await
+    }
+
+    pub(crate) async fn with(config: Config, state: Arc<dyn StateStore>) -> Self {
+        let running = start(config, Arc::clone(&state), CancellationToken::new())
             .await
             .unwrap();
         let client = Client::builder().no_proxy().build().unwrap();

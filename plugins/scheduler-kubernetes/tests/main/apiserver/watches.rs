@@ -4,7 +4,10 @@ use super::{Api, CONFIGS, PATIENCE, PODS, bind, config, pod, version};
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use plenum_store::MemoryState;
+use scheduler_kubernetes::apiserver::Config;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// The events of one watch.
 pub(super) struct Watch {
@@ -131,9 +134,12 @@ async fn an_object_comes_and_goes_as_the_selector_takes_it() {
 
 #[tokio::test]
 async fn a_forgotten_version_is_told_in_the_stream_which_ends() {
-    let api = Api::new().await;
-    for i in 0..4200 {
-        // Straight at the store would not do: the place is forgotten by the number of changes of the kind.
+    let config = Config {
+        recent_changes: 5,
+        ..Config::default()
+    };
+    let api = Api::with(config, Arc::new(MemoryState::new())).await;
+    for i in 0..10 {
         api.merge(
             &format!("{CONFIGS}/kube-root-ca.crt"),
             &json!({ "data": { "n": i.to_string() } }),
