@@ -372,3 +372,7 @@ fn update(c: Option<&UpdateConfig>, what: &str) -> Checked {
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

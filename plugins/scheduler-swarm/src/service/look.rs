@@ -4,7 +4,7 @@
 use super::node::{Availability, SwarmNode};
 use super::place::Places;
 use super::record::ServiceRecord;
-use super::restart::{Restarts, Verdict, ended_at, ended_by_itself, was_evicted};
+use super::restart::{Restarts, Verdict, ended_at, ended_by_itself};
 use super::rollout;
 use super::spec::Copies;
 use crate::ids;
@@ -45,8 +45,8 @@ pub(super) enum Fate {
 /// Which slots may start from when.
 pub(super) struct Slots {
     pub(super) launch_from: BTreeMap<u64, Moment>,
-    /// Nothing starts in these: the restart policy forbids it, or the task before has still to end.
-    pub(super) shut: BTreeSet<u64>,
+    /// Nothing more starts in these: the restart policy forbids it.
+    pub(super) over: BTreeSet<u64>,
 }
 
 impl<'a> Look<'a> {
@@ -136,16 +136,11 @@ impl<'a> Look<'a> {
         all
     }
 
-    /// When each of these slots may start a task of the wanted version; `gone` are asked to end right now.
-    pub(super) fn goal_slots(
-        &self,
-        slots: BTreeSet<u64>,
-        gone: &BTreeSet<TaskId>,
-        index: impl Fn(u64) -> Option<u64>,
-    ) -> Slots {
+    /// When each of these slots may start a task of the wanted version.
+    pub(super) fn goal_slots(&self, slots: BTreeSet<u64>, index: impl Fn(u64) -> Option<u64>) -> Slots {
         let mut out = Slots {
             launch_from: BTreeMap::new(),
-            shut: BTreeSet::new(),
+            over: BTreeSet::new(),
         };
         for slot in slots {
             let Some(place) = index(slot) else {
@@ -156,15 +151,12 @@ impl<'a> Look<'a> {
                 .slot(&self.record.id, slot)
                 .filter(|t| t.terms.workload.version == self.version)
                 .collect();
-            if tasks.iter().any(|t| still_ends(t, gone)) {
-                out.shut.insert(place);
-            }
             match self.restarts.verdict(self.now, &tasks) {
                 Verdict::From(at) => {
                     out.launch_from.insert(place, at);
                 }
                 Verdict::Over => {
-                    out.shut.insert(place);
+                    out.over.insert(place);
                 }
             }
         }
@@ -215,13 +207,6 @@ impl<'a> Look<'a> {
             .map(|t| ids::task(t.id()))
             .unwrap_or_default()
     }
-}
-
-/// Whether a task that moves away still runs on a node that answers: were its successor started now, there
-/// would be one more than is wanted.
-fn still_ends(task: &Task, gone: &BTreeSet<TaskId>) -> bool {
-    let asked = task.released || gone.contains(&task.id()) || was_evicted(task);
-    asked && task.status.node.is_some() && !task.status.unreachable && !task.status.phase().is_terminal()
 }
 
 /// Which slots go first when there are too many: what does not run, then those on the nodes that have most.

@@ -281,3 +281,7 @@ fn file(
         volume: None,
     }
 }
+
+#[cfg(test)]
+#[path = "lower_tests.rs"]
+mod tests;

@@ -18,3 +18,5 @@ pub mod spec;
 pub mod status;
 pub mod template;
 pub mod view;
+#[cfg(test)]
+mod world;

@@ -93,3 +93,43 @@ impl Seen {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::world::{node, swarm_node};
+    use plenum_model::node::Scheduling;
+
+    #[test]
+    fn what_happens_to_nodes_is_told_once_and_what_is_there_at_the_start_is_no_news() {
+        let mut watch = NodeWatch::default();
+        let told = |watch: &mut NodeWatch, nodes: &[SwarmNode]| -> Vec<String> {
+            let events = watch.look(nodes).into_iter();
+            events
+                .map(|e| {
+                    let words = e.attributes.iter().map(|(k, v)| format!("{k}={v}"));
+                    format!("{} {}", e.action, words.collect::<Vec<_>>().join(" "))
+                })
+                .collect()
+        };
+        let one = || swarm_node(node("n1"), &[]);
+        assert!(told(&mut watch, &[one()]).is_empty());
+        let two = [one(), swarm_node(node("n2"), &[])];
+        let joined = [
+            "create name=n2",
+            "update name=n2 state.old=unknown state.new=ready",
+        ];
+        assert_eq!(told(&mut watch, &two), joined);
+        assert!(told(&mut watch, &two).is_empty());
+        let mut down = node("n2");
+        down.liveness = Liveness::Unreachable;
+        down.scheduling = Scheduling::Cordoned;
+        let both =
+            "update name=n2 state.old=ready state.new=down availability.old=active availability.new=pause";
+        assert_eq!(told(&mut watch, &[one(), swarm_node(down, &[])]), [both]);
+        assert_eq!(
+            told(&mut watch, &[swarm_node(node("n1"), &[("a", "b")])]),
+            ["update name=n1", "remove name=n2"]
+        );
+    }
+}

@@ -5,6 +5,7 @@ use super::node::SwarmNode;
 use super::spec::Placement;
 use plenum_model::rules::{Expr, LimitPerKey, Op, Preference, Rules, keys};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// A constraint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +56,7 @@ impl Constraint {
         match lower.as_str() {
             "node.id" => same(&node.id),
             "node.hostname" => same(node.hostname()),
-            "node.ip" => same(&facts.address),
+            "node.ip" => self.is_at(&facts.address) == self.equal,
             "node.role" => same(if node.manager { "manager" } else { "worker" }),
             "node.platform.os" => same(attribute("os")),
             "node.platform.arch" => {
@@ -63,6 +64,30 @@ impl Constraint {
             }
             _ => false,
         }
+    }
+}
+
+impl Constraint {
+    /// Whether an address is the value, or in it if that is a network.
+    fn is_at(&self, address: &str) -> bool {
+        let bits = |text: &str| match text.parse::<IpAddr>() {
+            Ok(IpAddr::V4(v4)) => Some((u128::from(u32::from(v4)) << 96, 32)),
+            Ok(IpAddr::V6(v6)) => Some((u128::from(v6), 128)),
+            Err(_) => None,
+        };
+        let (network, length) = self.value.split_once('/').unwrap_or((&self.value, ""));
+        let (Some((have, width)), Some((want, same_width))) = (bits(address), bits(network)) else {
+            return false;
+        };
+        let length = match length {
+            "" => width,
+            text => match text.parse::<u32>() {
+                Ok(n) if n <= width => n,
+                Ok(_) | Err(_) => return false,
+            },
+        };
+        let differs = (have ^ want).checked_shr(128 - length).unwrap_or(0);
+        width == same_width && differs == 0
     }
 }
 
@@ -237,6 +262,7 @@ pub fn only(node: &SwarmNode) -> Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::world::{node, swarm_node};
 
     #[test]
     fn constraints_are_read_with_blanks_and_refused_in_a_swarms_words() {
@@ -251,5 +277,85 @@ mod tests {
             "constraint expected one operator from ==, !="
         );
         assert!(Constraint::parse("==x").is_err() && Constraint::parse("node.id==").is_err());
+    }
+
+    fn places(placement: &serde_json::Value) -> Places {
+        Places::of(Some(&serde_json::from_value(placement.clone()).unwrap()))
+    }
+
+    #[test]
+    fn constraints_know_the_keys_of_a_swarm_and_no_others() {
+        let node = swarm_node(node("n1"), &[("zone", "East"), ("empty", "")]);
+        let id = format!("node.id=={}", node.id);
+        let table = [
+            ("node.labels.zone==east", true),
+            ("node.labels.zone!=east", false),
+            ("node.labels.Zone==east", false),
+            ("NODE.LABELS.zone==EAST", true),
+            ("node.labels.none!=x", true),
+            ("node.labels.none==x", false),
+            ("engine.labels.disk==ssd", true),
+            (id.as_str(), true),
+            ("node.hostname==N1", true),
+            ("node.ip==10.0.0.1", true),
+            ("node.role==manager", true),
+            ("node.role!=worker", true),
+            ("node.platform.os==linux", true),
+            ("node.platform.arch==amd64", true),
+            ("node.platform.arch!=x86_64", false),
+            ("node.foo==1", false),
+            ("node.foo!=1", false),
+        ];
+        for (text, passes) in table {
+            assert_eq!(Constraint::parse(text).unwrap().passes(&node), passes, "{text}");
+        }
+    }
+
+    #[test]
+    fn networks_of_addresses_and_platforms_are_compared_as_such() {
+        let node = swarm_node(node("n1"), &[]);
+        for (text, passes) in [
+            ("node.ip==10.0.0.0/8", true),
+            ("node.ip!=10.0.0.0/8", false),
+            ("node.ip==11.0.0.0/8", false),
+        ] {
+            assert_eq!(Constraint::parse(text).unwrap().passes(&node), passes, "{text}");
+        }
+        let platform =
+            |os: &str, arch: &str| serde_json::json!({"Platforms": [{"OS": os, "Architecture": arch}]});
+        for (os, arch, passes) in [
+            ("linux", "amd64", true),
+            ("", "", true),
+            ("windows", "amd64", false),
+            ("linux", "arm64", false),
+        ] {
+            assert_eq!(places(&platform(os, arch)).allows(&node), passes, "{os}/{arch}");
+        }
+    }
+
+    #[test]
+    fn preferences_fill_the_emptiest_branch_first() {
+        let nodes: Vec<SwarmNode> = [("n1", "a"), ("n2", "a"), ("n3", "b")]
+            .map(|(name, zone)| swarm_node(node(name), &[("zone", zone)]))
+            .into();
+        let spread =
+            serde_json::json!({"Preferences": [{"Spread": {"SpreadDescriptor": "node.labels.zone"}}]});
+        for (count, wanted) in [(4, [1, 1, 2]), (7, [2, 2, 3]), (8, [2, 2, 4])] {
+            let mut counts = BTreeMap::new();
+            for _ in 0..count {
+                let rules = places(&spread).rules(&nodes, &mut counts);
+                assert_eq!(
+                    (rules.required.len(), rules.preferred.len()),
+                    (0, 1),
+                    "it is a wish only"
+                );
+            }
+            let got: Vec<u32> = nodes.iter().map(|n| count_of(&counts, n)).collect();
+            assert_eq!(got, wanted);
+        }
+    }
+
+    fn count_of(counts: &BTreeMap<String, u32>, node: &SwarmNode) -> u32 {
+        super::count(counts, node)
     }
 }

@@ -115,14 +115,14 @@ impl ServicePlanner {
         }
         let mut all = look.copies(&gone, |slot| slot.checked_sub(1));
         rank(&mut all, look.observed);
-        let starts = look.goal_slots(look.slots(), &gone, |slot| slot.checked_sub(1));
+        let starts = look.goal_slots(look.slots(), |slot| slot.checked_sub(1));
         let next = look.next(count, &all, &starts.launch_from);
         self.conclude(look, count, &next, plan);
         let mut counts = look.counts();
         for step in &next.steps {
             match step {
                 Step::Stop { id, .. } => plan.release(*id),
-                Step::Start { slot, .. } if starts.shut.contains(slot) => {}
+                Step::Start { slot, .. } if starts.over.contains(slot) => {}
                 Step::Start { slot, .. } => {
                     let rules = look.places.rules(look.nodes, &mut counts);
                     self.claim(look, slot + 1, None, rules, plan);
@@ -151,14 +151,14 @@ impl ServicePlanner {
         let slots: Vec<u64> = wanted.iter().map(|n| slot_of(&n.node.facts.id)).collect();
         let index = |slot: u64| slots.iter().position(|s| *s == slot).map(|i| i as u64);
         let all = look.copies(&gone, index);
-        let starts = look.goal_slots(slots.iter().copied().collect(), &gone, index);
+        let starts = look.goal_slots(slots.iter().copied().collect(), index);
         let count = u32::try_from(wanted.len()).unwrap_or(u32::MAX);
         let next = look.next(count, &all, &starts.launch_from);
         self.conclude(look, count, &next, plan);
         for step in &next.steps {
             match step {
                 Step::Stop { id, .. } => plan.release(*id),
-                Step::Start { slot, .. } if starts.shut.contains(slot) => {}
+                Step::Start { slot, .. } if starts.over.contains(slot) => {}
                 Step::Start { slot, .. } => {
                     let at = usize::try_from(*slot).unwrap_or(usize::MAX);
                     if let (Some(node), Some(slot)) = (wanted.get(at), slots.get(at)) {
@@ -299,3 +299,7 @@ fn orphans(desired: &Desired, observed: &Observed, plan: &mut Plan) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "planner_tests.rs"]
+mod tests;

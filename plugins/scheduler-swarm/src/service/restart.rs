@@ -118,3 +118,97 @@ pub fn ended_by_itself(task: &Task) -> bool {
         | Phase::Stopping => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::world::{service, task};
+    use serde_json::{Value, json};
+
+    #[test]
+    fn an_ended_task_is_replaced_as_its_policy_says() {
+        use Phase::{Failed, Finished, Lost, Rejected, Running, Stopped};
+        let policy = |p: Value| json!({"RestartPolicy": p});
+        let second = 1_000_000_000_u64;
+        type Row<'a> = (Value, &'a [(Phase, u64)], u64, Verdict);
+        let table: [Row<'_>; 14] = [
+            (json!({}), &[], 0, Verdict::From(Moment(0))),
+            (json!({}), &[(Running, 0)], 0, Verdict::From(Moment(0))),
+            (json!({}), &[(Failed, 10)], 20, Verdict::From(Moment(5_010))),
+            (json!({}), &[(Finished, 10)], 20, Verdict::From(Moment(5_010))),
+            (json!({}), &[(Lost, 10)], 20, Verdict::From(Moment(5_010))),
+            (json!({}), &[(Stopped, 10)], 20, Verdict::From(Moment(0))),
+            (
+                policy(json!({"Delay": 0})),
+                &[(Rejected, 10)],
+                20,
+                Verdict::From(Moment(10)),
+            ),
+            (
+                policy(json!({"Condition": "none"})),
+                &[(Failed, 10)],
+                20,
+                Verdict::Over,
+            ),
+            (
+                policy(json!({"Condition": "none"})),
+                &[(Stopped, 10)],
+                20,
+                Verdict::From(Moment(0)),
+            ),
+            (
+                policy(json!({"Condition": "on-failure"})),
+                &[(Finished, 10)],
+                20,
+                Verdict::Over,
+            ),
+            (
+                policy(json!({"Condition": "on-failure"})),
+                &[(Failed, 10)],
+                20,
+                Verdict::From(Moment(5_010)),
+            ),
+            (
+                policy(json!({"MaxAttempts": 1})),
+                &[(Failed, 10)],
+                20,
+                Verdict::From(Moment(5_010)),
+            ),
+            (
+                policy(json!({"MaxAttempts": 1})),
+                &[(Failed, 5), (Failed, 10)],
+                20,
+                Verdict::Over,
+            ),
+            (
+                policy(json!({"MaxAttempts": 1, "Window": 3 * second})),
+                &[(Failed, 5), (Failed, 4_000)],
+                4_001,
+                Verdict::From(Moment(9_000)),
+            ),
+        ];
+        for (more, ended, now, wanted) in table {
+            let record = service(&json!({}), &more);
+            let tasks: Vec<Arc<Task>> = (0..)
+                .zip(ended)
+                .map(|(n, (phase, at))| Arc::new(task(&record, 1, n, *phase, *at)))
+                .collect();
+            let restarts = Restarts::of(record.spec.task.as_ref());
+            let verdict = restarts.verdict(Moment(now), &tasks.iter().collect::<Vec<_>>());
+            assert_eq!(verdict, wanted, "{more} {ended:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_asked_to_end_did_not_end_by_itself_unless_it_was_evicted() {
+        let record = service(&json!({}), &json!({}));
+        let mut ended = task(&record, 1, 0, Phase::Failed, 1);
+        assert!(ended_by_itself(&ended));
+        ended.released = true;
+        assert!(!ended_by_itself(&ended));
+        Arc::make_mut(&mut ended.terms)
+            .labels
+            .insert(EVICTED.to_owned(), String::new());
+        assert!(ended_by_itself(&ended));
+    }
+}

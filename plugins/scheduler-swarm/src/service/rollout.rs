@@ -174,3 +174,7 @@ pub fn apply(record: &ServiceRecord, outcome: Outcome, cause: &str, now: u64) ->
     }
     after
 }
+
+#[cfg(test)]
+#[path = "rollout_tests.rs"]
+mod tests;

@@ -260,3 +260,29 @@ pub fn availability(a: Availability) -> &'static str {
         Availability::Drain => "drain",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::world::node as a_node;
+
+    #[test]
+    fn a_node_has_what_the_system_and_the_other_schedulers_leave() {
+        let mut node = a_node("n1");
+        for (who, cpu) in [("marathon", 500), ("swarm", 700), ("kubernetes", 300)] {
+            node.held.insert(who.to_owned(), Amounts::task(cpu, 1 << 20, 0));
+        }
+        let shown = resources(&node, "swarm");
+        assert_eq!(
+            (shown.cpu_millis, shown.memory_bytes),
+            (3000 - 800, (1 << 30) - 3 * (1 << 20))
+        );
+        // less its own charges that is the ledger's free room: what every tool reckons
+        let left = shown.saturating_sub(&node.held["swarm"]);
+        let free = node.free();
+        assert_eq!(
+            (left.cpu_millis, left.memory_bytes, left.slots),
+            (free.cpu_millis, free.memory_bytes, free.slots)
+        );
+    }
+}
