@@ -3,6 +3,7 @@
 //!
 //! - `kinds`: one file a kind; `verbs`: what is done with them, written once; `under`: subresources
 //! - `request`: what a request asks for; `routes`: from there to a verb; `answer`, `tables`: the way back
+//! - `bootstrap`, `expiry`: what the server does unasked
 //! - `storage`: objects in the state store and in memory; `discovery`; `access`: who asks and what they may
 
 pub mod access;
@@ -10,6 +11,7 @@ pub mod answer;
 pub mod bootstrap;
 pub mod call;
 pub mod discovery;
+pub mod expiry;
 pub mod kinds;
 pub mod request;
 pub mod routes;
@@ -165,6 +167,7 @@ pub async fn serve(
     });
     bootstrap::first(&server).await.map_err(StartError::First)?;
     tasks.spawn(bootstrap::keep(Arc::clone(&server)));
+    tasks.spawn(expiry::keep(Arc::clone(&server)));
     let router = Router::new().fallback(routes::serve).with_state(server);
     let options = ServeOptions {
         paths: PathRules::LENIENT,

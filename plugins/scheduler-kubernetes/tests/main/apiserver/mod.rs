@@ -4,6 +4,7 @@ mod access;
 mod bad_input;
 mod deletion;
 mod discovery;
+mod kube_client;
 mod lists;
 mod node_port;
 mod restarts;
