@@ -71,7 +71,7 @@ pub fn object(
     object: &Object,
 ) -> Result<Response, Problem> {
     match call.accept.view {
-        View::Whole if call.accept.format == Format::Json => Ok(json_bytes(status, object.full().clone())),
+        View::Whole if call.accept.format == Format::Json => Ok(json_bytes(status, object.full())),
         View::Whole => written(call.accept, status, &object.value()),
         View::Table(version) => {
             let include = tables::Include::of(&call.query)?;

@@ -32,7 +32,11 @@ async fn sweep(server: &Server, now: Timestamp) {
         }
         let expect = Expect::At(event.revision());
         // One that was told again in between is news; what the store refuses now goes next time.
-        if let Err(error) = server.storage.commit("events", &key, expect, Commit::Delete(value)).await {
+        if let Err(error) = server
+            .storage
+            .commit("events", &key, expect, Commit::Delete(value))
+            .await
+        {
             tracing::debug!(%error, event = key.as_str(), "an old event stays");
         }
     }
@@ -47,7 +51,10 @@ fn last_seen(event: &Value) -> Option<Timestamp> {
         "/eventTime",
         "/series/lastObservedTime",
     ];
-    times.into_iter().filter_map(|time| text(event, time).parse().ok()).max()
+    times
+        .into_iter()
+        .filter_map(|time| text(event, time).parse().ok())
+        .max()
 }
 
 #[cfg(test)]

@@ -133,14 +133,27 @@ pub async fn start(
         address: config.listen,
         source,
     })?;
-    serve(listener, config, state, cancel).await
+    serve_with(listener, config, state, cancel).await
 }
 
-/// The same on a listener that is there already; where to listen is not asked then.
+/// The same on a listener that is there already, which answers under these names too.
 ///
 /// # Errors
 /// See [`StartError`].
 pub async fn serve(
+    listener: TcpListener,
+    hosts: Vec<String>,
+    state: Arc<dyn StateStore>,
+    cancel: CancellationToken,
+) -> Result<Running, StartError> {
+    let config = Config {
+        hosts,
+        ..Config::default()
+    };
+    serve_with(listener, config, state, cancel).await
+}
+
+async fn serve_with(
     listener: TcpListener,
     config: Config,
     state: Arc<dyn StateStore>,
@@ -211,4 +224,19 @@ async fn tokens(storage: &Storage) -> Result<Tokens, StateError> {
         }
         storage.keep_private(TOKEN_KEY, Tokens::new_key()).await?;
     }
+}
+
+/// A kubeconfig for a server at this URL; who reaches it needs no credentials.
+#[must_use]
+pub fn kubeconfig(url: &str) -> String {
+    let config = serde_json::json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{ "name": "plenum", "cluster": { "server": url } }],
+        "contexts": [{ "name": "plenum", "context": { "cluster": "plenum", "user": "plenum" } }],
+        "current-context": "plenum",
+        "users": [{ "name": "plenum", "user": {} }],
+    });
+    // Plain data with text keys always serialises.
+    serde_yaml_ng::to_string(&config).unwrap_or_default()
 }

@@ -4,7 +4,6 @@
 use bytes::Bytes;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value};
-use std::sync::OnceLock;
 
 /// What of a kind is needed to keep its objects: which words stand at the head, which fields may be selected.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +24,6 @@ pub struct Object {
     /// JSON without `apiVersion` and `kind`, as items of lists are.
     bare: Bytes,
     selectable: Value,
-    full: OnceLock<Bytes>,
 }
 
 impl Object {
@@ -44,7 +42,6 @@ impl Object {
             revision,
             bare: bare(&value),
             selectable: selectable(shape, &value),
-            full: OnceLock::new(),
         }
     }
 
@@ -66,10 +63,26 @@ impl Object {
         &self.bare
     }
 
+    /// As JSON bytes, whole, between these.
+    #[must_use]
+    pub fn full_between(&self, before: &str, after: &str) -> Bytes {
+        let shape = self.shape;
+        let head = format!(
+            "{before}{{\"kind\":\"{}\",\"apiVersion\":\"{}\",",
+            shape.kind, shape.api_version
+        );
+        let mut full = Vec::with_capacity(head.len() + self.bare.len() + after.len());
+        full.extend_from_slice(head.as_bytes());
+        // Metadata is always there, so that what follows the brace is a member.
+        full.extend_from_slice(self.bare.get(1..).unwrap_or_default());
+        full.extend_from_slice(after.as_bytes());
+        Bytes::from(full)
+    }
+
     /// As JSON bytes, whole.
     #[must_use]
-    pub fn full(&self) -> &Bytes {
-        self.full.get_or_init(|| with_head(self.shape, &self.bare))
+    pub fn full(&self) -> Bytes {
+        self.full_between("", "")
     }
 
     /// As a value, whole.
@@ -138,18 +151,6 @@ pub(super) fn bare(value: &Value) -> Bytes {
     Bytes::from(serde_json::to_vec(&Bare(map)).unwrap_or_default())
 }
 
-fn with_head(shape: Shape, bare: &[u8]) -> Bytes {
-    let head = format!(
-        "{{\"kind\":\"{}\",\"apiVersion\":\"{}\",",
-        shape.kind, shape.api_version
-    );
-    let mut full = Vec::with_capacity(head.len() + bare.len());
-    full.extend_from_slice(head.as_bytes());
-    // Metadata is always there, so that what follows the brace is a member.
-    full.extend_from_slice(bare.get(1..).unwrap_or_default());
-    Bytes::from(full)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,7 +172,7 @@ mod tests {
             bare,
             json!({"metadata": {"name": "a", "resourceVersion": "7"}, "spec": {"nodeName": "n"}})
         );
-        let full: Value = serde_json::from_slice(object.full()).unwrap();
+        let full: Value = serde_json::from_slice(&object.full()).unwrap();
         assert_eq!(full, object.value());
         assert_eq!(full["kind"], "Pod");
         assert_eq!(object.at(9).value()["metadata"]["resourceVersion"], "9");

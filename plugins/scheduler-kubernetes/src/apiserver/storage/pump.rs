@@ -156,9 +156,11 @@ impl Keeper {
             let fate = match (bytes, fresh) {
                 (None, last) => Fate::Gone(last.map(made)),
                 (Some(_), Some(value)) => Fate::Put(made(value)),
-                (Some(bytes), None) => Fate::Put(made(
-                    whole(&**self.storage.store(), &resource, &key, &bytes, revision).await?,
-                )),
+                (Some(bytes), None) => {
+                    let store = &**self.storage.store();
+                    let value = readable(store, &resource, &key, &bytes, revision).await?;
+                    value.map_or(Fate::Gone(None), |value| Fate::Put(made(value)))
+                }
             };
             by_resource
                 .entry(resource)
@@ -269,13 +271,32 @@ pub(super) async fn load_at(
             let Place::Object(resource, key) = codec::place(&entry.key) else {
                 continue;
             };
-            let value = whole(store, &resource, &key, &entry.value, page.revision).await?;
-            objects.push((resource, key, value, entry.modified.0));
+            if let Some(value) = readable(store, &resource, &key, &entry.value, page.revision).await? {
+                objects.push((resource, key, value, entry.modified.0));
+            }
         }
         if !page.more {
             let revision = page.revision;
             return Ok(Loaded { objects, revision });
         }
+    }
+}
+
+/// A stored object; none for one that does not read back, which must not keep the others from being served.
+async fn readable(
+    store: &dyn StateStore,
+    resource: &str,
+    key: &Key,
+    bytes: &Bytes,
+    revision: Revision,
+) -> Result<Option<Value>, StateError> {
+    match whole(store, resource, key, bytes, revision).await {
+        Ok(value) => Ok(Some(value)),
+        Err(error @ StateError::Damaged { .. }) => {
+            tracing::error!(%error, "an object is not shown");
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 

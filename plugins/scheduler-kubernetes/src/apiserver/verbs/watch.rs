@@ -244,14 +244,7 @@ impl Watcher {
 
     fn event(&mut self, kind: &str, object: &Object) -> Bytes {
         match self.view {
-            View::Whole => {
-                let full = object.full();
-                let mut frame = Vec::with_capacity(full.len() + 40);
-                frame.extend_from_slice(format!("{{\"type\":\"{kind}\",\"object\":").as_bytes());
-                frame.extend_from_slice(full);
-                frame.extend_from_slice(b"}\n");
-                Bytes::from(frame)
-            }
+            View::Whole => object.full_between(&format!("{{\"type\":\"{kind}\",\"object\":"), "}\n"),
             View::Table(version) => {
                 let heads = std::mem::take(&mut self.heads);
                 let mut table = tables::table(

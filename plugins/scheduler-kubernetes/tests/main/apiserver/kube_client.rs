@@ -30,11 +30,22 @@ async fn typed_objects_are_written_patched_listed_and_deleted() {
     let made = api.create(&PostParams::default(), &given).await.unwrap();
     assert!(made.metadata.uid.is_some());
     let apply = json!({ "apiVersion": "v1", "kind": "ConfigMap", "data": { "x": "y" } });
-    let applied = api.patch("a", &PatchParams::apply("test").force(), &Patch::Apply(&apply)).await.unwrap();
+    let applied = api
+        .patch("a", &PatchParams::apply("test").force(), &Patch::Apply(&apply))
+        .await
+        .unwrap();
     assert_eq!(applied.data.unwrap().len(), 2);
-    let listed = api.list(&ListParams::default().fields("metadata.name=a")).await.unwrap();
+    let listed = api
+        .list(&ListParams::default().fields("metadata.name=a"))
+        .await
+        .unwrap();
     assert_eq!(listed.items.len(), 1);
-    assert!(api.delete("a", &DeleteParams::default()).await.unwrap().is_right());
+    assert!(
+        api.delete("a", &DeleteParams::default())
+            .await
+            .unwrap()
+            .is_right()
+    );
     assert_eq!(api.get_opt("a").await.unwrap(), None);
 }
 
@@ -49,7 +60,13 @@ async fn a_watcher_of_either_kind_sees_each_change() {
             ..Config::default()
         };
         let mut events = watcher(api, config).boxed();
-        let mut next = async || tokio::time::timeout(PATIENCE, events.try_next()).await.unwrap().unwrap().unwrap();
+        let mut next = async || {
+            tokio::time::timeout(PATIENCE, events.try_next())
+                .await
+                .unwrap()
+                .unwrap()
+                .unwrap()
+        };
         assert!(matches!(next().await, Event::Init));
         assert!(matches!(next().await, Event::InitApply(pod) if name(&pod) == "a"));
         assert!(matches!(next().await, Event::InitDone));
@@ -68,7 +85,10 @@ async fn a_watcher_goes_on_through_a_restart_of_the_server() {
     let mut events = watcher(api, Config::default()).default_backoff().boxed();
     let mut seen = BTreeSet::new();
     let mut until = async |wanted: &str| loop {
-        let event = tokio::time::timeout(PATIENCE, events.next()).await.unwrap().unwrap();
+        let event = tokio::time::timeout(PATIENCE, events.next())
+            .await
+            .unwrap()
+            .unwrap();
         // What breaks off in between is an error that the watcher itself gets over.
         if let Ok(Event::Apply(pod) | Event::InitApply(pod)) = event {
             seen.insert(name(&pod));

@@ -2,6 +2,7 @@
 
 use super::watches::Watch;
 use super::{Api, CONFIGS, config, version};
+use plenum_contract::state_store::Write;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -45,4 +46,31 @@ async fn two_servers_on_one_store_see_each_others_writes_and_overwrite_nothing()
     futures::future::join_all(writes).await;
     let list = first.get(&path).await.ok();
     assert_eq!(list["data"].as_object().unwrap().len(), 21);
+}
+
+#[tokio::test]
+async fn an_object_that_does_not_read_back_keeps_no_other_from_being_served() {
+    let first = Api::new().await;
+    first.post(CONFIGS, &config("a")).await.ok();
+    let write = |name: &str, text: &str| {
+        let (state, key) = (
+            Arc::clone(&first.state),
+            format!("api/objects/configmaps/default/{name}"),
+        );
+        let write = Write::Put(key, text.to_owned().into());
+        async move { state.txn(Vec::new(), vec![write]).await.unwrap() }
+    };
+    write("broken", "{").await;
+    write("parts", "{\"parts\":2}").await;
+    first.post(CONFIGS, &config("b")).await.ok();
+    let second = Api::on(Arc::clone(&first.state)).await;
+    for api in [&first, &second] {
+        let list = api.get(CONFIGS).await.ok();
+        let names = list["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["metadata"]["name"].as_str().unwrap());
+        assert_eq!(names.collect::<Vec<_>>(), ["a", "b", "kube-root-ca.crt"]);
+    }
 }
