@@ -10,6 +10,11 @@
 
 pub mod adapter;
 pub mod apiserver;
+pub mod config;
 pub mod controllers;
 pub mod node_key;
 pub mod object;
+mod scheduler;
+
+pub use config::KubernetesConfig;
+pub use scheduler::KubernetesScheduler;

@@ -54,7 +54,10 @@ impl NodeKey {
             let made = Self::make()?;
             let value = serde_json::to_vec(&made)?.into();
             let write = Write::Put(KEY.to_owned(), value);
-            match state.txn(vec![Compare::Absent(KEY.to_owned())], vec![write]).await {
+            match state
+                .txn(vec![Compare::Absent(KEY.to_owned())], vec![write])
+                .await
+            {
                 Ok(_) => return Ok(made),
                 Err(StateError::Conflict { .. }) => {}
                 Err(e) => return Err(e.into()),

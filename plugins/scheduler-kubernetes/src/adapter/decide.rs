@@ -193,3 +193,7 @@ fn not_scheduled(pod: &Pod, reason: &'static str, message: String, told: Option<
         Step::Rest
     }
 }
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

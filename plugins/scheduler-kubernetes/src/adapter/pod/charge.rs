@@ -3,6 +3,7 @@
 //! limit.
 
 use super::{Refused, is_sidecar};
+use crate::adapter::names::RESOURCE_PREFIX;
 use crate::object::quantity::Quantity;
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Text;
@@ -33,7 +34,9 @@ pub fn charge(spec: &PodSpec) -> Result<Amounts, Refused> {
                 return Err(Refused::unserved(format!("resources.requests.{name}")));
             }
             _ if count > 0 => {
-                amounts.extended.insert(name, count);
+                // the pool's own names have no domain
+                let own = name.strip_prefix(RESOURCE_PREFIX).unwrap_or(&name);
+                amounts.extended.insert(own.to_owned(), count);
             }
             _ => {}
         }

@@ -248,12 +248,12 @@ fn plain(parts: Option<&[Part]>) -> Option<String> {
 
 fn kind(volume: &KubeVolume) -> String {
     let value = serde_json::to_value(volume).unwrap_or_default();
-    let kinds = value
+    let mut kinds = value
         .as_object()
         .into_iter()
         .flat_map(|o| o.keys())
         .filter(|k| *k != "name");
-    kinds.cloned().next().unwrap_or_else(|| "no source".to_owned())
+    kinds.next().cloned().unwrap_or_else(|| "no source".to_owned())
 }
 
 /// What a container mounts: volumes of the task, and paths of the node.

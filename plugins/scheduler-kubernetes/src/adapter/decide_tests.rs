@@ -1,0 +1,130 @@
+use super::*;
+use crate::adapter::testing::{book, lowered, node_id, pod, task};
+use plenum_model::amounts::Resource;
+use plenum_model::ids::TenantPath;
+use plenum_model::phase::Phase;
+use plenum_model::why::{Cause, Why};
+use serde_json::{Value, json};
+
+const HELD: Desired = Desired::Held { deadline_ms: 1 };
+
+fn step(meta: Value, spec: Value, work: Work, task: Option<&Task>, host: Option<&str>) -> Step {
+    let charter = Charter {
+        scheduler_names: ["default-scheduler".to_owned()].into(),
+        tenant: TenantPath::new("default").unwrap(),
+        namespace_is_tenant: true,
+    };
+    let book = book(vec![pod(meta, spec)]);
+    book.note("u", work);
+    let known = Known {
+        task,
+        host,
+        runtime: "docker",
+        look_again: false,
+        now: 1_700_000_000_000,
+    };
+    book.read(|pages| next(pages, &charter, &pages.pods["u"], &known))
+}
+
+#[test]
+fn a_new_pod_is_prepared_then_waits_for_its_claim_then_is_bound() {
+    assert_eq!(
+        step(json!({}), json!({}), Work::Unread, None, None),
+        Step::Prepare
+    );
+    let ready = || Work::Ready(lowered());
+    assert_eq!(step(json!({}), json!({}), ready(), None, None), Step::Rest);
+    let placed = task(Phase::Placed, HELD, Some(2));
+    assert_eq!(
+        step(json!({}), json!({}), ready(), Some(&placed), None),
+        Step::Bind(node_id(2))
+    );
+}
+
+#[test]
+fn a_pod_that_fits_nowhere_says_why_in_its_status_and_an_event() {
+    let mut waits = task(Phase::Pending, HELD, None);
+    waits.status.why = Some(Why {
+        nodes: 2,
+        by: vec![(Cause::Short(Resource::Cpu), 2)],
+        limit: None,
+    });
+    let Step::Write(status, Some(note)) =
+        step(json!({}), json!({}), Work::Ready(lowered()), Some(&waits), None)
+    else {
+        panic!("it is written");
+    };
+    assert!(
+        note.message
+            .starts_with("0/2 nodes are available: 2 Insufficient cpu."),
+        "{}",
+        note.message
+    );
+    let condition = &status.conditions.as_ref().unwrap()[0];
+    assert_eq!(
+        (condition.reason.as_deref(), condition.status.as_str()),
+        (Some("Unschedulable"), "False")
+    );
+    let spec = json!({"nodeSelector": {"disk": "tape"}});
+    let Step::Write(_, Some(note)) = step(json!({}), spec, Work::Ready(lowered()), None, None) else {
+        panic!("it is written");
+    };
+    assert!(
+        note.message
+            .contains("2 node(s) didn't match Pod's node affinity/selector"),
+        "{}",
+        note.message
+    );
+}
+
+#[test]
+fn what_is_not_served_is_said_by_name_where_the_pod_waits_and_fails_it_where_it_is_bound() {
+    let refused = || Work::Refused("spec.hostPID: not supported on Plenum's nodes".to_owned());
+    let Step::Write(_, Some(note)) = step(json!({}), json!({}), refused(), None, None) else {
+        panic!("it is written");
+    };
+    assert_eq!(
+        (note.reason, note.message.as_str()),
+        (
+            "FailedScheduling",
+            "spec.hostPID: not supported on Plenum's nodes"
+        )
+    );
+    let Step::Write(status, _) = step(
+        json!({}),
+        json!({"nodeName": "n1"}),
+        refused(),
+        None,
+        Some("127.77.0.1"),
+    ) else {
+        panic!("it is written");
+    };
+    assert_eq!(status.phase.as_deref(), Some("Failed"));
+}
+
+#[test]
+fn a_pod_that_is_to_go_gets_its_last_status_and_then_its_object_goes() {
+    let meta = || json!({"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 5});
+    let bound = || json!({"nodeName": "n1"});
+    let host = Some("127.77.0.1");
+    let runs = task(Phase::Running, Desired::Running, Some(1));
+    assert!(matches!(
+        step(meta(), bound(), Work::Unread, Some(&runs), host),
+        Step::Write(..)
+    ));
+    let ended = task(Phase::Stopped, Desired::Running, Some(1));
+    assert!(matches!(
+        step(meta(), bound(), Work::Unread, Some(&ended), host),
+        Step::Write(..)
+    ));
+    assert_eq!(step(meta(), bound(), Work::Unread, None, host), Step::Delete);
+    assert_eq!(step(meta(), json!({}), Work::Unread, None, None), Step::Rest);
+}
+
+#[test]
+fn pods_on_foreign_nodes_are_left_alone() {
+    assert_eq!(
+        step(json!({}), json!({"nodeName": "x"}), Work::Unread, None, None),
+        Step::Rest
+    );
+}
