@@ -9,7 +9,7 @@ use plenum_model::claim::{Budget, Desired, FileRef, HostPort, PortAsk, Terms};
 use plenum_model::node::{RuntimeFacts, capability};
 use plenum_model::phase::Phase;
 use plenum_model::rules::{Affinity, Expr, LimitPerKey, Op, Spread, Toleration};
-use plenum_model::spec::{Caps, Image, Network, Pull, TaskSpec};
+use plenum_model::spec::{Caps, Image, Network, Pull, RestartUnit, TaskSpec};
 use plenum_model::tenant::Tenant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -251,6 +251,84 @@ fn what_a_runtime_must_be_able_to_do_decides_and_what_it_should_prefers() {
         for (app, spec) in ["bridge", "user", "image"].into_iter().zip(must) {
             assert_eq!(placed(&mut world, app, spec).as_deref(), Some("able"), "{app}");
         }
+    }
+}
+
+#[test]
+fn a_task_of_several_containers_goes_where_the_agent_runs_them_one_by_one() {
+    let several = |change: fn(&mut TaskSpec)| {
+        changed(|s| {
+            let mut second = s.containers[0].clone();
+            second.name = "second".into();
+            s.containers.push(second);
+            s.restart_unit = RestartUnit::Container;
+            change(s);
+        })
+    };
+    let mut world = World::new();
+    let node = |name: &str, can: &[&str]| {
+        let mut facts = facts(name, 1_000, 1_000);
+        let capabilities = can.iter().map(|c| (*c).to_owned()).collect();
+        let version = "1".into();
+        facts.runtimes = BTreeMap::from([(
+            "process".into(),
+            RuntimeFacts {
+                version,
+                capabilities,
+            },
+        )]);
+        facts
+    };
+    world.attach(node("old", &[capability::BRIDGE]));
+    assert_eq!(
+        placed(&mut world, "early", several(|_| {})),
+        None,
+        "an older agent would not know how"
+    );
+    world.attach(node("new", &[capability::CONTAINERS, capability::BRIDGE]));
+    assert_eq!(
+        placed(&mut world, "pair", several(|_| {})).as_deref(),
+        Some("new")
+    );
+    let shared = several(|s| s.network = Network::Bridge);
+    assert_eq!(
+        placed(&mut world, "waits", shared.clone()),
+        None,
+        "no runtime shares an address"
+    );
+    world.attach(node(
+        "able",
+        &[capability::CONTAINERS, capability::SHARED_ADDRESS],
+    ));
+    assert_eq!(placed(&mut world, "shares", shared).as_deref(), Some("able"));
+}
+
+#[test]
+fn a_spec_whose_parts_do_not_fit_is_refused() {
+    let mut world = World::new();
+    let table: [(fn(&mut TaskSpec), &str); 2] = [
+        (
+            |s| s.containers.push(s.containers[0].clone()),
+            "restart unit container",
+        ),
+        (
+            |s| {
+                s.restart_unit = RestartUnit::Container;
+                s.containers.push(s.containers[0].clone());
+            },
+            "two containers",
+        ),
+    ];
+    for (change, words) in table {
+        let spec = changed(change);
+        let mut t = terms("app", 100, 1);
+        t.spec = spec.id();
+        let mut claim = batch(t, seats("web", "app", 0..1));
+        claim.specs.push(Arc::new(spec));
+        let caller = world.caller("web");
+        let refused = world.step(Input::Claim(caller, claim)).refused();
+        assert_eq!((refused.len(), refused[0].reason), (1, RefusalReason::Invalid));
+        assert!(refused[0].to_string().contains(words), "{}", refused[0]);
     }
 }
 

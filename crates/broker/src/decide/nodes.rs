@@ -167,8 +167,11 @@ impl Core {
         }
         let tasks: Vec<_> = row.tasks.iter().copied().collect();
         for id in tasks {
-            let readmit = self.ledger.tasks.get(id).is_some_and(|row| row.readmit);
-            if readmit {
+            // The end of one may have made its workload forget another.
+            let Some(row) = self.ledger.tasks.get(id) else {
+                continue;
+            };
+            if row.readmit {
                 self.commit(Fact::Ordered {
                     task: id,
                     order: uncharged(),

@@ -2,6 +2,7 @@
 
 use plenum_contract::state_store::MAX_KEY;
 use plenum_model::claim::FileRef;
+use plenum_model::spec::{TaskSpec, Volume, VolumeSource, is_inner_path};
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
@@ -12,19 +13,31 @@ const MOST: usize = 256;
 const LONGEST_TARGET: usize = 4096;
 
 /// The first thing that is wrong with the files of a claim, in words.
-pub(super) fn fault(files: &[FileRef]) -> Option<String> {
+pub(super) fn fault(files: &[FileRef], spec: &TaskSpec) -> Option<String> {
     if files.len() > MOST {
         return Some(format!("there are {}, a task has at most {MOST}", files.len()));
     }
     let mut targets = BTreeSet::new();
     files.iter().find_map(|file| {
         let shown: String = file.target.chars().take(80).collect();
-        let fault = fault_of(file).or_else(|| {
-            let twice = !targets.insert(Path::new(&file.target).components().collect::<PathBuf>());
-            twice.then(|| "two files appear there".to_owned())
-        });
+        let fault = fault_of(file)
+            .or_else(|| fault_of_volume(file, spec))
+            .or_else(|| {
+                let target = Path::new(&file.target).components().collect::<PathBuf>();
+                let twice = !targets.insert((file.volume.as_ref(), target));
+                twice.then(|| "two files appear there".to_owned())
+            });
         fault.map(|why| format!("file at `{shown}`: {why}"))
     })
+}
+
+fn fault_of_volume(file: &FileRef, spec: &TaskSpec) -> Option<String> {
+    let name = file.volume.as_ref()?;
+    let is_of_files = |v: &Volume| v.name == *name && v.source == VolumeSource::Files;
+    if !spec.volumes.iter().any(is_of_files) {
+        return Some(format!("the task has no volume {name} of files"));
+    }
+    (!is_inner_path(&file.target)).then(|| "in a volume the target is a relative path".to_owned())
 }
 
 fn fault_of(file: &FileRef) -> Option<String> {
@@ -64,11 +77,45 @@ mod tests {
         }
     }
 
+    fn told(files: &[FileRef]) -> Option<String> {
+        fault(files, &TaskSpec::default())
+    }
+
+    #[test]
+    fn a_file_in_a_volume_is_below_one_that_holds_files() {
+        let volume = |name: &str, source| Volume {
+            name: name.into(),
+            source,
+        };
+        let spec = TaskSpec {
+            volumes: vec![
+                volume("conf", VolumeSource::Files),
+                volume("data", VolumeSource::Disk),
+            ],
+            ..TaskSpec::default()
+        };
+        let inside = |name: &str, target: &str| FileRef {
+            volume: Some(name.into()),
+            ..file(target)
+        };
+        assert_eq!(fault(&[inside("conf", "a/b"), file("a/b")], &spec), None);
+        for (name, target, words) in [
+            ("data", "a", "no volume data of files"),
+            ("none", "a", "no volume none of files"),
+            ("conf", "/a", "relative path"),
+        ] {
+            let why = fault(&[inside(name, target)], &spec).unwrap();
+            assert!(why.contains(words), "{why}");
+        }
+        let why = fault(&[inside("conf", "a"), inside("conf", "a")], &spec).unwrap();
+        assert!(why.contains("two files appear there"), "{why}");
+    }
+
     #[test]
     fn files_at_different_places_are_fine() {
-        assert_eq!(fault(&[]), None);
+        assert_eq!(told(&[]), None);
         assert_eq!(
-            fault(&[file("/run/secrets/a"), file("etc/b"), file("/etc/b")]),
+            told(&[file("/run/secrets/a"), file("etc/b"), file("/etc/b")]),
             None
         );
     }
@@ -91,12 +138,12 @@ mod tests {
         for (change, words) in table {
             let mut wrong = file("/run/secrets/a");
             change(&mut wrong);
-            let why = fault(&[file("/fine"), wrong]).unwrap();
+            let why = told(&[file("/fine"), wrong]).unwrap();
             assert!(why.starts_with("file at `") && why.contains(words), "{why}");
         }
-        let why = fault(&[file("/run/a"), file("/run/./a")]).unwrap();
+        let why = told(&[file("/run/a"), file("/run/./a")]).unwrap();
         assert_eq!(why, "file at `/run/./a`: two files appear there");
         let many: Vec<_> = (0..257).map(|i| file(&format!("/{i}"))).collect();
-        assert!(fault(&many).unwrap().contains("at most 256"));
+        assert!(told(&many).unwrap().contains("at most 256"));
     }
 }

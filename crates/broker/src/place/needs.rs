@@ -7,7 +7,7 @@ use plenum_model::claim::{Desired, HostPort, Terms};
 use plenum_model::ids::TenantPath;
 use plenum_model::node::{NodeFacts, capability};
 use plenum_model::rules::{Compiled, Expr};
-use plenum_model::spec::{Network, TaskSpec};
+use plenum_model::spec::{Network, RestartUnit, TaskSpec};
 use plenum_model::why::Cause;
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ impl Needs {
     /// # Errors
     /// The first thing that contradicts itself or is not honoured.
     pub fn check(&self) -> Result<(), Unfit> {
-        unsupported(&self.terms, &self.spec)?;
+        unsupported(&self.terms)?;
         invalid(&self.terms, &self.spec)
     }
 
@@ -132,6 +132,8 @@ impl Needs {
 }
 
 fn runtimes(spec: &TaskSpec, strict_caps: bool, secret: bool) -> Vec<RuntimeNeed> {
+    let together = spec.restart_unit == RestartUnit::Container;
+    let bridged = spec.network == Network::Bridge;
     spec.containers
         .iter()
         .map(|c| {
@@ -144,7 +146,9 @@ fn runtimes(spec: &TaskSpec, strict_caps: bool, secret: bool) -> Vec<RuntimeNeed
             let musts = [
                 (c.user.is_some(), capability::USER),
                 (c.image.is_some(), capability::IMAGES),
-                (spec.network == Network::Bridge, capability::BRIDGE),
+                (together, capability::CONTAINERS),
+                (bridged && together, capability::SHARED_ADDRESS),
+                (bridged && !together, capability::BRIDGE),
                 (secret, capability::SECRETS),
             ];
             let mut hard: Vec<_> = musts
@@ -166,9 +170,9 @@ fn runtimes(spec: &TaskSpec, strict_caps: bool, secret: bool) -> Vec<RuntimeNeed
         .collect()
 }
 
-fn unsupported(terms: &Terms, spec: &TaskSpec) -> Result<(), Unfit> {
+fn unsupported(terms: &Terms) -> Result<(), Unfit> {
     let rules = &terms.rules;
-    let table: [(bool, &'static str, &str); 11] = [
+    let table: [(bool, &'static str, &str); 10] = [
         (
             !terms.devices.is_empty(),
             "devices",
@@ -210,11 +214,6 @@ fn unsupported(terms: &Terms, spec: &TaskSpec) -> Result<(), Unfit> {
             rules.limits.iter().any(|l| !l.among.is_empty()),
             "rules.limits.among",
             "a limit per key counts the tasks of the same workload only",
-        ),
-        (
-            spec.containers.len() > 1,
-            "spec.containers",
-            "several containers in one task are not run yet",
         ),
     ];
     match table.into_iter().find(|(asked, _, _)| *asked) {
@@ -263,8 +262,12 @@ fn invalid(terms: &Terms, spec: &TaskSpec) -> Result<(), Unfit> {
         ),
     ];
     match table.into_iter().find(|(wrong, _, _)| *wrong) {
-        None => super::files::fault(&terms.files)
-            .map_or(Ok(()), |why| Err((RefusalReason::Invalid, "files", why))),
+        None => {
+            spec.shape()
+                .map_err(|why| (RefusalReason::Invalid, "spec", why))?;
+            super::files::fault(&terms.files, spec)
+                .map_or(Ok(()), |why| Err((RefusalReason::Invalid, "files", why)))
+        }
         Some((_, field, why)) => Err((RefusalReason::Invalid, field, why.to_owned())),
     }
 }
