@@ -46,6 +46,9 @@ const DATA_KEY: &str = rule!(
 const ENV_NAME: &str =
     "a valid environment variable name must consist only of printable ASCII characters other than '='";
 
+/// All annotations of an object together are no longer.
+pub const MOST_ANNOTATIONS_BYTES: usize = 256 * 1024;
+
 /// A result whose errors are texts to put behind the value; several are several errors.
 pub type Checked = Result<(), Vec<String>>;
 

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::decode;
+use super::names::MOST_ANNOTATIONS_BYTES;
 use super::problem::Problem;
 use super::schema::Kind;
 use conflict::Conflict;
@@ -29,6 +30,9 @@ pub struct Writer<'a> {
     pub subresource: &'a str,
     pub now: Timestamp,
 }
+
+/// The manager as which kubectl applies on the server.
+const KUBECTL: &str = "kubectl";
 
 /// Where kubectl's own apply keeps what was applied last.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -74,29 +78,65 @@ pub fn apply(
     }
     let me = writer(by.manager, by.subresource, kind);
     let last = managers.0.get(&me).map(|owned| owned.fields.clone());
-    let mine = tracked(walk::fields(&applied, form), by.subresource);
-    managers.0.entry(me.clone()).or_default().fields = mine;
+    let mine = walk::fields(&applied, form);
+    managers.0.entry(me.clone()).or_default().fields = mine.clone();
 
     let mut merged = merge::merge(&live, &applied, form);
     if let Some(last) = last {
         merged = pruned(&merged, &managers, &last, form);
     }
-    decode::settle(kind, &mut merged);
+    // What the configuration says empty counts as said, though it is not kept.
     let difference = Difference::of(&live, &merged, form);
+    let (mut merged, _) =
+        decode::value(&merged, kind).map_err(|why| decode::untyped(&applied, kind, &why.0))?;
     let written = difference.written();
     let conflicts = conflicts(&managers, &written, &me);
     if !conflicts.is_empty() && !force && !were_applied_by_kubectl(&conflicts, &live, by.manager, form) {
         return Err(conflict::refused(&conflicts));
     }
     managers.take(&written.union(&difference.removed), Some(&me));
-    if let Some(owned) = managers.0.get_mut(&me)
-        && (merged != live || owned.time.is_none())
-    {
-        owned.time = Some(managed::written(by.now));
+    if let Some(owned) = managers.0.get_mut(&me) {
+        owned.fields = tracked(mine, by.subresource);
+        if merged != live || owned.time.is_none() {
+            owned.time = Some(managed::written(by.now));
+        }
     }
     managers.drop_empty();
+    if by.manager == KUBECTL {
+        remember(&mut merged, &applied);
+    }
     managers.write(&mut merged);
     Ok(merged)
+}
+
+/// Keeps what kubectl's client-side apply left in the object in step with what kubectl applies on the server, so
+/// that its user can go back.
+fn remember(object: &mut Value, applied: &Value) {
+    let Some(annotations) = object
+        .pointer_mut("/metadata/annotations")
+        .and_then(Value::as_object_mut)
+    else {
+        return;
+    };
+    if annotations.get(LAST_APPLIED).is_none_or(|text| text == "") {
+        return;
+    }
+    let mut own = applied.clone();
+    if let Some(own) = own
+        .pointer_mut("/metadata/annotations")
+        .and_then(Value::as_object_mut)
+    {
+        own.remove(LAST_APPLIED);
+    }
+    annotations.insert(LAST_APPLIED.to_owned(), Value::from(format!("{own}\n")));
+    let length = |value: &Value| value.as_str().map_or(0, str::len);
+    let bytes: usize = annotations
+        .iter()
+        .map(|(key, value)| key.len() + length(value))
+        .sum();
+    if bytes > MOST_ANNOTATIONS_BYTES {
+        annotations.remove(LAST_APPLIED);
+    }
 }
 
 /// Brings the managed fields of `new` up to date after a create, update or patch (defaults filled in already).
@@ -217,7 +257,10 @@ fn pruned(merged: &Value, managers: &Managers, last: &Set, form: Form) -> Value 
     let gone = there
         .intersection(&walk::with_named(last, form))
         .difference(&owned);
-    walk::without(merged, &gone, form).unwrap_or_else(|| json!({}))
+    match walk::without(merged, &gone, form) {
+        Value::Null => json!({}),
+        left => left,
+    }
 }
 
 fn conflicts(managers: &Managers, written: &Set, me: &Manager) -> Vec<Conflict> {
@@ -236,7 +279,7 @@ fn conflicts(managers: &Managers, written: &Set, me: &Manager) -> Vec<Conflict> 
 /// Whether all conflicts are about fields that kubectl's own apply set and nobody changed since: kubectl may take
 /// those over when its user goes from one way of applying to the other.
 fn were_applied_by_kubectl(conflicts: &[Conflict], live: &Value, manager: &str, form: Form) -> bool {
-    if manager != "kubectl" {
+    if manager != KUBECTL {
         return false;
     }
     let text = live["metadata"]["annotations"][LAST_APPLIED]
@@ -268,7 +311,12 @@ fn keyed(applied: &Value, form: Form, kind: &Kind) -> Result<(), Problem> {
 }
 
 fn check(value: &Value, form: Form, path: &mut Vec<Step>, wrong: &mut Vec<String>) {
-    if let (Form::Keyed(keys, _), Value::Array(items)) = (form, value) {
+    if let (Form::Keyed(..) | Form::Set, Value::Array(items)) = (form, value) {
+        let keys = if let Form::Keyed(keys, _) = form {
+            keys
+        } else {
+            &[]
+        };
         let mut seen = std::collections::BTreeSet::new();
         for (at, item) in items.iter().enumerate() {
             let step = form.step(at, item);

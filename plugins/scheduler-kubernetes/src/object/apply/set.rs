@@ -75,7 +75,7 @@ impl Set {
         self
     }
 
-    /// All paths, in order.
+    /// All paths, those that end at a step before those that go on from it: the order in which conflicts are told.
     pub(super) fn paths(&self) -> Vec<Vec<Step>> {
         let mut paths = Vec::new();
         self.collect(&mut Vec::new(), &mut paths);
@@ -83,15 +83,14 @@ impl Set {
     }
 
     fn collect(&self, at: &mut Vec<Step>, paths: &mut Vec<Vec<Step>>) {
-        let steps: BTreeSet<&Step> = self.members.iter().chain(self.children.keys()).collect();
-        for step in steps {
+        for step in &self.members {
             at.push(step.clone());
-            if self.members.contains(step) {
-                paths.push(at.clone());
-            }
-            if let Some(child) = self.children.get(step) {
-                child.collect(at, paths);
-            }
+            paths.push(at.clone());
+            at.pop();
+        }
+        for (step, child) in &self.children {
+            at.push(step.clone());
+            child.collect(at, paths);
             at.pop();
         }
     }
@@ -149,7 +148,7 @@ mod tests {
         assert_eq!(set.to_json(), fields);
         assert_eq!(set.paths().len(), 6);
         assert_eq!(
-            super::super::path::shown(&set.paths()[4]),
+            super::super::path::shown(&set.paths()[5]),
             ".spec.containers[name=\"c\"].image"
         );
         assert!(set.difference(&set).is_empty());

@@ -295,9 +295,16 @@ fn kubectl_takes_over_what_its_own_apply_had_set() {
             .code,
         409
     );
+    let taken = apply(Some(&object), &config, by("kubectl"), false, kind).expect("kubectl");
+    assert_eq!(taken["data"]["a"], "2");
     assert_eq!(
-        apply(Some(&object), &config, by("kubectl"), false, kind).expect("kubectl")["data"]["a"],
-        "2"
+        taken["metadata"]["annotations"][LAST_APPLIED],
+        format!("{config}\n")
+    );
+    let untouched = apply(Some(&object), &config, by("other"), true, kind).expect("forced");
+    assert_eq!(
+        untouched["metadata"]["annotations"],
+        object["metadata"]["annotations"]
     );
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::form::Form;
 use super::path::Step;
 use super::set::Set;
-use crate::object::schema::Shape;
+use crate::object::schema::{Field, Message, Shape, Type};
 
 /// The fields that an applied configuration names: its leaves, the entries of its maps, the items of its lists.
 pub(super) fn fields(value: &Value, form: Form) -> Set {
@@ -27,7 +27,7 @@ pub(super) fn fields(value: &Value, form: Form) -> Set {
     set
 }
 
-fn is_known(message: &crate::object::schema::Message, step: &Step) -> bool {
+fn is_known(message: &Message, step: &Step) -> bool {
     matches!(step, Step::Field(name) if message.field(name).is_some())
 }
 
@@ -69,7 +69,7 @@ impl Difference {
     }
 
     fn walk(&mut self, old: Option<&Value>, new: Option<&Value>, form: Form, path: &mut Vec<Step>) {
-        let (Some(before), Some(after)) = (form.parts(old), form.parts(new)) else {
+        let (Some(before), Some(after)) = (compared(old, form), compared(new, form)) else {
             return self.leaf(old, new, path);
         };
         if before.is_empty() && after.is_empty() {
@@ -85,9 +85,8 @@ impl Difference {
         }
         for (step, (before, after)) in parts {
             let inner = form.below(&step);
-            let was_null = before.is_none() && old.is_some() && always_list(form, &step);
             path.push(step);
-            self.walk(before.or(was_null.then_some(&Value::Null)), after, inner, path);
+            self.walk(before, after, inner, path);
             path.pop();
         }
         match (old, new) {
@@ -107,18 +106,28 @@ impl Difference {
     }
 }
 
-/// A list that the real server writes even when there is none, as null: it was there before its first item.
-fn always_list(form: Form, step: &Step) -> bool {
-    let (Form::Object(message), Step::Field(name)) = (form, step) else {
-        return false;
-    };
-    message
-        .field(name)
-        .is_some_and(|field| field.always && matches!(field.shape, Shape::List(_)))
+/// The parts of a value as they are compared: with those that the real server writes as null when there are none.
+fn compared(value: Option<&Value>, form: Form) -> Option<Vec<(Step, &Value)>> {
+    let mut parts = form.parts(value)?;
+    if let (Form::Object(message), Some(Value::Object(fields))) = (form, value) {
+        let absent = message.fields().iter().filter(|field| is_null_when_absent(field));
+        let absent = absent.filter(|field| !fields.contains_key(field.name));
+        parts.extend(absent.map(|field| (Step::field(field.name), &Value::Null)));
+    }
+    Some(parts)
 }
 
-/// The value without these fields and items; `None` if nothing is left of what had parts.
-pub(super) fn without(value: &Value, gone: &Set, form: Form) -> Option<Value> {
+fn is_null_when_absent(field: &Field) -> bool {
+    match field.shape {
+        Shape::One(Type::Time | Type::MicroTime) if !field.pointer => true,
+        Shape::One(_) => field.always && field.pointer,
+        Shape::List(_) | Shape::Map(_) | Shape::MapOfLists(_) => field.always,
+    }
+}
+
+/// The value without these fields and items. Where nothing is left of what had parts stands null: it was emptied, not
+/// taken away, which makes a difference to who owns it.
+pub(super) fn without(value: &Value, gone: &Set, form: Form) -> Value {
     match (form, value) {
         (Form::Object(_) | Form::Map(_), Value::Object(fields)) => {
             let mut kept = Map::new();
@@ -128,17 +137,27 @@ pub(super) fn without(value: &Value, gone: &Set, form: Form) -> Option<Value> {
                     kept.insert(name.clone(), part);
                 }
             }
-            (!kept.is_empty() || fields.is_empty()).then_some(Value::Object(kept))
+            if kept.is_empty() {
+                Value::Null
+            } else {
+                Value::Object(kept)
+            }
         }
         (Form::Set | Form::Keyed(..), Value::Array(items)) => {
-            let kept: Vec<_> = items
+            let steps = items
                 .iter()
                 .enumerate()
-                .filter_map(|(at, item)| part_without(item, gone, form, &form.step(at, item)))
+                .map(|(at, item)| (form.step(at, item), item));
+            let kept: Vec<_> = steps
+                .filter_map(|(step, item)| part_without(item, gone, form, &step))
                 .collect();
-            (!kept.is_empty() || items.is_empty()).then_some(Value::Array(kept))
+            if kept.is_empty() {
+                Value::Null
+            } else {
+                Value::Array(kept)
+            }
         }
-        _ => Some(value.clone()),
+        _ => value.clone(),
     }
 }
 
@@ -146,8 +165,8 @@ fn part_without(part: &Value, gone: &Set, form: Form, step: &Step) -> Option<Val
     if gone.members.contains(step) {
         return None;
     }
-    match gone.children.get(step) {
+    Some(match gone.children.get(step) {
         Some(child) => without(part, child, form.below(step)),
-        None => Some(part.clone()),
-    }
+        None => part.clone(),
+    })
 }

@@ -76,11 +76,12 @@ fn always_there(known: &Field) -> Option<Value> {
             message(id.get(), &mut fields);
             Some(Value::Object(fields))
         }
+        Type::Quantity => Some(Value::from("0")),
+        Type::IntOrString => Some(Value::from(0)),
         _ if !known.always => None,
         Type::String(_) => Some(Value::from("")),
         Type::Bool => Some(Value::from(false)),
-        Type::Int32 | Type::Int64 | Type::Float | Type::IntOrString => Some(Value::from(0)),
-        Type::Quantity => Some(Value::from("0")),
+        Type::Int32 | Type::Int64 | Type::Float => Some(Value::from(0)),
         Type::Bytes | Type::Time | Type::MicroTime | Type::Any => None,
     }
 }

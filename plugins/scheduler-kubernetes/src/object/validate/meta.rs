@@ -6,10 +6,7 @@ use serde_json::Value;
 
 use super::place::{At, Errors, entries, formed, immutable, items, text};
 use crate::object::field_error::FieldError;
-use crate::object::names;
-
-/// All annotations of an object together are no longer.
-const MOST_ANNOTATIONS_BYTES: usize = 256 * 1024;
+use crate::object::names::{self, MOST_ANNOTATIONS_BYTES};
 
 /// The finalizers that need no domain.
 const STANDARD_FINALIZERS: [&str; 3] = ["kubernetes", "foregroundDeletion", "orphan"];
