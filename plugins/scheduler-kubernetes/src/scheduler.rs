@@ -207,15 +207,6 @@ async fn adapter_config(
     })
 }
 
-/// What points kubectl and every other client to the embedded API server.
-fn kubeconfig(url: &str) -> String {
-    format!(
-        "apiVersion: v1\nkind: Config\ncurrent-context: plenum\nclusters:\n- name: plenum\n  cluster:\n    server: {url}\n\
-         contexts:\n- name: plenum\n  context:\n    cluster: plenum\n    user: plenum\n    namespace: default\n\
-         users:\n- name: plenum\n  user: {{}}\n"
-    )
-}
-
 #[async_trait]
 impl RunningScheduler for Running {
     fn endpoints(&self) -> BTreeMap<String, String> {
@@ -227,7 +218,7 @@ impl RunningScheduler for Running {
 
     fn client_files(&self) -> BTreeMap<String, String> {
         let url = Some(&self.url).filter(|u| !u.is_empty());
-        url.map(|url| ("kubeconfig".to_owned(), kubeconfig(url)))
+        url.map(|url| ("kubeconfig".to_owned(), apiserver::kubeconfig(url)))
             .into_iter()
             .collect()
     }

@@ -8,7 +8,7 @@ use super::volumes::mounts;
 use super::{Refused, probe};
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use plenum_model::spec::{Caps, ContainerSpec, Image, LogLimits, PreStop, Pull, Restart, Role};
-use plenum_model::template::Template;
+use plenum_model::template::{Part, Placeholder, Template};
 use std::collections::BTreeMap;
 
 /// Lowers one container. What is missing is noted in the draft.
@@ -30,6 +30,12 @@ pub fn container(
         items.map(|items| items.iter().map(|text| vars.expand(text)).collect::<Vec<_>>())
     };
     let (entrypoint, args) = (list(&said.command), list(&said.args));
+    // only an environment is filled in where it is not seen
+    let secret = |t: &Template| t.0.iter().any(|p| matches!(p, Part::Fill(Placeholder::File(_))));
+    if [&entrypoint, &args].into_iter().flatten().flatten().any(secret) {
+        let field = format!("command of container {}: the value of a secret", said.name);
+        return Err(Refused::unserved(field));
+    }
     let (volumes, of_node) = mounts(spec, said, &vars)?;
     let pre_stop = pre_stop(said, &vars);
     let policy = restart(spec, role);
