@@ -5,7 +5,9 @@
 
 use crate::error::{Class, Classified};
 use crate::images::Images;
-use crate::streams::{ExecRequest, LogQuery, Stats, StreamError, StreamInput, StreamOutput};
+use crate::streams::{
+    ExecRequest, Health, LogQuery, ProcessTable, Stats, StreamError, StreamInput, StreamOutput,
+};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use plenum_model::claim::Protocol;
@@ -72,6 +74,12 @@ pub trait Runtime: RuntimeIo {
         Ok(None)
     }
 
+    /// How the check that this container's image names goes; none: its image names none. Asked where the spec
+    /// wants it done, when the container has started and from time to time after: doing it is the runtime's own.
+    async fn image_health(&self, _key: &ContainerKey) -> Result<Option<ImageHealth>, RuntimeError> {
+        Ok(None)
+    }
+
     /// Removes an ended or never started container with all it wrote, its log too. Not there: no error.
     async fn remove(&self, key: &ContainerKey) -> Result<(), RuntimeError>;
 
@@ -110,6 +118,10 @@ pub trait RuntimeIo: Send + Sync {
 
     /// What a running container uses.
     async fn stats(&self, key: &ContainerKey) -> Result<Stats, StreamError>;
+
+    /// The processes of a running container, with what `ps` would show given these arguments (none: what
+    /// `ps -ef` shows).
+    async fn top(&self, key: &ContainerKey, arguments: &str) -> Result<ProcessTable, StreamError>;
 }
 
 /// Which container. A restart in place makes a new container of the next incarnation: the task's own, or the
@@ -221,6 +233,15 @@ pub struct PublishedPort {
     pub container: u16,
     /// Which protocols.
     pub protocol: Protocol,
+}
+
+/// How the check of an image goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageHealth {
+    /// Whether it passes; none: that is not settled yet.
+    pub passes: Option<bool>,
+    /// How it went lately.
+    pub health: Health,
 }
 
 /// A container that is there.

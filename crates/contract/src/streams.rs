@@ -74,6 +74,18 @@ pub enum StreamRequest {
         /// Which container; none: the main one.
         container: Option<String>,
     },
+    /// Its processes, once.
+    Top {
+        /// Which container; none: the main one.
+        container: Option<String>,
+        /// What is shown, as arguments of `ps`; empty: the runtime's own choice.
+        arguments: String,
+    },
+    /// How the checks of its health went lately, once.
+    Health {
+        /// Which container; none: the main one.
+        container: Option<String>,
+    },
     /// A signal to its main process. Ends without output once it is delivered; what is wanted of the task
     /// stays as it is, so a container that ends by it has ended by itself.
     Signal {
@@ -175,6 +187,41 @@ pub enum Output {
     Stats(Stats),
     /// What a node says of its images.
     Image(Box<ImageOutput>),
+    /// Its processes.
+    Processes(ProcessTable),
+    /// How the checks of its health went.
+    Health(Health),
+}
+
+/// The processes of a container.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProcessTable {
+    /// What the columns are (`PID`, `CMD`).
+    pub titles: Vec<String>,
+    /// One row a process, one cell for each title.
+    pub processes: Vec<Vec<String>>,
+}
+
+/// How the checks of a container's health went lately.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Failures in a row.
+    pub failing: u32,
+    /// The last ones, the newest last.
+    pub results: Vec<CheckResult>,
+}
+
+/// How one check went.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CheckResult {
+    /// When it began, in Unix milliseconds.
+    pub began: u64,
+    /// When it ended, in Unix milliseconds.
+    pub ended: u64,
+    /// The exit code of the command; of other checks 0 if it passed and 1 if not.
+    pub code: i32,
+    /// What it wrote, or why it failed.
+    pub output: String,
 }
 
 /// One line of a log.
@@ -210,6 +257,14 @@ pub struct Stats {
     pub pids: u64,
     /// When this was read, in Unix nanoseconds.
     pub at_nanos: u64,
+    /// Bytes that came over its own network so far; 0 where it shares the node's, or its runtime does not count them.
+    pub received_bytes: u64,
+    /// Bytes that went out over its own network so far.
+    pub sent_bytes: u64,
+    /// Bytes read from disks so far; 0 where its runtime does not count them.
+    pub read_bytes: u64,
+    /// Bytes written to disks so far.
+    pub written_bytes: u64,
 }
 
 /// Why a stream failed.

@@ -384,6 +384,30 @@ pub struct Probe {
     pub grace_ms: u64,
 }
 
+impl Probe {
+    /// The check that the image names, if it names one; its runtime is asked every second how it goes.
+    #[must_use]
+    pub fn of_image(on_failure: OnFailure) -> Self {
+        Self {
+            check: Check::Image,
+            on_failure,
+            delay_ms: 0,
+            period_ms: 1000,
+            timeout_ms: 5000,
+            failures: 1,
+            successes: 1,
+            grace_ms: 0,
+        }
+    }
+
+    /// Whether it is the image's own check, of which it is not known before the container runs whether there is
+    /// one.
+    #[must_use]
+    pub fn is_of_image(&self) -> bool {
+        self.check == Check::Image
+    }
+}
+
 /// What a probe asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -407,6 +431,9 @@ pub enum Check {
         /// Where.
         port: ProbePort,
     },
+    /// The check that the image names, which its runtime does; where it names none there is none. Its own
+    /// numbers count; those of the probe say how often its runtime is asked.
+    Image,
 }
 
 /// Where a probe asks. Written as a number, or as an object.

@@ -141,7 +141,7 @@ pub struct Observation {
     pub seq: Seq,
     /// Incarnation and phase.
     pub progress: Progress,
-    /// Whether its readiness checks pass; none: it has none.
+    /// Whether its readiness checks pass; none: it has none. While none has failed yet the message is empty.
     pub ready: Option<bool>,
     /// Its own address, where it has one.
     pub address: Option<String>,
@@ -167,7 +167,7 @@ pub struct Status {
     pub node: Option<NodeId>,
     /// The host port given to each port asked for.
     pub ports: Vec<u16>,
-    /// Whether its readiness checks pass; none: it has none.
+    /// Whether its readiness checks pass; none: it has none. While none has failed yet the message is empty.
     pub ready: Option<bool>,
     /// Its own address, where it has one.
     pub address: Option<String>,

@@ -8,8 +8,9 @@ use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::exec::{CreateExecOptions, ResizeExecOptions, StartExecOptions, StartExecResults};
+use bollard::models::{ContainerBlkioStatEntry, ContainerNetworkStats};
 use bollard::query_parameters::{
-    AttachContainerOptions, LogsOptions, ResizeContainerTTYOptions, StatsOptions,
+    AttachContainerOptions, LogsOptions, ResizeContainerTTYOptions, StatsOptions, TopOptions,
 };
 use futures::future::{pending, ready};
 use futures::stream::{self, BoxStream};
@@ -17,8 +18,8 @@ use futures::{FutureExt as _, Stream, StreamExt as _};
 use jiff::Timestamp;
 use plenum_contract::runtime::{ContainerKey, RuntimeError, RuntimeIo};
 use plenum_contract::streams::{
-    ExecRequest, LogLine, LogQuery, LogSource, Output, Stats, StreamError, StreamInput, StreamOutput,
-    WindowSize,
+    ExecRequest, LogLine, LogQuery, LogSource, Output, ProcessTable, Stats, StreamError, StreamInput,
+    StreamOutput, WindowSize,
 };
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -171,6 +172,16 @@ impl RuntimeIo for DockerRuntime {
             why: "no stats".to_owned(),
         })?;
         let read = read.map_err(|e| broken(&e))?;
+        let networks = read.networks.unwrap_or_default();
+        let count = |of: fn(&ContainerNetworkStats) -> Option<u64>| networks.values().filter_map(of).sum();
+        let (received_bytes, sent_bytes) = (count(|n| n.rx_bytes), count(|n| n.tx_bytes));
+        let disks = read.blkio_stats.and_then(|b| b.io_service_bytes_recursive);
+        let disks = disks.unwrap_or_default();
+        let moved = |op: &str| {
+            let same =
+                |e: &&ContainerBlkioStatEntry| e.op.as_deref().is_some_and(|o| o.eq_ignore_ascii_case(op));
+            disks.iter().filter(same).filter_map(|e| e.value).sum()
+        };
         let memory = read.memory_stats.unwrap_or_default();
         let counters = memory.stats.unwrap_or_default();
         // Page cache that can be dropped is not used: `total_inactive_file` on cgroup v1, `inactive_file` on v2.
@@ -190,6 +201,24 @@ impl RuntimeIo for DockerRuntime {
             memory_limit_bytes: limit.and_then(|m| u64::try_from(m).ok()),
             pids: read.pids_stats.and_then(|p| p.current).unwrap_or(0),
             at_nanos: nanos(Timestamp::now()),
+            received_bytes,
+            sent_bytes,
+            read_bytes: moved("read"),
+            written_bytes: moved("write"),
+        })
+    }
+
+    async fn top(&self, key: &ContainerKey, arguments: &str) -> Result<ProcessTable, StreamError> {
+        let docker = self.docker().await.map_err(unavailable)?;
+        let ps_args = if arguments.is_empty() { "-ef" } else { arguments };
+        let options = TopOptions {
+            ps_args: ps_args.to_owned(),
+        };
+        let answer = docker.top_processes(&self.name_of(key), Some(options)).await;
+        let answer = answer.map_err(|e| refused(&e))?;
+        Ok(ProcessTable {
+            titles: answer.titles.unwrap_or_default(),
+            processes: answer.processes.unwrap_or_default(),
         })
     }
 }

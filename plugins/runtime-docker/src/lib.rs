@@ -3,11 +3,13 @@
 //! keeps logs and exits, so nothing is kept here: a restarted agent asks it again.
 //!
 //! `create` turns a plan into what the daemon takes, `failure` the daemon's answers into causes, `end` waits,
-//! `io` carries bytes, `images` keeps images.
+//! `health` reads what the daemon found by the check that an image names, `images` keeps images, `io` carries
+//! bytes.
 
 mod create;
 mod end;
 mod failure;
+mod health;
 mod images;
 mod io;
 mod labels;
@@ -20,7 +22,9 @@ use bollard::query_parameters::{
 };
 use failure::{failed, refused, status};
 use plenum_contract::images::Images;
-use plenum_contract::runtime::{ContainerKey, ContainerPlan, Found, FoundState, Runtime, RuntimeError};
+use plenum_contract::runtime::{
+    ContainerKey, ContainerPlan, Found, FoundState, ImageHealth, Runtime, RuntimeError,
+};
 use plenum_model::node::{RuntimeFacts, capability};
 use plenum_model::task::{Exit, ExitReason};
 use std::collections::HashMap;
@@ -176,6 +180,10 @@ impl Runtime for DockerRuntime {
             .config
             .and_then(|c| c.stop_signal)
             .filter(|s| !s.is_empty()))
+    }
+
+    async fn image_health(&self, key: &ContainerKey) -> Result<Option<ImageHealth>, RuntimeError> {
+        Ok(health::of(self.inspect(key).await?))
     }
 
     async fn remove(&self, key: &ContainerKey) -> Result<(), RuntimeError> {

@@ -20,7 +20,7 @@ async fn all(output: StreamOutput) -> (String, Option<i32>) {
                 Output::Log(line) => text.extend_from_slice(&line.bytes),
                 Output::Stdout(bytes) | Output::Stderr(bytes) => text.extend_from_slice(&bytes),
                 Output::Exit { code: c } => code = Some(c),
-                Output::Stats(_) | Output::Image(_) => {}
+                Output::Stats(_) | Output::Image(_) | Output::Processes(_) | Output::Health(_) => {}
             }
         }
         (String::from_utf8(text).unwrap(), code)

@@ -25,6 +25,7 @@ mod runtime;
 mod signals;
 mod stats;
 mod terminal;
+mod top;
 mod users;
 
 pub use runtime::{ProcessRuntime, Settings};

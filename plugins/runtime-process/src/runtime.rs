@@ -8,13 +8,15 @@ use crate::cgroups::tree::Tree;
 use crate::exit::{Evidence, explain, refusal, vanished};
 use crate::order::{self, Order, refused};
 use crate::record::{self, Record};
-use crate::{attach, exec, logs, signals, stats};
+use crate::{attach, exec, logs, signals, stats, top};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use plenum_contract::runtime::{
     ContainerKey, ContainerPlan, Found, FoundState, Runtime, RuntimeError, RuntimeIo,
 };
-use plenum_contract::streams::{ExecRequest, LogQuery, Stats, StreamError, StreamInput, StreamOutput};
+use plenum_contract::streams::{
+    ExecRequest, LogQuery, ProcessTable, Stats, StreamError, StreamInput, StreamOutput,
+};
 use plenum_model::node::RuntimeFacts;
 use plenum_model::task::{Exit, ExitReason};
 use plenum_shim::client::{self, Recovered, ShimError};
@@ -186,6 +188,13 @@ impl RuntimeIo for ProcessRuntime {
             .serve("attach", move |engine| attach::connect(engine, &key))
             .await?;
         attach::run(stream, input)
+    }
+
+    async fn top(&self, key: &ContainerKey, arguments: &str) -> Result<ProcessTable, StreamError> {
+        top::check(arguments)?;
+        let key = key.clone();
+        self.serve("list the processes", move |engine| top::read(engine, &key))
+            .await
     }
 
     async fn stats(&self, key: &ContainerKey) -> Result<Stats, StreamError> {

@@ -1,6 +1,7 @@
 //! What a container uses: from its cgroups, or, where there are none, summed over its processes.
 
 use crate::blocking::chain;
+use crate::record::Record;
 use crate::runtime::Engine;
 use plenum_contract::runtime::ContainerKey;
 use plenum_contract::streams::{Stats, StreamError};
@@ -12,6 +13,26 @@ use std::fs;
 
 /// Reads it now.
 pub(crate) fn read(engine: &Engine, key: &ContainerKey) -> Result<Stats, StreamError> {
+    let (shim, record) = running(engine, key)?;
+    let usage = engine.tree.usage(&record.cgroup);
+    let missing = usage.cpu_nanos.is_none() || usage.memory_bytes.is_none() || usage.pids.is_none();
+    let sum = if missing {
+        sum_of_processes(shim)
+    } else {
+        Sum::default()
+    };
+    Ok(Stats {
+        cpu_nanos: usage.cpu_nanos.unwrap_or(sum.cpu_nanos),
+        memory_bytes: usage.memory_bytes.unwrap_or(sum.memory_bytes),
+        memory_limit_bytes: usage.memory_limit_bytes,
+        pids: usage.pids.unwrap_or(sum.pids),
+        at_nanos: Timestamp::now().0,
+        ..Stats::default()
+    })
+}
+
+/// The shim of a running container, below which all its processes are.
+pub(crate) fn running(engine: &Engine, key: &ContainerKey) -> Result<(ProcessId, Record), StreamError> {
     let failed = |why: String| StreamError::Failed { why };
     let found = engine.find(key).map_err(|error| failed(error.to_string()))?;
     let (dir, record) = found.ok_or_else(|| StreamError::NotFound {
@@ -27,20 +48,7 @@ pub(crate) fn read(engine: &Engine, key: &ContainerKey) -> Result<Stats, StreamE
             });
         }
     };
-    let usage = engine.tree.usage(&record.cgroup);
-    let missing = usage.cpu_nanos.is_none() || usage.memory_bytes.is_none() || usage.pids.is_none();
-    let sum = if missing {
-        sum_of_processes(shim)
-    } else {
-        Sum::default()
-    };
-    Ok(Stats {
-        cpu_nanos: usage.cpu_nanos.unwrap_or(sum.cpu_nanos),
-        memory_bytes: usage.memory_bytes.unwrap_or(sum.memory_bytes),
-        memory_limit_bytes: usage.memory_limit_bytes,
-        pids: usage.pids.unwrap_or(sum.pids),
-        at_nanos: Timestamp::now().0,
-    })
+    Ok((shim, record))
 }
 
 #[derive(Debug, Default)]

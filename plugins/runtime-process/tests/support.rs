@@ -192,7 +192,9 @@ fn take(piece: Output, bytes: &mut Vec<u8>, code: &mut Option<i32>) {
         Output::Log(line) => bytes.extend_from_slice(&line.bytes),
         Output::Stdout(part) | Output::Stderr(part) => bytes.extend_from_slice(&part),
         Output::Exit { code: ended } => *code = Some(ended),
-        Output::Stats(_) | Output::Image(_) => panic!("nobody asked for figures"),
+        Output::Stats(_) | Output::Image(_) | Output::Processes(_) | Output::Health(_) => {
+            panic!("nobody asked for figures")
+        }
     }
 }
 

@@ -1,56 +1,8 @@
 //! `docker run` and its kin: the real CLIs against a pool, every one that is installed.
 
+use crate::support::docker::{Cli, clis};
 use crate::support::image::{BUSYBOX, docker};
 use crate::support::up::Up;
-use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
-
-/// One real CLI that talks to a pool.
-struct Cli<'a> {
-    program: &'a str,
-    host: &'a str,
-}
-
-impl Cli<'_> {
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(self.program);
-        command
-            .args(args)
-            .env("DOCKER_HOST", self.host)
-            .env_remove("DOCKER_CONTEXT");
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        self.command(args).output().unwrap()
-    }
-
-    /// What it printed; it must succeed.
-    fn ok(&self, args: &[&str]) -> String {
-        let out = self.run(args);
-        assert!(out.status.success(), "{} {args:?}: {out:?}", self.program);
-        String::from_utf8(out.stdout).unwrap().trim().to_owned()
-    }
-
-    fn with_input(&self, args: &[&str], input: &[u8]) -> String {
-        let mut child = self
-            .command(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(input).unwrap();
-        let out = child.wait_with_output().unwrap();
-        assert!(out.status.success(), "{args:?}: {out:?}");
-        String::from_utf8(out.stdout).unwrap()
-    }
-}
-
-fn clis() -> Vec<&'static str> {
-    let all = ["/usr/local/bin/docker", "/usr/bin/docker"];
-    all.into_iter().filter(|p| Path::new(p).exists()).collect()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn single_containers_run_anywhere_on_the_pool_and_lose_no_output() {
@@ -58,27 +10,17 @@ async fn single_containers_run_anywhere_on_the_pool_and_lose_no_output() {
         return;
     }
     let mut up = Up::start_with(2, &["swarm"]).await;
-    for program in clis() {
-        let host = up.url("docker").to_owned();
-        let cli = Cli { program, host: &host };
+    for cli in clis(up.url("docker")) {
         foreground(&cli);
         background(&cli);
         refusals(&cli);
     }
-    let host = up.url("docker").to_owned();
-    let cli = Cli {
-        program: clis()[0],
-        host: &host,
-    };
+    let cli = &clis(up.url("docker"))[0];
     let id = cli.ok(&["run", "-d", "--name", "stays", BUSYBOX, "sleep", "1000"]);
     let started = cli.ok(&["inspect", "-f", "{{.State.StartedAt}}", &id]);
     up.kill_hard();
     up.start_again().await;
-    let host = up.url("docker").to_owned();
-    let cli = Cli {
-        program: clis()[0],
-        host: &host,
-    };
+    let cli = &clis(up.url("docker"))[0];
     assert_eq!(
         cli.ok(&[
             "inspect",
@@ -94,7 +36,7 @@ async fn single_containers_run_anywhere_on_the_pool_and_lose_no_output() {
 }
 
 /// Output, input and exit codes of what is waited for.
-fn foreground(cli: &Cli<'_>) {
+fn foreground(cli: &Cli) {
     for _ in 0..3 {
         assert_eq!(cli.ok(&["run", "--rm", BUSYBOX, "echo", "hi"]), "hi");
     }
@@ -119,7 +61,7 @@ fn foreground(cli: &Cli<'_>) {
 }
 
 /// The verbs on a container that runs on by itself.
-fn background(cli: &Cli<'_>) {
+fn background(cli: &Cli) {
     let loops = "i=0; while :; do echo line $i; i=$((i+1)); sleep 0.2; done";
     let id = cli.ok(&[
         "run", "-d", "--name", "web", "-p", "80", BUSYBOX, "sh", "-c", loops,
@@ -171,7 +113,7 @@ fn background(cli: &Cli<'_>) {
 }
 
 /// What is not served is refused by name, and what cannot be is told at once.
-fn refusals(cli: &Cli<'_>) {
+fn refusals(cli: &Cli) {
     for (args, words) in [
         (&["run", "--rm", "nosuch-image:1"][..], "No such image"),
         (&["run", "--rm", "--cap-add", "ALL", BUSYBOX, "true"], "--cap-add"),

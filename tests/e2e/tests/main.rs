@@ -5,8 +5,12 @@
 
 mod arrows;
 mod bad_input;
+mod docker_bad_input;
+mod docker_py;
 mod docker_run;
 mod docker_service;
+mod docker_terminal;
+mod docker_verbs;
 mod examples;
 mod marathon_client;
 mod no_room;

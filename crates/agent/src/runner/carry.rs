@@ -37,6 +37,8 @@ pub(super) fn container(request: &StreamRequest) -> Option<&str> {
         StreamRequest::Exec(exec) => exec.container.as_deref(),
         StreamRequest::Attach { container }
         | StreamRequest::Stats { container }
+        | StreamRequest::Top { container, .. }
+        | StreamRequest::Health { container }
         | StreamRequest::Signal { container, .. } => container.as_deref(),
         StreamRequest::PortForward { .. } => None,
     }
@@ -96,6 +98,20 @@ impl Carry {
             StreamRequest::Stats { .. } => {
                 let stats = runtime.stats(&place.key).await?;
                 Ok(futures::stream::iter([Ok(Output::Stats(stats))]).boxed())
+            }
+            StreamRequest::Top { arguments, .. } => {
+                let table = runtime.top(&place.key, &arguments).await?;
+                Ok(futures::stream::iter([Ok(Output::Processes(table))]).boxed())
+            }
+            StreamRequest::Health { .. } => {
+                let health = match place.image_check {
+                    false => place.health.clone(),
+                    true => {
+                        let told = runtime.image_health(&place.key).await.map_err(not_sent)?;
+                        told.map(|told| told.health).unwrap_or_default()
+                    }
+                };
+                Ok(futures::stream::iter([Ok(Output::Health(health))]).boxed())
             }
             StreamRequest::Signal { name, .. } => {
                 let sent = runtime.signal(&place.key, &name).await;

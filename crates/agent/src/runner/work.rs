@@ -95,14 +95,19 @@ impl Workers {
         let runtime = self.runtime(&work.runtime);
         let (answers, stop) = (self.answers.clone(), self.stop.clone());
         self.tracker.spawn(async move {
-            if let Some(result) = stop.run_until_cancelled(probe::run(&work, runtime)).await {
-                let probed = Input::Probed {
-                    key: work.key,
-                    index: work.index,
-                    result,
-                };
+            let Some((saw, result)) = stop.run_until_cancelled(probe::run(&work, runtime)).await else {
+                return;
+            };
+            let (key, index) = (work.key, work.index);
+            let checked = Input::Checked {
+                key: key.clone(),
+                index,
+                saw,
+            };
+            let probed = result.map(|result| Input::Probed { key, index, result });
+            for input in [Some(checked), probed].into_iter().flatten() {
                 // The loop is gone only when the agent stops.
-                let _ = answers.send(Event::Input(probed)).await;
+                let _ = answers.send(Event::Input(input)).await;
             }
         });
     }

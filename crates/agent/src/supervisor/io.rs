@@ -7,6 +7,7 @@ use plenum_contract::runtime::{
     ContainerKey, ContainerNames, ContainerPlan, Found, PublishedPort, RuntimeError, SandboxFacts,
     SandboxPlan,
 };
+use plenum_contract::streams::CheckResult;
 use plenum_model::ids::{LeaderEpoch, Seq, TaskId};
 use plenum_model::task::Exit;
 use std::path::PathBuf;
@@ -49,8 +50,29 @@ pub enum Input {
         /// Passed, or in words why not.
         result: Result<(), String>,
     },
+    /// What a probe saw, for who asks how the checks of a container went; before [`Input::Probed`].
+    Checked {
+        /// The container of the probe.
+        key: ContainerKey,
+        /// Which of its probes.
+        index: usize,
+        /// What it saw.
+        saw: Saw,
+    },
     /// The time of [`super::Supervisor::next_wake`] has come.
     Wake,
+}
+
+/// What a probe saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Saw {
+    /// So it went.
+    Result(CheckResult),
+    /// The runtime, which does the check of the image, has not come to an end about it: no [`Input::Probed`]
+    /// follows.
+    Unsettled,
+    /// The image names no check: no [`Input::Probed`] follows.
+    NoCheck,
 }
 
 /// What is to be done.

@@ -1,12 +1,13 @@
 //! The two machines of a task behind one face: restarted as a whole (`advance`), or container by container (`group`).
 //! Which one it is stands in the spec and never changes.
 
-use super::io::Done;
+use super::io::{Done, Saw};
 use super::live::{Live, Making, Stage};
 use super::memory::Remembered;
 use super::turn::Turn;
 use super::{advance, group, plan, probes, recovery, results};
 use plenum_contract::runtime::{ContainerKey, FoundState};
+use plenum_contract::streams::Health;
 use plenum_model::ids::{Incarnation, TaskId};
 use plenum_model::phase::Phase;
 use plenum_model::spec::{RestartUnit, TaskSpec};
@@ -86,6 +87,22 @@ impl Life {
         match self {
             Self::Whole(live) => probes::probed(live, turn, id, which, result),
             Self::Each(group) => group::probed(group, turn, id, which, result),
+        }
+    }
+
+    /// Takes in what a probe saw. Where containers are restarted one by one nobody asks for it.
+    pub(super) fn checked(&mut self, turn: &mut Turn<'_>, id: TaskId, which: (&str, usize), saw: Saw) {
+        match self {
+            Self::Whole(live) => probes::checked(live, turn, id, which, saw),
+            Self::Each(_) => {}
+        }
+    }
+
+    /// How the probes of container `index` went lately, and whether one of them is its image's own check.
+    pub(super) fn health(&self, spec: &TaskSpec, index: usize) -> (Health, bool) {
+        match self {
+            Self::Whole(live) => probes::health(spec, live.probes.as_deref().unwrap_or_default(), index),
+            Self::Each(_) => (Health::default(), false),
         }
     }
 

@@ -29,8 +29,8 @@ mod tests;
 mod turn;
 
 pub use io::{
-    Answer, Done, Effect, FromFile, Input, Now, Piece, PlannedContainer, PlannedFile, PlannedVolume, Verb,
-    VerbKind, Work, WorkError,
+    Answer, Done, Effect, FromFile, Input, Now, Piece, PlannedContainer, PlannedFile, PlannedVolume, Saw,
+    Verb, VerbKind, Work, WorkError,
 };
 pub use memory::{Assigned, Begun, Memory, Record, Remembered, Run};
 pub use probes::{PlannedCheck, ProbeWork};
@@ -40,6 +40,7 @@ use orphans::Orphan;
 use outbox::Outbox;
 use plenum_contract::dispatcher::{Assignment, Assignments};
 use plenum_contract::runtime::{ContainerKey, Found, FoundState};
+use plenum_contract::streams::Health;
 use plenum_model::claim::Protocol;
 use plenum_model::ids::{LeaderEpoch, NodeId, SpecId, TaskId};
 use plenum_model::spec::{Role, TaskSpec};
@@ -105,6 +106,10 @@ pub struct Location {
     pub address: String,
     /// (port inside, port of the node) of the TCP ports of the task.
     pub ports: Vec<(u16, u16)>,
+    /// How its checks went lately, as far as the agent did them.
+    pub health: Health,
+    /// Whether its runtime does the check of its image.
+    pub image_check: bool,
 }
 
 impl Supervisor {
@@ -157,6 +162,7 @@ impl Supervisor {
             Input::Recovered { runtime, found } => self.recovered(now, &runtime, found, &mut effects),
             Input::Done(done) => self.done(now, done, &mut effects),
             Input::Probed { key, index, result } => self.probed(now, &key, index, &result, &mut effects),
+            Input::Checked { key, index, saw } => self.checked(now, &key, index, saw, &mut effects),
             Input::Wake => self.wake(now, &mut effects),
         }
         effects
@@ -210,10 +216,13 @@ impl Supervisor {
             .zip(plan::ports(&self.node, task));
         let tcp = asks.filter(|(ask, _)| ask.protocol != Protocol::Udp);
         let ports = tcp.map(|(_, port)| (port.container, port.host)).collect();
+        let (health, image_check) = self.lives.get(&id)?.health(spec, index);
         Some(Location {
             key: key(newest),
             previous: previous.map(key),
             own_address: plan::own_address(task).map(str::to_owned),
+            health,
+            image_check,
             address: self.node.address.clone(),
             runtime: found.runtime.clone(),
             ports,
@@ -394,6 +403,16 @@ impl Supervisor {
             self.with_live(id, now, effects, |life, turn| {
                 life.probed(turn, id, which, result)
             });
+            self.advance(id, now, effects);
+        }
+    }
+
+    fn checked(&mut self, now: Now, key: &ContainerKey, index: usize, saw: Saw, effects: &mut Vec<Effect>) {
+        let id = key.task;
+        let task = self.memory.tasks.get(&id);
+        if task.is_some_and(|t| t.is_current(key)) {
+            let which = (key.container.as_str(), index);
+            self.with_live(id, now, effects, |life, turn| life.checked(turn, id, which, saw));
             self.advance(id, now, effects);
         }
     }

@@ -2,16 +2,19 @@
 //! [`super::Supervisor::take_probes`] for those that are due and answers with [`super::Input::Probed`].
 
 use super::advance::exit;
+use super::io::Saw;
 use super::live::{Live, Stage, Verdict};
 use super::memory::Remembered;
 use super::plan;
 use super::turn::Turn;
 use plenum_contract::runtime::ContainerKey;
+use plenum_contract::streams::{CheckResult, Health};
 use plenum_model::ids::TaskId;
 use plenum_model::phase::Phase;
 use plenum_model::spec::{Check, ContainerSpec, Network, OnFailure, Probe, ProbePort, RestartUnit, TaskSpec};
 use plenum_model::task::{Exit, ExitReason};
 use plenum_model::template::Unfilled;
+use std::collections::VecDeque;
 
 /// A check to be done now. Answered by [`super::Input::Probed`] with the same key and index, at the latest when
 /// its time is over.
@@ -52,7 +55,12 @@ pub enum PlannedCheck {
         /// The port of the node that leads to the task.
         port: u16,
     },
+    /// The check that the image names, which its runtime does.
+    Image,
 }
+
+/// So many results of a probe are remembered.
+const RESULTS: usize = 5;
 
 /// Where one probe stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +73,19 @@ pub(super) struct Watched {
     row: (bool, u32),
     /// The settled state; none: not settled yet.
     pub(super) passes: Option<bool>,
+    /// What was seen lately.
+    memory: Memory,
+}
+
+/// What one probe saw lately.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Memory {
+    /// Whether there may be no such check: whether an image names one is known once its runtime was asked.
+    unsure: bool,
+    /// The newest last.
+    results: VecDeque<CheckResult>,
+    /// Failures in a row, those that do not count included.
+    failing: u32,
 }
 
 impl Watched {
@@ -77,6 +98,7 @@ impl Watched {
             under_way: false,
             row: (false, 0),
             passes,
+            memory: Memory::default(),
         }
     }
 }
@@ -85,15 +107,18 @@ impl Watched {
 pub(super) fn begin(live: &mut Live, turn: &Turn<'_>, id: TaskId, since: u64) {
     let Some((task, spec)) = turn.task(id) else { return };
     // An adopted task that was ready stays so until its probes say otherwise.
-    let was_ready = task.newest.as_ref().is_some_and(|o| {
-        o.progress.incarnation == task.incarnation
-            && o.progress.phase == Phase::Running
-            && o.ready == Some(true)
-    });
+    let was = task
+        .newest
+        .as_ref()
+        .filter(|o| o.progress.incarnation == task.incarnation && o.progress.phase == Phase::Running);
+    let was_ready = was.is_some_and(|o| o.ready == Some(true));
+    let was_checked = was.is_some_and(|o| o.ready.is_some());
     let all = spec.containers.iter().enumerate().flat_map(|(c, container)| {
         container.probes.iter().enumerate().map(move |(index, probe)| {
             let first = since.saturating_add(probe.delay_ms);
-            Watched::new(c, index, first, was_ready.then_some(true))
+            let mut watched = Watched::new(c, index, first, was_ready.then_some(true));
+            watched.memory.unsure = probe.is_of_image() && !was_checked;
+            watched
         })
     });
     live.probes = Some(all.collect());
@@ -180,6 +205,7 @@ pub(super) fn planned(
                 headers: headers.clone(),
             })
         }
+        Check::Image => Ok(PlannedCheck::Image),
         Check::Tcp { port } => {
             let (address, port) = at(*port)?;
             Ok(PlannedCheck::Tcp { address, port })
@@ -197,7 +223,11 @@ pub(super) fn objection(node: &super::NodeView, task: &Remembered, spec: &TaskSp
             .chain(&c.startup)
             .enumerate()
             .find_map(|(i, probe)| {
-                let why = planned(node, task, spec, own, &probe.check).err()?;
+                let alone = spec.restart_unit == RestartUnit::Container && probe.is_of_image();
+                let why = match planned(node, task, spec, own, &probe.check) {
+                    Ok(_) if alone => "the check of an image needs the restart unit TASK".to_owned(),
+                    planned => planned.err()?,
+                };
                 Some(format!("probe {i} of container {}: {why}", c.name))
             })
     };
@@ -206,20 +236,19 @@ pub(super) fn objection(node: &super::NodeView, task: &Remembered, spec: &TaskSp
 
 /// Whether the task is ready by its probes that report; none: it has none.
 pub(super) fn ready(live: &Live, spec: &TaskSpec) -> Option<bool> {
-    if !has_readiness(spec) {
-        return None;
-    }
     let probes = live.probes.as_ref()?;
     let mut reporting = probes
         .iter()
-        .filter(|w| of(spec, w).is_some_and(|p| p.on_failure == OnFailure::Report));
+        .filter(|w| !w.memory.unsure && of(spec, w).is_some_and(|p| p.on_failure == OnFailure::Report))
+        .peekable();
+    reporting.peek()?;
     Some(reporting.all(|w| w.passes == Some(true)))
 }
 
-/// Whether a task has probes that report readiness.
+/// Whether a task has probes that report readiness; whether its images name checks is not known before they run.
 pub(super) fn has_readiness(spec: &TaskSpec) -> bool {
     let mut probes = spec.containers.iter().flat_map(|c| &c.probes);
-    probes.any(|p| p.on_failure == OnFailure::Report)
+    probes.any(|p| p.on_failure == OnFailure::Report && !p.is_of_image())
 }
 
 fn of<'a>(spec: &'a TaskSpec, watched: &Watched) -> Option<&'a Probe> {
@@ -259,6 +288,10 @@ pub(super) fn probed(
     let which = watched.container;
     if let (true, Err(why)) = (failed, result) {
         match probe.on_failure {
+            // That it has failed is news even of one that never passed.
+            OnFailure::Report if before == Some(false) => {
+                return turn.observe_ready(id, before, format!("not ready: {why}"));
+            }
             OnFailure::Report => {}
             OnFailure::Restart => live.verdict = Some(Verdict::Ended(which, unhealthy(why))),
             OnFailure::Fail => live.verdict = Some(Verdict::Failed(unhealthy(why))),
@@ -273,6 +306,73 @@ pub(super) fn probed(
             .unwrap_or_default();
         turn.observe_ready(id, after, message);
     }
+}
+
+/// Takes in what a probe saw.
+pub(super) fn checked(
+    live: &mut Live,
+    turn: &mut Turn<'_>,
+    id: TaskId,
+    (container, index): (&str, usize),
+    saw: Saw,
+) {
+    let Stage::Running { .. } = live.stage else {
+        return;
+    };
+    let Some((_, spec)) = turn.task(id) else { return };
+    let before = ready(live, &spec);
+    let now = turn.now.tick;
+    let Some(probes) = &mut live.probes else { return };
+    let asked = |w: &Watched| {
+        let of = spec.containers.get(w.container);
+        w.under_way && w.index == index && of.is_some_and(|c| c.name == container)
+    };
+    let Some(at) = probes.iter().position(asked) else {
+        return;
+    };
+    let watched = &mut probes[at];
+    let period = of(&spec, watched).map_or(1, |p| p.period_ms.max(1));
+    watched.memory.unsure = false;
+    match saw {
+        Saw::Result(result) => watched.memory.take(result),
+        Saw::Unsettled => {
+            watched.under_way = false;
+            watched.next_at = now.saturating_add(period);
+        }
+        Saw::NoCheck => drop(probes.remove(at)),
+    }
+    let after = ready(live, &spec);
+    if before != after {
+        turn.observe_ready(id, after, String::new());
+    }
+}
+
+impl Memory {
+    fn take(&mut self, result: CheckResult) {
+        self.failing = match result.code {
+            0 => 0,
+            _ => self.failing.saturating_add(1),
+        };
+        if self.results.len() == RESULTS {
+            self.results.pop_front();
+        }
+        self.results.push_back(result);
+    }
+}
+
+/// How the probes of a container went lately, and whether one of them is its image's own check.
+pub(super) fn health(spec: &TaskSpec, probes: &[Watched], container: usize) -> (Health, bool) {
+    let mut its = probes
+        .iter()
+        .filter(|w| w.container == container && !w.memory.unsure);
+    let Some(first) = its.next() else {
+        return (Health::default(), false);
+    };
+    let health = Health {
+        failing: first.memory.failing,
+        results: first.memory.results.iter().cloned().collect(),
+    };
+    (health, of(spec, first).is_some_and(Probe::is_of_image))
 }
 
 /// Counts a result. Returns whether the probe has just come to fail.

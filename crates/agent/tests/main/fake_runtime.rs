@@ -185,6 +185,13 @@ impl RuntimeIo for FakeRuntime {
         })
     }
 
+    async fn top(&self, _key: &ContainerKey, arguments: &str) -> Result<ProcessTable, StreamError> {
+        Ok(ProcessTable {
+            titles: vec!["PID".to_owned()],
+            processes: vec![vec![arguments.to_owned()]],
+        })
+    }
+
     async fn stats(&self, _key: &ContainerKey) -> Result<Stats, StreamError> {
         Ok(Stats {
             pids: 3,

@@ -186,9 +186,14 @@ fn pieces(output: StreamOutput) -> BoxStream<'static, Result<Piece, ImageError>>
                 | ImageOutput::Removed(_)) => Ok(Piece::Image(image)),
             },
             Some(Ok(Output::Stdout(bytes))) => Ok(Piece::Bytes(bytes)),
-            Some(Ok(Output::Log(_) | Output::Stderr(_) | Output::Exit { .. } | Output::Stats(_))) => {
-                Err(unexpected())
-            }
+            Some(Ok(
+                Output::Log(_)
+                | Output::Stderr(_)
+                | Output::Exit { .. }
+                | Output::Stats(_)
+                | Output::Processes(_)
+                | Output::Health(_),
+            )) => Err(unexpected()),
             Some(Err(error)) => Err(of_stream(error)),
             None => Err(ImageError::Unavailable {
                 why: "the stream broke off".to_owned(),

@@ -134,7 +134,13 @@ async fn pump_out(mut output: StreamOutput, sink: &mut SplitSink<WebSocket, Mess
             Ok(Output::Stdout(bytes)) => Frame::Stdout(bytes),
             Ok(Output::Stderr(bytes)) => Frame::Stderr(bytes),
             Ok(Output::Exit { code }) => return Frame::Exit(code),
-            Ok(Output::Log(_) | Output::Stats(_) | Output::Image(_)) => continue,
+            Ok(
+                Output::Log(_)
+                | Output::Stats(_)
+                | Output::Image(_)
+                | Output::Processes(_)
+                | Output::Health(_),
+            ) => continue,
             Err(e) => return Frame::Error(Problem::from(e).body),
         };
         if sink.send(Message::Binary(frame.encode())).await.is_err() {

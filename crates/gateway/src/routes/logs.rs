@@ -126,7 +126,11 @@ fn text(output: Output) -> Bytes {
     match output {
         Output::Log(line) => line.bytes,
         Output::Stdout(bytes) | Output::Stderr(bytes) => bytes,
-        Output::Exit { .. } | Output::Stats(_) | Output::Image(_) => Bytes::new(),
+        Output::Exit { .. }
+        | Output::Stats(_)
+        | Output::Image(_)
+        | Output::Processes(_)
+        | Output::Health(_) => Bytes::new(),
     }
 }
 
@@ -140,7 +144,13 @@ fn ndjson(output: Result<Output, StreamError>) -> Bytes {
     match output {
         Ok(Output::Log(line)) => json_line(&shown(&line)),
         Ok(
-            Output::Stdout(_) | Output::Stderr(_) | Output::Exit { .. } | Output::Stats(_) | Output::Image(_),
+            Output::Stdout(_)
+            | Output::Stderr(_)
+            | Output::Exit { .. }
+            | Output::Stats(_)
+            | Output::Image(_)
+            | Output::Processes(_)
+            | Output::Health(_),
         ) => Bytes::new(),
         Err(e) => json_line(&Broken {
             error: Problem::from(e).body,

@@ -177,7 +177,9 @@ pub(super) async fn stats(
             | Output::Stdout(_)
             | Output::Stderr(_)
             | Output::Exit { .. }
-            | Output::Image(_) => {}
+            | Output::Image(_)
+            | Output::Processes(_)
+            | Output::Health(_) => {}
         }
     }
     Err(Problem::new(code::UNAVAILABLE, "the node gave no figures"))

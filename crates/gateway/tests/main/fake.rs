@@ -244,6 +244,8 @@ impl Streams for FakeStreams {
             },
             StreamRequest::Attach { .. }
             | StreamRequest::PortForward { .. }
+            | StreamRequest::Top { .. }
+            | StreamRequest::Health { .. }
             | StreamRequest::Signal { .. } => {
                 return Err(StreamError::NotSupported {
                     what: "attach".into(),
@@ -283,6 +285,7 @@ fn stats() -> Outputs {
         memory_limit_bytes: Some(7),
         pids: 8,
         at_nanos: 1_700_000_000_000_000_000,
+        ..Stats::default()
     };
     stream::iter([Ok(Output::Stats(stats))]).boxed()
 }

@@ -58,6 +58,7 @@ async fn what_is_asked_of_a_log_reaches_the_node() {
         since: Some(1_700_000_000_000),
         stdout: false,
         stderr: true,
+        previous: false,
     };
     assert_eq!(
         *server.streams.asked.lock().unwrap(),

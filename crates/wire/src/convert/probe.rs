@@ -51,6 +51,7 @@ impl From<&Probe> for wire::Probe {
                 let (port, inside) = port(*at);
                 C::Tcp(wire::TcpCheck { port, inside })
             }
+            Check::Image => C::Image(()),
         };
         Self {
             check: Some(check),
@@ -80,6 +81,7 @@ impl TryFrom<wire::Probe> for Probe {
             C::Tcp(tcp) => Check::Tcp {
                 port: read_port(tcp.port, tcp.inside, "tcp.port")?,
             },
+            C::Image(()) => Check::Image,
         };
         Ok(Self {
             check,

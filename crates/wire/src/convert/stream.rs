@@ -5,8 +5,8 @@ use crate::malformed::{Malformed, maybe, need, small};
 use crate::proto::model::v1 as wire;
 use crate::status::WireError;
 use plenum_contract::streams::{
-    ExecRequest, LogLine, LogQuery, LogSource, Output, Stats, StreamError, StreamInput, StreamRequest,
-    WindowSize,
+    CheckResult, ExecRequest, Health, LogLine, LogQuery, LogSource, Output, ProcessTable, Stats, StreamError,
+    StreamInput, StreamRequest, WindowSize,
 };
 use tonic::Code;
 
@@ -21,6 +21,13 @@ impl From<&StreamRequest> for wire::StreamRequest {
             }),
             StreamRequest::PortForward { port } => R::PortForward((*port).into()),
             StreamRequest::Stats { container } => R::Stats(wire::StatsQuery {
+                container: container.clone(),
+            }),
+            StreamRequest::Top { container, arguments } => R::Top(wire::TopQuery {
+                container: container.clone(),
+                arguments: arguments.clone(),
+            }),
+            StreamRequest::Health { container } => R::Health(wire::HealthQuery {
                 container: container.clone(),
             }),
             StreamRequest::Signal { container, name } => R::Signal(wire::Signal {
@@ -49,6 +56,13 @@ impl TryFrom<wire::StreamRequest> for StreamRequest {
             },
             R::Stats(stats) => Self::Stats {
                 container: stats.container,
+            },
+            R::Top(top) => Self::Top {
+                container: top.container,
+                arguments: top.arguments,
+            },
+            R::Health(health) => Self::Health {
+                container: health.container,
             },
             R::Signal(signal) => Self::Signal {
                 container: signal.container,
@@ -176,6 +190,8 @@ pub(crate) fn output(output: Result<Output, StreamError>) -> wire::StreamOutput 
         Ok(Output::Exit { code }) => O::Exit(code),
         Ok(Output::Stats(stats)) => O::Stats((&stats).into()),
         Ok(Output::Image(image)) => O::Image((*image).into()),
+        Ok(Output::Processes(table)) => O::Processes(table.into()),
+        Ok(Output::Health(health)) => O::Health(health.into()),
         Err(error) => O::Error((&error).into()),
     };
     wire::StreamOutput { output: Some(output) }
@@ -195,6 +211,8 @@ pub(crate) fn read_output(output: wire::StreamOutput) -> Result<Result<Output, S
         O::Exit(code) => Output::Exit { code },
         O::Stats(stats) => Output::Stats(stats.into()),
         O::Image(image) => Output::Image(Box::new(image.try_into()?)),
+        O::Processes(table) => Output::Processes(table.into()),
+        O::Health(health) => Output::Health(health.into()),
         O::Error(error) => return Ok(Err(error.try_into()?)),
     }))
 }
@@ -207,6 +225,10 @@ impl From<&Stats> for wire::Stats {
             memory_limit_bytes: stats.memory_limit_bytes,
             pids: stats.pids,
             at_nanos: stats.at_nanos,
+            received_bytes: stats.received_bytes,
+            sent_bytes: stats.sent_bytes,
+            read_bytes: stats.read_bytes,
+            written_bytes: stats.written_bytes,
         }
     }
 }
@@ -219,6 +241,59 @@ impl From<wire::Stats> for Stats {
             memory_limit_bytes: stats.memory_limit_bytes,
             pids: stats.pids,
             at_nanos: stats.at_nanos,
+            received_bytes: stats.received_bytes,
+            sent_bytes: stats.sent_bytes,
+            read_bytes: stats.read_bytes,
+            written_bytes: stats.written_bytes,
+        }
+    }
+}
+
+impl From<ProcessTable> for wire::ProcessTable {
+    fn from(table: ProcessTable) -> Self {
+        let process = |cells| wire::Process { cells };
+        Self {
+            titles: table.titles,
+            processes: table.processes.into_iter().map(process).collect(),
+        }
+    }
+}
+
+impl From<wire::ProcessTable> for ProcessTable {
+    fn from(table: wire::ProcessTable) -> Self {
+        Self {
+            titles: table.titles,
+            processes: table.processes.into_iter().map(|p| p.cells).collect(),
+        }
+    }
+}
+
+impl From<Health> for wire::Health {
+    fn from(health: Health) -> Self {
+        let result = |r: CheckResult| wire::CheckResult {
+            began: r.began,
+            ended: r.ended,
+            code: r.code,
+            output: r.output,
+        };
+        Self {
+            failing: health.failing,
+            results: health.results.into_iter().map(result).collect(),
+        }
+    }
+}
+
+impl From<wire::Health> for Health {
+    fn from(health: wire::Health) -> Self {
+        let result = |r: wire::CheckResult| CheckResult {
+            began: r.began,
+            ended: r.ended,
+            code: r.code,
+            output: r.output,
+        };
+        Self {
+            failing: health.failing,
+            results: health.results.into_iter().map(result).collect(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `attach`: a container's own streams, to a client. A client that comes before the start misses nothing.
 
-use super::planner::{run_of, task_of};
+use super::planner::{run_of, seen};
 use super::pump::{Wanted, carry, plain, switching, upgrade};
 use super::record::{Container, Run};
 use super::shelf::Kept;
@@ -164,10 +164,11 @@ async fn open(
     let mut book = containers.plans.shelf.changes();
     let gone = async {
         // The book's writer outlives the door.
-        let _ = book.wait_for(|b| b.containers.get(&id).is_none()).await;
+        let single = container.of_service.is_none();
+        let _ = book.wait_for(|b| single && b.containers.get(&id).is_none()).await;
     };
     let prepared = containers.parts.mirror.until(|observed| {
-        let task = task_of(observed, &container.own.id)?;
+        let task = seen(observed, container)?;
         let made = match task.status.phase() {
             Phase::Pending | Phase::Placed | Phase::Preparing => false,
             Phase::Prepared | Phase::Starting | Phase::Running | Phase::Stopping => true,

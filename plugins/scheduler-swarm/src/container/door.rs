@@ -5,7 +5,7 @@ use super::frame::media_type;
 use super::logs::Asked;
 use super::pump::{Wanted, body};
 use super::wait::{Condition, wait};
-use super::{Containers, attach, exec, life, logs, stats, view};
+use super::{Containers, attach, exec, life, logs, stats, tasks, view};
 use crate::error::{ApiError, ApiResult};
 use crate::state::Shared;
 use axum::Router;
@@ -37,6 +37,7 @@ pub fn routes(state: Shared) -> Router {
         .route("/containers/{id}/stop", post(stop))
         .route("/containers/{id}/restart", post(restart))
         .route("/containers/{id}/kill", post(kill))
+        .route("/containers/{id}/rename", post(rename))
         .route("/containers/{id}/wait", post(wait_for))
         .route("/containers/{id}/attach", post(attach_to))
         .route("/containers/{id}/resize", post(resize))
@@ -80,8 +81,9 @@ async fn list(State(all): All, RawQuery(query): RawQuery) -> ApiResult {
     let shown = Shown::parse(&all, pairs.get("filters"), flag(&pairs, "all") || limit.is_some())?;
     let book = all.plans.shelf.book();
     let now = all.parts.clock.now().0;
+    let of_services = all.parts.mirror.read(|o| tasks::all(&book, o));
     let mut rows: Vec<(u64, Value)> = Vec::new();
-    for container in book.containers.iter() {
+    for container in book.containers.iter().chain(&of_services) {
         let task = all.task(container);
         if shown.shows(container, task.as_deref()) {
             let node = task.as_deref().and_then(|t| all.node(t));
@@ -106,11 +108,13 @@ async fn inspect(State(all): All, Path(id): Path<String>) -> ApiResult {
     let container = all.find(&id)?;
     let task = all.task(&container);
     let node = task.as_deref().and_then(|t| all.node(t));
-    Ok(axum::Json(view::inspect(&container, task.as_deref(), node.as_deref())).into_response())
+    let checks = stats::checks(&all, &container).await;
+    let view = view::inspect(&container, task.as_deref(), node.as_deref(), &checks);
+    Ok(axum::Json(view).into_response())
 }
 
 async fn start(State(all): All, Path(id): Path<String>) -> ApiResult {
-    let container = all.find(&id)?;
+    let container = all.find_single(&id)?;
     Ok(match life::start(&all, &container).await? {
         life::Done::Now => StatusCode::NO_CONTENT,
         life::Done::Already => StatusCode::NOT_MODIFIED,
@@ -145,10 +149,11 @@ async fn stop(State(all): All, Path(id): Path<String>, RawQuery(query): RawQuery
 }
 
 async fn restart(State(all): All, Path(id): Path<String>, RawQuery(query): RawQuery) -> ApiResult {
-    let container = all.find(&id)?;
+    let container = all.find_single(&id)?;
     life::refuse_signal(query.as_deref())?;
     life::stop(&all, &container, grace(query.as_deref())?).await?;
     life::start(&all, &container).await?;
+    all.tell(&container, "restart", &[]);
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -156,6 +161,13 @@ async fn kill(State(all): All, Path(id): Path<String>, RawQuery(query): RawQuery
     let container = all.find(&id)?;
     let pairs = Pairs::parse(query.as_deref());
     life::kill(&all, &container, pairs.get("signal").unwrap_or_default()).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn rename(State(all): All, Path(id): Path<String>, RawQuery(query): RawQuery) -> ApiResult {
+    let container = all.find_single(&id)?;
+    let pairs = Pairs::parse(query.as_deref());
+    life::rename(&all, &container, pairs.get("name").unwrap_or_default()).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -239,7 +251,7 @@ async fn top(State(all): All, Path(id): Path<String>, RawQuery(query): RawQuery)
 }
 
 async fn remove(State(all): All, Path(id): Path<String>, RawQuery(query): RawQuery) -> ApiResult {
-    let container = all.find(&id)?;
+    let container = all.find_single(&id)?;
     let pairs = Pairs::parse(query.as_deref());
     if flag(&pairs, "link") {
         return Err(ApiError::not_served("link (--link) of rm"));
@@ -291,6 +303,11 @@ async fn exec_inspect(State(all): All, Path(id): Path<String>) -> ApiResult {
 /// A container that is there answers by name what it does not serve; one that is not is missing.
 async fn not_served(State(all): All, Path((id, verb)): Path<(String, String)>) -> ApiResult {
     all.find(&id)?;
+    let verb = match verb.as_str() {
+        "changes" => "diff",
+        "archive" => "archive (docker cp)",
+        other => other,
+    };
     Err(ApiError::not_served(format!(
         "{verb} of a container is not served by Plenum yet"
     )))

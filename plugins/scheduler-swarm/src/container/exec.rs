@@ -264,25 +264,3 @@ pub(super) fn inspect(containers: &Containers, id: &str) -> ApiResult<Value> {
         })
     })
 }
-
-/// Runs a command to its end and gives its output and exit code.
-pub(super) async fn run(containers: &Containers, task: TaskId, argv: &[&str]) -> ApiResult<(String, i32)> {
-    let request = ExecRequest {
-        argv: argv.iter().map(|a| (*a).to_owned()).collect(),
-        ..ExecRequest::default()
-    };
-    let mut ends = containers
-        .parts
-        .streams
-        .open(task, StreamRequest::Exec(request))
-        .await?;
-    let (mut text, mut code) = (Vec::new(), 0);
-    while let Some(piece) = ends.output.next().await {
-        match piece? {
-            Output::Stdout(bytes) | Output::Stderr(bytes) => text.extend_from_slice(&bytes),
-            Output::Exit { code: last } => code = last,
-            Output::Log(_) | Output::Stats(_) | Output::Image(_) => {}
-        }
-    }
-    Ok((String::from_utf8_lossy(&text).into_owned(), code))
-}

@@ -56,12 +56,18 @@ impl Shown {
             && f.any("exited", |c| state == State::Exited && c == code)
             && f.any("ancestor", |i| same_image(i, image(&record.body)))
             && f.any("network", |n| n == super::view::network_mode(&record.body))
-            && f.any("is-task", |v| v == "false")
-            && f.any("health", |h| h == "none")
+            && f.any("is-task", |v| is_true(v) == container.of_service.is_some())
+            && f.any("health", |h| {
+                h == super::view::health(container, task).unwrap_or("none")
+            })
             && f.any("node", |n| n == node)
             && self.before.is_none_or(|at| record.created_nanos < at)
             && self.since.is_none_or(|at| record.created_nanos > at)
     }
+}
+
+fn is_true(text: &str) -> bool {
+    matches!(text, "true" | "True" | "TRUE" | "t" | "T" | "1")
 }
 
 fn same_image(asked: &str, have: &str) -> bool {

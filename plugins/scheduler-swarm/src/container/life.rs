@@ -1,6 +1,6 @@
 //! The verbs that change a container: each writes what is wanted, wakes the planner, and waits until it is so.
 
-use super::planner::{run_of, task_of};
+use super::planner::{run_of, seen, task_of};
 use super::record::{Container, Record, Run, Wanted};
 use super::shelf::Kept;
 use super::view::{State, is_over};
@@ -245,6 +245,14 @@ pub(super) async fn stop(
     container: &Container,
     grace: Option<u64>,
 ) -> ApiResult<Done> {
+    let done = end(containers, container, grace).await?;
+    if done == Done::Now {
+        containers.tell(container, "stop", &[]);
+    }
+    Ok(done)
+}
+
+async fn end(containers: &Containers, container: &Container, grace: Option<u64>) -> ApiResult<Done> {
     let task = containers.task(container).filter(|t| {
         let state = State::of(container, Some(t));
         state.runs()
@@ -252,13 +260,13 @@ pub(super) async fn stop(
     let Some(task) = task else {
         return Ok(Done::Already);
     };
-    let id = container.own.id.clone();
-    containers
-        .plans
-        .shelf
-        .change(&id, |c| Ok(c.wanting(Wanted::Stopped)))
-        .await?;
+    if container.of_service.is_none() {
+        let stopped = |c: &Container| Ok(c.wanting(Wanted::Stopped));
+        containers.plans.shelf.change(&container.own.id, stopped).await?;
+    }
     let grace = grace.unwrap_or(container.lowered.grace_ms);
+    let signal = if grace == 0 { "9" } else { "15" };
+    containers.tell(container, "kill", &[("signal", signal.to_owned())]);
     let actor = containers.parts.scheduler.as_str();
     match containers
         .parts
@@ -272,12 +280,24 @@ pub(super) async fn stop(
     let ended = containers
         .parts
         .mirror
-        .until(|observed| match task_of(observed, &id) {
+        .until(|observed| match seen(observed, container) {
             None => Some(()),
             Some(t) => t.status.phase().is_terminal().then_some(()),
         });
     ended.await.map_err(|e| ApiError::unavailable(e.to_string()))?;
     Ok(Done::Now)
+}
+
+/// Gives a container another name. Only who asks sees it: the task that runs keeps the one it began with.
+pub(super) async fn rename(containers: &Containers, container: &Container, name: &str) -> ApiResult<()> {
+    if name.is_empty() {
+        return Err(ApiError::bad("Neither old nor new names may be empty"));
+    }
+    let name = names::checked(name)?;
+    let renamed = containers.plans.shelf.rename(&container.own.id, name).await?;
+    let old = format!("/{}", container.own.name);
+    containers.tell(&renamed, "rename", &[("oldName", old)]);
+    Ok(())
 }
 
 /// Sends a signal; the kill is a stop without grace.
@@ -292,7 +312,7 @@ pub(super) async fn kill(containers: &Containers, container: &Container, signal:
     };
     let name = signal.to_ascii_uppercase();
     if matches!(name.strip_prefix("SIG").unwrap_or(&name), "" | "KILL" | "9") {
-        return stop(containers, container, Some(0)).await.map(|_| ());
+        return end(containers, container, Some(0)).await.map(|_| ());
     }
     let name = match name.bytes().all(|b| b.is_ascii_digit()) || name.starts_with("SIG") {
         true => name,
@@ -300,11 +320,14 @@ pub(super) async fn kill(containers: &Containers, container: &Container, signal:
     };
     let request = StreamRequest::Signal {
         container: None,
-        name,
+        name: name.clone(),
     };
     let mut ends = containers.parts.streams.open(task.id(), request).await?;
     match ends.output.next().await {
-        None | Some(Ok(_)) => Ok(()),
+        None | Some(Ok(_)) => {
+            containers.tell(container, "kill", &[("signal", name)]);
+            Ok(())
+        }
         Some(Err(StreamError::Failed { why })) => {
             Err(ApiError::bad(format!("Invalid signal: {signal}: {why}")))
         }

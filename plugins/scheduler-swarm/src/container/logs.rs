@@ -95,7 +95,9 @@ pub(super) async fn logs(
                     | Output::Stderr(_)
                     | Output::Exit { .. }
                     | Output::Stats(_)
-                    | Output::Image(_),
+                    | Output::Image(_)
+                    | Output::Processes(_)
+                    | Output::Health(_),
                 ) => None,
                 Err(error) => {
                     let text = format!("error from daemon in stream: {error}\n");

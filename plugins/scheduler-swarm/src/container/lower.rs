@@ -384,10 +384,11 @@ fn logs(config: &Fields<'_>) -> ApiResult<LogLimits> {
 fn health(check: &Fields<'_>) -> ApiResult<Vec<Probe>> {
     let test = check.list("Test")?.unwrap_or_default();
     let command = match test.split_first() {
-        None => return Ok(Vec::new()),
+        // Without a check of its own the image's counts, unless that is switched off.
+        None => return Ok(vec![Probe::of_image(OnFailure::Report)]),
         Some((kind, rest)) => match (kind.as_str(), rest) {
-            // What of an image's own check the daemon of the node runs is nothing to the pool.
-            ("" | "NONE", []) => return Ok(Vec::new()),
+            ("", []) => return Ok(vec![Probe::of_image(OnFailure::Report)]),
+            ("NONE", []) => return Ok(Vec::new()),
             ("CMD", [_, ..]) => rest.to_vec(),
             ("CMD-SHELL", [line]) => vec!["/bin/sh".to_owned(), "-c".to_owned(), line.clone()],
             _ => return Err(ApiError::bad(format!("unknown health check {test:?}"))),

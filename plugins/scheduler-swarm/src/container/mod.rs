@@ -3,7 +3,8 @@
 //! A container is one workload of one task, whose uid is the container's id. What is wanted of it is a
 //! [`record::Record`] on the [`shelf`]; [`planner`] makes the pool match; what it does is read from the mirror
 //! ([`view`]). It is claimed *held*: placed and prepared, so that a client attaches before it starts and no
-//! output is lost. [`lower`] says what a request means; `door` answers requests; `attach` and `pump` carry bytes.
+//! output is lost. Each start after the first makes it anew, in its place: what it wrote outside its volumes is
+//! gone then, and its log is that of its newest run, which in Docker both stay. [`lower`] says what a request means; `door` answers requests; `attach` and `pump` carry bytes.
 
 mod attach;
 mod door;
@@ -23,6 +24,8 @@ mod record;
 mod shelf;
 mod stats;
 pub mod stored;
+mod tasks;
+mod tell;
 mod view;
 mod wait;
 
@@ -111,11 +114,15 @@ impl Containers {
         }
     }
 
+    fn tell(&self, container: &Container, action: &str, more: &[(&str, String)]) {
+        let now = self.parts.now_ms();
+        tell::tell(&self.parts.events, now, container, action, more);
+    }
+
     fn task(&self, container: &Container) -> Option<Arc<Task>> {
-        let id = &container.own.id;
         self.parts
             .mirror
-            .read(|observed| planner::task_of(observed, id).cloned())
+            .read(|observed| planner::seen(observed, container).cloned())
     }
 
     fn node(&self, task: &Task) -> Option<Arc<Node>> {
@@ -136,10 +143,36 @@ impl Containers {
         let all = all.map(|c| (c.own.id.clone(), c.own.name.clone(), Arc::clone(c)));
         match resolve(reference, all) {
             Found::One(container) => Ok(container),
-            Found::None => Err(ApiError::missing(format!("No such container: {reference}"))),
-            Found::Ambiguous(_) => Err(ApiError::bad(format!(
-                "Multiple IDs found with provided prefix: {reference}"
-            ))),
+            Found::None => self.of_service(reference),
+            Found::Ambiguous(_) => Err(ambiguous(reference)),
         }
     }
+
+    /// The container of a service's task.
+    fn of_service(&self, reference: &str) -> ApiResult<Kept> {
+        let desired = self.plans.shelf.book();
+        let found = self.parts.mirror.read(|o| tasks::find(&desired, o, reference));
+        match found {
+            Found::One(container) => Ok(container),
+            Found::None => Err(ApiError::missing(format!("No such container: {reference}"))),
+            Found::Ambiguous(_) => Err(ambiguous(reference)),
+        }
+    }
+
+    /// The same, where only a single container will do.
+    fn find_single(&self, reference: &str) -> ApiResult<Kept> {
+        let container = self.find(reference)?;
+        if container.of_service.is_none() {
+            return Ok(container);
+        }
+        let service = &container.lowered.terms.workload.name;
+        Err(ApiError::conflict(format!(
+            "container {} is of a task of service {service}; use `docker service update`, `scale` or `rm` instead",
+            container.own.name
+        )))
+    }
+}
+
+fn ambiguous(reference: &str) -> ApiError {
+    ApiError::bad(format!("Multiple IDs found with provided prefix: {reference}"))
 }

@@ -3,7 +3,8 @@
 use super::Plans;
 use super::lower::KIND;
 use super::record::{Container, Run, Wanted};
-use super::shelf::Note;
+use super::shelf::{Kept, Note};
+use super::tell::tell;
 use crate::events::Events;
 use crate::store::Desired as Book;
 use plenum_contract::broker::{Amend, Refusal};
@@ -15,24 +16,31 @@ use plenum_sdk::observed::Observed;
 use plenum_sdk::plan::{Claim, Plan, Release};
 use plenum_sdk::planner::Change;
 use plenum_sdk::time::Moment;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Plans for containers, and tells of them.
 pub struct ContainerPlanner {
     plans: Plans,
     events: Events,
+    /// Those of the last look.
+    known: BTreeMap<String, Kept>,
 }
 
 impl ContainerPlanner {
     /// A planner that remembers nothing: all it knows is shared with the routes.
     #[must_use]
     pub fn new(plans: Plans, events: Events) -> Self {
-        Self { plans, events }
+        Self {
+            plans,
+            events,
+            known: BTreeMap::new(),
+        }
     }
 
     /// What shall be done now.
-    pub fn plan(&mut self, _now: Moment, desired: &Book, observed: &Observed) -> Plan {
+    pub fn plan(&mut self, now: Moment, desired: &Book, observed: &Observed) -> Plan {
+        self.tell_of_ends(now, desired);
         let watched: Watched = self.plans.sessions.lock().open.keys().cloned().collect();
         let refused = self.plans.refused.borrow().clone();
         let (plan, notes) = plan(desired, observed, &watched, |id| refused.contains_key(&id));
@@ -52,30 +60,47 @@ impl ContainerPlanner {
             if after.terms.workload.kind != KIND {
                 continue;
             }
-            let was = before
-                .as_ref()
-                .map(|t| (t.status.progress.incarnation, t.status.phase()));
-            let is = (after.status.progress.incarnation, after.status.phase());
-            let action = match after.status.phase() {
-                _ if was == Some(is) => continue,
-                Phase::Prepared if after.restarts() == 0 => "create",
-                Phase::Running => "start",
-                p if p.is_terminal() && after.status.started_at.is_some() => "die",
-                _ => continue,
+            let Some(container) = book.containers.get(&after.terms.workload.uid) else {
+                continue;
+            };
+            let code = super::view::exit_code(after.status.exit.as_ref()).to_string();
+            let more = [("exitCode", code)];
+            // One that is seen for the first time was there before this door.
+            for action in before.iter().flat_map(|before| happened(before, after)) {
+                let more = if action == "die" { &more[..] } else { &[] };
+                tell(&self.events, now.0, container, action, more);
+            }
+        }
+        self.tell_of_health(now, &book, changes);
+    }
+
+    fn tell_of_health(&self, now: Moment, book: &Book, changes: &[Change]) {
+        for change in changes {
+            let Change::Task { before, after } = change else {
+                continue;
             };
             let Some(container) = book.containers.get(&after.terms.workload.uid) else {
                 continue;
             };
-            let image = super::view::image(&container.own.body);
-            let mut attributes = after.terms.labels.clone();
-            attributes.insert("image".to_owned(), image.to_owned());
-            attributes.insert("name".to_owned(), after.seat.name.clone());
-            if action == "die" {
-                let code = super::view::exit_code(after.status.exit.as_ref());
-                attributes.insert("exitCode".to_owned(), code.to_string());
+            let is = super::view::health(container, Some(after));
+            let was = super::view::health(container, before.as_deref());
+            if let Some(is @ ("healthy" | "unhealthy")) = is
+                && was != Some(is)
+            {
+                let action = format!("health_status: {is}");
+                tell(&self.events, now.0, container, &action, &[]);
             }
-            let id = &after.terms.workload.uid;
-            self.events.container(now.0, action, id, image, attributes);
+        }
+    }
+
+    /// Tells of those that are there no more.
+    fn tell_of_ends(&mut self, now: Moment, desired: &Book) {
+        let there = |id: &String| desired.containers.get(id).is_some();
+        for (_, gone) in self.known.extract_if(.., |id, _| !there(id)) {
+            tell(&self.events, now.0, &gone, "destroy", &[]);
+        }
+        for container in desired.containers.iter() {
+            self.known.insert(container.own.id.clone(), Arc::clone(container));
         }
     }
 
@@ -83,6 +108,27 @@ impl ContainerPlanner {
     pub fn refused(&mut self, _now: Moment, refusals: &[Refusal]) {
         self.plans.refused(refusals);
     }
+}
+
+/// What happened between two looks, in order: what came and went so fast that nobody saw it, too.
+fn happened(before: &Task, after: &Task) -> impl Iterator<Item = &'static str> {
+    let same = before.status.progress.incarnation == after.status.progress.incarnation;
+    let rank = |task: &Task| match task.status.phase() {
+        Phase::Pending | Phase::Placed | Phase::Preparing => 0,
+        Phase::Prepared | Phase::Starting => 1,
+        Phase::Running | Phase::Stopping => 2,
+        Phase::Finished | Phase::Failed | Phase::Stopped | Phase::Lost | Phase::Rejected => {
+            // It ended: after it ran, or without.
+            if task.status.started_at.is_some() { 3 } else { 0 }
+        }
+    };
+    let (had, has) = (if same { rank(before) } else { 0 }, rank(after));
+    let first = after.restarts() == 0 && before.status.started_at.is_none();
+    let steps = [(1, "create", first), (2, "start", true), (3, "die", true)];
+    steps
+        .into_iter()
+        .filter(move |(rank, _, told)| *told && had < *rank && *rank <= has)
+        .map(|(_, action, _)| action)
 }
 
 /// The slot of the one task of a container.
@@ -94,6 +140,14 @@ pub(super) type Watched = BTreeSet<String>;
 /// The newest task of a container.
 pub(super) fn task_of<'a>(observed: &'a Observed, id: &str) -> Option<&'a Arc<Task>> {
     observed.slot(id, SLOT).last()
+}
+
+/// The newest task of a container, which may be of a service.
+pub(super) fn seen<'a>(observed: &'a Observed, container: &Container) -> Option<&'a Arc<Task>> {
+    match container.of_service {
+        None => task_of(observed, &container.own.id),
+        Some(task) => observed.task(task),
+    }
 }
 
 /// Which run of its container a task is in.

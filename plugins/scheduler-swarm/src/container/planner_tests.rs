@@ -79,6 +79,26 @@ fn decide(container: &Container, observed: &Observed) -> (Plan, Vec<Note>) {
 const HELD: Desired = Desired::Held { deadline_ms: 600_000 };
 
 #[test]
+fn what_came_and_went_unseen_is_told_in_order() {
+    let of = |phase, incarnation, started: Option<u64>| {
+        let container = container(Wanted::Created, false, false);
+        let observed = seen(&container, phase, incarnation, Desired::Running);
+        let mut task = (**task_of(&observed, &container.own.id).unwrap()).clone();
+        task.status.started_at = started;
+        task
+    };
+    let told = |before: &Task, after: &Task| happened(before, after).collect::<Vec<_>>();
+    let (new, made) = (of(Phase::Pending, 0, None), of(Phase::Prepared, 0, None));
+    let (runs, ended) = (of(Phase::Running, 0, Some(1)), of(Phase::Finished, 0, Some(1)));
+    assert_eq!(told(&new, &ended), ["create", "start", "die"]);
+    assert_eq!(told(&made, &runs), ["start"]);
+    assert_eq!(told(&made, &ended), ["start", "die"]);
+    assert_eq!(told(&runs, &ended), ["die"]);
+    assert_eq!(told(&new, &of(Phase::Failed, 0, None)), [""; 0]);
+    assert_eq!(told(&ended, &of(Phase::Running, 1, Some(2))), ["start"]);
+}
+
+#[test]
 fn a_new_container_is_claimed_held_and_started_when_that_is_wanted() {
     let new = container(Wanted::Created, false, false);
     let (plan, _) = decide(&new, &Observed::new(scheduler()));

@@ -139,7 +139,11 @@ fn shown(piece: Output, wanted: Wanted) -> Option<Bytes> {
         Output::Stdout(bytes) => (Source::Stdout, bytes),
         Output::Stderr(bytes) => (Source::Stderr, bytes),
         Output::Log(line) => (super::logs::source(line.source), line.bytes),
-        Output::Exit { .. } | Output::Stats(_) | Output::Image(_) => return None,
+        Output::Exit { .. }
+        | Output::Stats(_)
+        | Output::Image(_)
+        | Output::Processes(_)
+        | Output::Health(_) => return None,
     };
     let asked = match source {
         Source::Stdout => wanted.stdout,

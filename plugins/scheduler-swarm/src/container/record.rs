@@ -3,7 +3,7 @@
 use super::lower::{Lowered, lower};
 use crate::error::ApiError;
 use crate::store::{self, Desired, Table};
-use plenum_model::ids::TenantPath;
+use plenum_model::ids::{TaskId, TenantPath};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -57,13 +57,19 @@ pub struct Container {
     pub own: Record,
     /// What its request means.
     pub lowered: Arc<Lowered>,
+    /// The task of a service that it is the container of; none: it is a single one.
+    pub of_service: Option<TaskId>,
 }
 
 impl TryFrom<Record> for Container {
     type Error = ApiError;
     fn try_from(record: Record) -> Result<Self, ApiError> {
         let lowered = Arc::new(lower(&record)?);
-        Ok(Self { own: record, lowered })
+        Ok(Self {
+            own: record,
+            lowered,
+            of_service: None,
+        })
     }
 }
 
@@ -93,10 +99,17 @@ impl Container {
             removing: true,
             ..self.own.clone()
         };
-        Self {
-            own,
-            lowered: Arc::clone(&self.lowered),
-        }
+        Self { own, ..self.clone() }
+    }
+
+    /// The same by another name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Self {
+        let own = Record {
+            name: name.to_owned(),
+            ..self.own.clone()
+        };
+        Self { own, ..self.clone() }
     }
 
     /// The same with another wish.
@@ -106,9 +119,6 @@ impl Container {
             wanted,
             ..self.own.clone()
         };
-        Self {
-            own,
-            lowered: Arc::clone(&self.lowered),
-        }
+        Self { own, ..self.clone() }
     }
 }

@@ -77,6 +77,25 @@ impl Shelf {
         of(&*after.await?, id)
     }
 
+    /// Gives a container another name; stored when it returns.
+    ///
+    /// # Errors
+    /// 409 when the name is taken, 400 when it is its own, 404 when the container is gone, or 503.
+    pub(super) async fn rename(&self, id: &str, name: String) -> ApiResult<Kept> {
+        let it = id.to_owned();
+        let after = self.0.change(move |desired| {
+            let holder = desired.containers.iter().find(|c| c.own.name == name);
+            match holder {
+                Some(own) if own.own.id == it => Err(ApiError::bad(
+                    "Renaming a container with the same name as its current name",
+                )),
+                Some(other) => Err(taken(&name, &other.own.id)),
+                None => edit(desired, &it, |c| Ok(c.named(&name))),
+            }
+        });
+        of(&*after.await?, id)
+    }
+
     /// Stores what the planner saw; it says so again until that is done.
     pub(super) fn note(&self, note: Note) {
         let taken = match note {

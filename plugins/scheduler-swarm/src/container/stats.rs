@@ -1,8 +1,7 @@
-//! `stats` and `top`.
+//! `stats` and `top`, and what the checks of a container's health found: what only its node knows.
 
 use super::Containers;
 use super::attach::Attached;
-use super::exec::run;
 use super::pump::body;
 use super::record::Container;
 use super::shelf::Kept;
@@ -12,9 +11,10 @@ use crate::time::nanos;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::StreamExt;
-use plenum_contract::streams::{Output, Stats, StreamRequest};
+use plenum_contract::streams::{Health, Output, Stats, StreamRequest};
 use plenum_model::ids::TaskId;
 use plenum_model::node::Node;
+use plenum_model::task::Task;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,6 +94,8 @@ fn cpu(stats: Option<&Stats>, cores: u64) -> Value {
 fn show(container: &Container, before: Option<&Stats>, now: &Stats, node: Option<&Node>) -> Value {
     let cores = node.map_or(1, |n| n.facts.capacity.cpu_millis.div_ceil(1000).max(1));
     let machine = node.map_or(0, |n| n.facts.capacity.memory_bytes);
+    let moved = |op: &str, value: u64| json!({ "major": 0, "minor": 0, "op": op, "value": value });
+    let disks = [moved("read", now.read_bytes), moved("write", now.written_bytes)];
     json!({
         "id": container.own.id,
         "name": format!("/{}", container.own.name),
@@ -101,7 +103,11 @@ fn show(container: &Container, before: Option<&Stats>, now: &Stats, node: Option
         "preread": nanos(before.map_or(0, |b| b.at_nanos).into()),
         "num_procs": 0,
         "pids_stats": { "current": now.pids },
-        "blkio_stats": { "io_service_bytes_recursive": null, "io_serviced_recursive": null },
+        "blkio_stats": { "io_service_bytes_recursive": disks, "io_serviced_recursive": null },
+        "networks": { "eth0": {
+            "rx_bytes": now.received_bytes, "rx_packets": 0, "rx_errors": 0, "rx_dropped": 0,
+            "tx_bytes": now.sent_bytes, "tx_packets": 0, "tx_errors": 0, "tx_dropped": 0,
+        } },
         "cpu_stats": cpu(Some(now), cores),
         "precpu_stats": cpu(before, cores),
         "memory_stats": {
@@ -112,7 +118,7 @@ fn show(container: &Container, before: Option<&Stats>, now: &Stats, node: Option
     })
 }
 
-/// `GET /containers/{id}/top`: what `ps` says in the container.
+/// `GET /containers/{id}/top`.
 pub(super) async fn top(
     containers: &Containers,
     container: &Container,
@@ -124,52 +130,43 @@ pub(super) async fn top(
             container.own.id
         )));
     };
-    let given = arguments.filter(|a| !a.is_empty());
-    let mut argv = vec!["ps"];
-    argv.extend(given.unwrap_or("-ef").split_whitespace());
-    let (mut text, mut code) = run(containers, task, &argv).await?;
-    if code != 0 && given.is_none() {
-        // The smallest ones take no options.
-        (text, code) = run(containers, task, &["ps"]).await?;
+    let request = StreamRequest::Top {
+        container: None,
+        arguments: arguments.unwrap_or_default().to_owned(),
+    };
+    let mut ends = containers.parts.streams.open(task, request).await?;
+    match ends.output.next().await {
+        Some(Ok(Output::Processes(table))) => {
+            Ok(json!({ "Titles": table.titles, "Processes": table.processes }))
+        }
+        Some(Err(error)) => Err(error.into()),
+        Some(Ok(_)) | None => Err(ApiError::unavailable("the node gave no list of processes")),
     }
-    if code != 0 {
-        return Err(ApiError::internal(format!(
-            "top asks `ps` in the container, which failed with {code}: {}",
-            text.trim()
-        )));
-    }
-    table(&text).ok_or_else(|| ApiError::internal("`ps` in the container printed no table"))
 }
 
-fn table(text: &str) -> Option<Value> {
-    let mut lines = text.lines();
-    let titles: Vec<&str> = lines.next()?.split_whitespace().collect();
-    let last = titles.len().checked_sub(1)?;
-    let row = |line: &str| -> Vec<String> {
-        let mut rest = line.trim();
-        let mut cells = Vec::new();
-        for _ in 0..last {
-            let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-            cells.push(rest[..end].to_owned());
-            rest = rest[end..].trim_start();
-        }
-        cells.push(rest.to_owned());
-        cells
+/// How the checks of a container went lately, for who inspects it: the node is asked, and one that does not
+/// answer at once is not waited for.
+pub(super) async fn checks(containers: &Containers, container: &Container) -> Health {
+    let has = |task: &Task| super::view::health(container, Some(task)).is_some();
+    let task = containers.task(container).filter(|t| has(t));
+    let Some((task, _)) = task.and_then(|_| running(containers, container)) else {
+        return Health::default();
     };
-    let rows: Vec<_> = lines.filter(|l| !l.trim().is_empty()).map(row).collect();
-    Some(json!({ "Titles": titles, "Processes": rows }))
+    let ask = async {
+        let request = StreamRequest::Health { container: None };
+        let mut ends = containers.parts.streams.open(task, request).await.ok()?;
+        match ends.output.next().await {
+            Some(Ok(Output::Health(health))) => Some(health),
+            Some(_) | None => None,
+        }
+    };
+    let told = tokio::time::timeout(EVERY, ask).await;
+    told.ok().flatten().unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_last_column_of_ps_keeps_its_blanks() {
-        let table = table("PID   USER  COMMAND\n    1 root  sleep 9 9\n").unwrap();
-        assert_eq!(table["Titles"], json!(["PID", "USER", "COMMAND"]));
-        assert_eq!(table["Processes"], json!([["1", "root", "sleep 9 9"]]));
-    }
 
     #[test]
     fn the_share_of_a_core_comes_out_in_the_clients_arithmetic() {

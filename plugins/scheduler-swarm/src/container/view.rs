@@ -6,6 +6,7 @@ use super::planner::run_of;
 use super::ports::word;
 use super::record::{Container, Wanted};
 use crate::time::{nanos, rfc3339};
+use plenum_contract::streams::Health;
 use plenum_model::claim::PortAsk;
 use plenum_model::node::Node;
 use plenum_model::phase::Phase;
@@ -90,26 +91,35 @@ fn stamp(ms: Option<u64>) -> String {
     ms.map_or_else(|| NEVER.to_owned(), rfc3339)
 }
 
-fn health(container: &Container, task: Option<&Task>) -> Option<&'static str> {
-    let has = container
-        .lowered
-        .spec
-        .containers
-        .iter()
-        .any(|c| !c.probes.is_empty());
-    has.then(|| {
-        match task
-            .filter(|t| t.status.phase() == Phase::Running)
-            .and_then(|t| t.status.ready)
-        {
-            Some(true) => "healthy",
-            Some(false) | None => "starting",
-        }
-    })
+/// What its checks say; none: it has none.
+pub(super) fn health(container: &Container, task: Option<&Task>) -> Option<&'static str> {
+    let mut containers = container.lowered.spec.containers.iter();
+    let asked = containers.any(|c| c.probes.iter().any(|p| !p.is_of_image()));
+    let running = task.filter(|t| t.status.phase() == Phase::Running);
+    let Some(task) = running else {
+        return asked.then_some("starting");
+    };
+    match task.status.ready {
+        Some(true) => Some("healthy"),
+        // The agent says why once as many checks have failed as may.
+        Some(false) if !task.status.message.is_empty() => Some("unhealthy"),
+        Some(false) => Some("starting"),
+        None => asked.then_some("starting"),
+    }
+}
+
+/// `State.Health` of an inspection.
+fn health_json(status: &str, checks: &Health) -> Value {
+    let log = checks.results.iter().map(|r| {
+        json!({
+            "Start": rfc3339(r.began), "End": rfc3339(r.ended), "ExitCode": r.code, "Output": r.output,
+        })
+    });
+    json!({ "Status": status, "FailingStreak": checks.failing, "Log": log.collect::<Vec<_>>() })
 }
 
 /// `State` of an inspection.
-fn state_json(container: &Container, task: Option<&Task>) -> Value {
+fn state_json(container: &Container, task: Option<&Task>, checks: &Health) -> Value {
     let state = State::of(container, task);
     let exit = task.and_then(|t| t.status.exit.as_ref());
     let never_ran = exit.filter(|e| e.code.is_none() && e.signal.is_none() && e.reason != ExitReason::Asked);
@@ -132,7 +142,7 @@ fn state_json(container: &Container, task: Option<&Task>) -> Value {
         "FinishedAt": stamp(task.and_then(|t| t.status.ended_at)),
     });
     if let Some(health) = health(container, task) {
-        json["Health"] = json!({ "Status": health, "FailingStreak": 0, "Log": [] });
+        json["Health"] = health_json(health, checks);
     }
     json
 }
@@ -158,7 +168,12 @@ fn node_json(node: &Node) -> Value {
 }
 
 /// `GET /containers/{id}/json`.
-pub(super) fn inspect(container: &Container, task: Option<&Task>, node: Option<&Node>) -> Value {
+pub(super) fn inspect(
+    container: &Container,
+    task: Option<&Task>,
+    node: Option<&Node>,
+    checks: &Health,
+) -> Value {
     let record = &container.own;
     let spec = container.lowered.spec.containers.first();
     let command = command(&record.body);
@@ -166,8 +181,10 @@ pub(super) fn inspect(container: &Container, task: Option<&Task>, node: Option<&
         .split_first()
         .map_or((String::new(), vec![]), |(p, a)| (p.clone(), a.to_vec()));
     let mut config = record.body.clone();
-    let host = take(&mut config, "HostConfig");
+    let mut host = take(&mut config, "HostConfig").unwrap_or_else(|| json!({}));
     take(&mut config, "NetworkingConfig");
+    fill(&mut config, defaults_of_config());
+    fill(&mut host, defaults_of_host());
     if let Some(name) = &container.lowered.spec.hostname {
         config["Hostname"] = json!(name);
     }
@@ -187,14 +204,14 @@ pub(super) fn inspect(container: &Container, task: Option<&Task>, node: Option<&
         "Created": nanos(record.created_nanos.into()),
         "Path": path,
         "Args": args,
-        "State": state_json(container, task),
+        "State": state_json(container, task, checks),
         "Image": image(&record.body),
         "ResolvConfPath": "", "HostnamePath": "", "HostsPath": "", "LogPath": "",
         "Name": format!("/{}", record.name),
         "RestartCount": task.map_or(0, Task::restarts),
         "Driver": "", "Platform": "linux", "MountLabel": "", "ProcessLabel": "", "AppArmorProfile": "",
         "ExecIDs": null,
-        "HostConfig": host.unwrap_or_else(|| json!({})),
+        "HostConfig": host,
         "GraphDriver": { "Data": null, "Name": "" },
         "Mounts": spec.map_or_else(Vec::new, |s| s.mounts.iter().map(mount_json).collect()),
         "Config": config,
@@ -210,6 +227,38 @@ pub(super) fn inspect(container: &Container, task: Option<&Task>, node: Option<&
         json["Node"] = node_json(node);
     }
     json
+}
+
+/// What clients read without looking whether it is there.
+fn defaults_of_config() -> Value {
+    json!({
+        "Hostname": "", "Domainname": "", "User": "", "AttachStdin": false, "AttachStdout": false,
+        "AttachStderr": false, "Tty": false, "OpenStdin": false, "StdinOnce": false, "Env": [], "Cmd": null,
+        "Image": "", "Volumes": null, "WorkingDir": "", "Entrypoint": null, "OnBuild": null, "Labels": {},
+    })
+}
+
+fn defaults_of_host() -> Value {
+    json!({
+        "Binds": null, "LogConfig": { "Type": "json-file", "Config": {} }, "NetworkMode": "default",
+        "PortBindings": {}, "RestartPolicy": { "Name": "no", "MaximumRetryCount": 0 }, "AutoRemove": false,
+        "Privileged": false, "Memory": 0, "MemoryReservation": 0, "NanoCpus": 0, "CpuShares": 0, "PidsLimit": null,
+    })
+}
+
+/// Adds what is missing or null.
+fn fill(object: &mut Value, defaults: Value) {
+    let (Some(fields), Value::Object(defaults)) = (object.as_object_mut(), defaults) else {
+        return;
+    };
+    for (name, value) in defaults {
+        let there = fields.keys().find(|k| k.eq_ignore_ascii_case(&name)).cloned();
+        let field = fields.entry(there.unwrap_or(name)).or_insert(Value::Null);
+        let no_driver = field.get("Type").is_some_and(|t| t == "");
+        if field.is_null() || no_driver {
+            *field = value;
+        }
+    }
 }
 
 fn networks(mode: &str, task: Option<&Task>) -> Value {

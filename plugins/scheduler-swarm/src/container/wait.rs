@@ -1,7 +1,7 @@
 //! `POST /containers/{id}/wait`: what is waited for, and what came of it.
 
 use super::Containers;
-use super::planner::{run_of, task_of};
+use super::planner::run_of;
 use super::record::Run;
 use super::shelf::Kept;
 use super::view::{State, exit_code, is_over};
@@ -73,7 +73,11 @@ async fn wait_from(
     loop {
         let there = changes.borrow_and_update().containers.get(&id).cloned();
         mirror.borrow_and_update();
-        let task = containers.parts.mirror.read(|o| task_of(o, &id).cloned());
+        let task = containers.task(&container);
+        let there = match container.of_service {
+            None => there,
+            Some(_) => task.is_some().then(|| Arc::clone(&container)),
+        };
         if let Some(exit) = task.as_ref().and_then(|t| t.status.exit.as_ref()) {
             last = exit_code(Some(exit));
         }

@@ -183,7 +183,9 @@ async fn pump(state: Shared, task: Arc<Task>, asked: Asked, tx: mpsc::Sender<Byt
                 | Output::Stderr(_)
                 | Output::Exit { .. }
                 | Output::Stats(_)
-                | Output::Image(_),
+                | Output::Image(_)
+                | Output::Processes(_)
+                | Output::Health(_),
             )) => {}
             Some(Err(error)) => {
                 tracing::debug!(task = %task.id(), %error, "the log broke off");

@@ -51,7 +51,7 @@ pub fn task_spec(record: &ServiceRecord) -> TaskSpec {
         stdin: asked.stdin.unwrap_or(false),
         caps: caps(&task),
         mounts: asked.mounts.iter().flatten().filter_map(mount).collect(),
-        probes: asked.health.iter().filter_map(probe).collect(),
+        probes: probes(asked.health.as_ref()),
         restart: Restart::Never,
         stop_signal: text(&asked.stop_signal),
         stop_grace_ms: millis(asked.stop_grace.unwrap_or(STOP_GRACE)),
@@ -164,6 +164,15 @@ fn mount(asked: &spec::Mount) -> Option<Mount> {
         source,
         read_only: asked.read_only.unwrap_or(false),
     })
+}
+
+/// Without a check of its own the image's counts, unless that is switched off.
+fn probes(health: Option<&Healthcheck>) -> Vec<Probe> {
+    let own = health.filter(|h| h.test.as_ref().is_some_and(|t| !t.is_empty()));
+    match own {
+        None => vec![Probe::of_image(OnFailure::Fail)],
+        Some(own) => probe(own).into_iter().collect(),
+    }
 }
 
 fn probe(health: &Healthcheck) -> Option<Probe> {

@@ -1,5 +1,6 @@
 //! What the tests share: a pool brought up by the real binary, requests, waiting for conditions.
 
+pub(crate) mod docker;
 pub(crate) mod image;
 pub(crate) mod parts;
 pub(crate) mod up;

@@ -167,6 +167,7 @@ fn probe() -> impl Strategy<Value = Probe> {
             }
         ),
         probe_port().prop_map(|port| Check::Tcp { port }),
+        Just(Check::Image),
     ];
     let on_failure = select(vec![OnFailure::Report, OnFailure::Restart, OnFailure::Fail]);
     (check, on_failure, any::<[u64; 4]>(), any::<[u32; 2]>()).prop_map(

@@ -3,8 +3,8 @@
 use super::any::{amounts, desired, labels, node, resource, scheduler, seat, task_id, tenant, terms, text};
 use bytes::Bytes;
 use plenum_contract::streams::{
-    ExecRequest, LogLine, LogQuery, LogSource, Output, Stats, StreamError, StreamInput, StreamRequest,
-    WindowSize,
+    CheckResult, ExecRequest, Health, LogLine, LogQuery, LogSource, Output, ProcessTable, Stats, StreamError,
+    StreamInput, StreamRequest, WindowSize,
 };
 use plenum_model::event::Event;
 use plenum_model::ids::{Cursor, Generation, Incarnation, Seq};
@@ -341,6 +341,9 @@ pub(super) fn request() -> impl Strategy<Value = StreamRequest> {
         of(text()).prop_map(|container| StreamRequest::Attach { container }),
         any::<u16>().prop_map(|port| StreamRequest::PortForward { port }),
         of(text()).prop_map(|container| StreamRequest::Stats { container }),
+        (of(text()), text()).prop_map(|(container, arguments)| StreamRequest::Top { container, arguments }),
+        of(text()).prop_map(|container| StreamRequest::Health { container }),
+        (of(text()), text()).prop_map(|(container, name)| StreamRequest::Signal { container, name }),
     ]
 }
 
@@ -363,21 +366,49 @@ pub(super) fn output() -> impl Strategy<Value = Output> {
             source,
             bytes,
         });
-    let stats = (any::<[u64; 4]>(), of(any::<u64>())).prop_map(
-        |([cpu_nanos, memory_bytes, pids, at_nanos], memory_limit_bytes)| Stats {
+    let stats = (any::<[u64; 8]>(), of(any::<u64>())).prop_map(
+        |(
+            [
+                cpu_nanos,
+                memory_bytes,
+                pids,
+                at_nanos,
+                received,
+                sent,
+                read,
+                written,
+            ],
+            memory_limit_bytes,
+        )| Stats {
             cpu_nanos,
             memory_bytes,
             memory_limit_bytes,
             pids,
             at_nanos,
+            received_bytes: received,
+            sent_bytes: sent,
+            read_bytes: read,
+            written_bytes: written,
         },
     );
+    let processes = (vec(text(), 0..3), vec(vec(text(), 0..3), 0..3))
+        .prop_map(|(titles, processes)| ProcessTable { titles, processes });
+    let result =
+        (any::<[u64; 2]>(), any::<i32>(), text()).prop_map(|([began, ended], code, output)| CheckResult {
+            began,
+            ended,
+            code,
+            output,
+        });
+    let health = (any::<u32>(), vec(result, 0..3)).prop_map(|(failing, results)| Health { failing, results });
     prop_oneof![
         line.prop_map(Output::Log),
         bytes().prop_map(Output::Stdout),
         bytes().prop_map(Output::Stderr),
         any::<i32>().prop_map(|code| Output::Exit { code }),
         stats.prop_map(Output::Stats),
+        processes.prop_map(Output::Processes),
+        health.prop_map(Output::Health),
     ]
 }
 
