@@ -1,6 +1,6 @@
 //! The directives of a strategic merge patch, and what is wrong with one.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::object::problem::{Details, Problem, Reason};
 
@@ -41,26 +41,20 @@ pub(super) fn no_key(item: &Value, key: &str) -> Unfit {
     ))
 }
 
-/// The value without directives and nulls: what a patch leaves where there was nothing.
+/// The value without directives and nulls: what a patch leaves where there was nothing. An object with a directive of
+/// its own leaves nothing, which is null.
 pub(super) fn plain(value: &Value) -> Value {
     match value {
+        Value::Object(fields) if fields.contains_key(PATCH) => Value::Null,
         Value::Object(fields) => {
-            plain_fields(fields).map_or_else(|| Value::Object(Map::new()), Value::Object)
+            let named = fields.iter().filter(|(name, _)| !name.starts_with('$'));
+            let plain = named.map(|(name, value)| (name.clone(), plain(value)));
+            plain.filter(|(_, value)| !value.is_null()).collect()
         }
         Value::Array(items) => {
-            let deleted = |item: &&Value| item.get(PATCH).and_then(Value::as_str).is_none();
-            items.iter().filter(deleted).map(plain).collect()
+            let set = |item: &&Value| item.get(PATCH).is_none();
+            items.iter().filter(set).map(plain).collect()
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }
-}
-
-fn plain_fields(fields: &Map<String, Value>) -> Option<Map<String, Value>> {
-    if fields.get(PATCH).and_then(Value::as_str) == Some("delete") {
-        return None;
-    }
-    let kept = fields
-        .iter()
-        .filter(|(name, value)| !name.starts_with('$') && !value.is_null());
-    Some(kept.map(|(name, value)| (name.clone(), plain(value))).collect())
 }

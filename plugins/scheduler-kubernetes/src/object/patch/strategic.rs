@@ -71,7 +71,11 @@ pub(super) fn object(
             None => directive::plain(change),
             Some(current) => value(current, change, field)?,
         };
-        merged.insert(name.clone(), value);
+        if value.is_null() {
+            merged.remove(name);
+        } else {
+            merged.insert(name.clone(), value);
+        }
     }
     Ok(merged)
 }
