@@ -57,25 +57,30 @@ impl Form {
         }
     }
 
-    /// The parts of a value with the steps to them; `None` if it is one thing.
+    /// The parts of a value with the steps to them; `None` if it is one thing. Where two items have the same keys, the
+    /// first is the one that is meant.
     pub(super) fn parts(self, value: Option<&Value>) -> Option<Vec<(Step, &Value)>> {
+        let mut parts = self.all_parts(value)?;
+        let mut seen = BTreeSet::new();
+        parts.retain(|(step, _)| seen.insert(step.clone()));
+        Some(parts)
+    }
+
+    /// The parts of a value, with all items that have the same keys.
+    pub(super) fn all_parts(self, value: Option<&Value>) -> Option<Vec<(Step, &Value)>> {
         match (self, value) {
             (Self::Leaf, _) => None,
             (_, None | Some(Value::Null)) => Some(Vec::new()),
-            (Self::Object(_) | Self::Map(_), Some(Value::Object(fields))) => Some(
-                fields
-                    .iter()
-                    .map(|(name, value)| (Step::field(name), value))
-                    .collect(),
-            ),
+            (Self::Object(_) | Self::Map(_), Some(Value::Object(fields))) => {
+                let parts = fields.iter().map(|(name, value)| (Step::field(name), value));
+                Some(parts.collect())
+            }
             (Self::Set | Self::Keyed(..), Some(Value::Array(items))) => {
-                let mut seen = BTreeSet::new();
-                let steps = items
+                let parts = items
                     .iter()
                     .enumerate()
                     .map(|(at, item)| (self.step(at, item), item));
-                // Where two items have the same keys, the first is the one that is meant.
-                Some(steps.filter(|(step, _)| seen.insert(step.clone())).collect())
+                Some(parts.collect())
             }
             _ => None,
         }

@@ -76,17 +76,26 @@ impl Difference {
             // Both empty: as one thing, so that empty and absent stay apart.
             return self.leaf(old, new, path);
         }
-        let mut parts: BTreeMap<Step, (Option<&Value>, Option<&Value>)> = BTreeMap::new();
+        let mut parts: BTreeMap<Step, (Vec<&Value>, Vec<&Value>)> = BTreeMap::new();
         for (step, part) in before {
-            parts.entry(step).or_default().0 = Some(part);
+            parts.entry(step).or_default().0.push(part);
         }
         for (step, part) in after {
-            parts.entry(step).or_default().1 = Some(part);
+            parts.entry(step).or_default().1.push(part);
         }
         for (step, (before, after)) in parts {
             let inner = form.below(&step);
             path.push(step);
-            self.walk(before, after, inner, path);
+            match (before.as_slice(), after.as_slice()) {
+                ([] | [_], [] | [_]) => {
+                    self.walk(before.first().copied(), after.first().copied(), inner, path)
+                }
+                // Several items of one key are one thing.
+                _ if before == after => {}
+                ([], _) => self.added.insert(path),
+                (_, []) => self.removed.insert(path),
+                _ => self.modified.insert(path),
+            }
             path.pop();
         }
         match (old, new) {
@@ -108,7 +117,7 @@ impl Difference {
 
 /// The parts of a value as they are compared: with those that the real server writes as null when there are none.
 fn compared(value: Option<&Value>, form: Form) -> Option<Vec<(Step, &Value)>> {
-    let mut parts = form.parts(value)?;
+    let mut parts = form.all_parts(value)?;
     if let (Form::Object(message), Some(Value::Object(fields))) = (form, value) {
         let absent = message.fields().iter().filter(|field| is_null_when_absent(field));
         let absent = absent.filter(|field| !fields.contains_key(field.name));
