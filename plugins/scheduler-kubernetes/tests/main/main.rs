@@ -3,3 +3,4 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
 mod apiserver;
+mod kubectl;
