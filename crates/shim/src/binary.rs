@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// The executable, built by `build.rs` for this target.
 pub static BINARY: &[u8] = include_bytes!(env!("PLENUM_SHIM_BINARY"));
 
+/// A name made of its content.
+pub const HASH: &str = env!("PLENUM_SHIM_HASH");
+
 /// Puts the executable into `dir` under a name made of its content, and gives its path. An upgrade thus
 /// never touches the file that running shims were started from.
 ///

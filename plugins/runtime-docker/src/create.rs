@@ -10,7 +10,7 @@ use bollard::models::{
 };
 use bollard::query_parameters::{CreateContainerOptions, CreateImageOptions};
 use futures::TryStreamExt as _;
-use plenum_contract::runtime::{ContainerPlan, PublishedPort, RuntimeError};
+use plenum_contract::runtime::{ContainerKey, ContainerPlan, PublishedPort, RuntimeError};
 use plenum_model::claim::Protocol;
 use plenum_model::spec::{Caps, Image, Mount, MountSource, Network, Pull};
 use plenum_model::task::ExitReason;
@@ -36,8 +36,18 @@ pub(crate) async fn prepare(docker: &Docker, owner: &str, plan: &ContainerPlan) 
     {
         Ok(_) => Ok(()),
         Err(e) if status(&e) == Some(409) => Ok(()),
-        Err(e) => Err(of_create(&e)),
+        Err(e) => match sandbox_of(plan) {
+            Some(key) if text(&e).contains("No such container") => {
+                Err(RuntimeError::NotFound { key: key.clone() })
+            }
+            _ => Err(of_create(&e)),
+        },
     }
+}
+
+/// The sandbox whose network the container joins.
+fn sandbox_of(plan: &ContainerPlan) -> Option<&ContainerKey> {
+    plan.among.as_ref()?.sandbox.as_ref()
 }
 
 async fn have_image(docker: &Docker, image: &Image) -> Result<(), RuntimeError> {
@@ -100,19 +110,24 @@ fn body(owner: &str, plan: &ContainerPlan, image: &Image) -> Result<ContainerCre
         exposed_ports: Some(plan.ports.iter().flat_map(names).collect()),
         labels: Some(all),
         stop_signal: plan.stop_signal.clone(),
-        host_config: Some(host_config(plan)?),
+        host_config: Some(host_config(owner, plan)?),
         ..ContainerCreateBody::default()
     })
 }
 
-fn host_config(plan: &ContainerPlan) -> Result<HostConfig, RuntimeError> {
-    let (network, ports) = match plan.network {
-        Network::Host => ("host", None),
-        Network::Bridge => ("bridge", Some(bindings(&plan.ports))),
+fn host_config(owner: &str, plan: &ContainerPlan) -> Result<HostConfig, RuntimeError> {
+    let joined = sandbox_of(plan).map(|key| format!("container:{}", labels::name(owner, key)));
+    let (network, ports) = match (&joined, plan.network) {
+        (Some(joined), _) => (joined.as_str(), None),
+        (None, Network::Host) => ("host", None),
+        (None, Network::Bridge) => ("bridge", Some(bindings(&plan.ports))),
     };
-    // The sandbox is at the same path inside, so that a path of it means the same on both sides.
-    let sandbox = plan.sandbox.display().to_string();
-    let mut binds = vec![bound(&sandbox, &sandbox, false)?];
+    let mut binds = Vec::new();
+    if plan.among.is_none() {
+        // The sandbox is at the same path inside, so that a path of it means the same on both sides.
+        let sandbox = plan.sandbox.display().to_string();
+        binds.push(bound(&sandbox, &sandbox, false)?);
+    }
     let (files, others): (Vec<_>, Vec<_>) = plan.mounts.iter().partition(|m| is_file(m));
     for mount in others {
         binds.extend(bind(mount)?);
@@ -126,6 +141,7 @@ fn host_config(plan: &ContainerPlan) -> Result<HostConfig, RuntimeError> {
         mounts: Some(files.into_iter().filter_map(bound_file).collect()),
         tmpfs: Some(plan.mounts.iter().filter_map(tmpfs).collect()),
         network_mode: Some(network.to_owned()),
+        ipc_mode: joined.clone(),
         port_bindings: ports,
         log_config: Some(HostConfigLogConfig {
             typ: Some("json-file".to_owned()),
@@ -159,7 +175,7 @@ fn with_caps(config: HostConfig, caps: &Caps) -> HostConfig {
     }
 }
 
-fn names(port: &PublishedPort) -> Vec<String> {
+pub(crate) fn names(port: &PublishedPort) -> Vec<String> {
     let protocols: &[&str] = match port.protocol {
         Protocol::Tcp => &["tcp"],
         Protocol::Udp => &["udp"],
@@ -171,7 +187,7 @@ fn names(port: &PublishedPort) -> Vec<String> {
         .collect()
 }
 
-fn bindings(ports: &[PublishedPort]) -> PortMap {
+pub(crate) fn bindings(ports: &[PublishedPort]) -> PortMap {
     let mut map = PortMap::new();
     for port in ports {
         for name in names(port) {
@@ -254,7 +270,6 @@ fn tmpfs(mount: &Mount) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plenum_contract::runtime::ContainerKey;
     use plenum_model::ids::{Incarnation, TaskId};
     use plenum_model::spec::LogLimits;
 
@@ -297,11 +312,11 @@ mod tests {
             memory_limit_bytes: Some(64 << 20),
             pids: Some(9),
         };
-        let host = host_config(&p).unwrap();
+        let host = host_config("n1", &p).unwrap();
         assert_eq!((host.memory, host.memory_swap), (Some(64 << 20), Some(64 << 20)));
         assert_eq!((host.cpu_quota, host.cpu_period), (Some(250_000), Some(100_000)));
         assert_eq!((host.cpu_shares, host.pids_limit), (Some(2), Some(9)));
-        let none = host_config(&plan()).unwrap();
+        let none = host_config("n1", &plan()).unwrap();
         assert_eq!((none.memory, none.cpu_quota, none.cpu_shares), (None, None, None));
     }
 
@@ -320,13 +335,13 @@ mod tests {
             ..port.clone()
         };
         p.ports = vec![port, second];
-        let ports = host_config(&p).unwrap().port_bindings.unwrap();
+        let ports = host_config("n1", &p).unwrap().port_bindings.unwrap();
         let tcp = ports["80/tcp"].as_ref().unwrap();
         assert_eq!(tcp.len(), 2, "one port inside may be published twice");
         assert_eq!(tcp[0].host_ip.as_deref(), Some("127.77.0.1"));
         assert_eq!(ports["80/udp"].as_ref().unwrap().len(), 1);
         p.network = Network::Host;
-        let host = host_config(&p).unwrap();
+        let host = host_config("n1", &p).unwrap();
         assert_eq!(
             (host.port_bindings, host.network_mode.as_deref()),
             (None, Some("host"))
@@ -343,7 +358,7 @@ mod tests {
                 read_only: true,
             });
         }
-        let host = host_config(&p).unwrap();
+        let host = host_config("n1", &p).unwrap();
         let mounts = host.mounts.unwrap();
         assert_eq!(mounts.len(), 1);
         assert_eq!(mounts[0].source.as_deref(), Some("/etc/passwd"));
@@ -363,7 +378,7 @@ mod tests {
                 source: MountSource::Host(path.into()),
                 read_only: false,
             });
-            let error = host_config(&p).unwrap_err().to_string();
+            let error = host_config("n1", &p).unwrap_err().to_string();
             assert!(error.contains(words), "{error}");
         }
     }

@@ -4,7 +4,7 @@
 //!
 //! `create` turns a plan into what the daemon takes, `failure` the daemon's answers into causes, `end` waits,
 //! `health` reads what the daemon found by the check that an image names, `images` keeps images, `io` carries
-//! bytes.
+//! bytes, `sandbox` makes what containers of one task share.
 
 mod create;
 mod end;
@@ -13,6 +13,7 @@ mod health;
 mod images;
 mod io;
 mod labels;
+mod sandbox;
 
 use async_trait::async_trait;
 use bollard::Docker;
@@ -23,12 +24,13 @@ use bollard::query_parameters::{
 use failure::{failed, refused, status};
 use plenum_contract::images::Images;
 use plenum_contract::runtime::{
-    ContainerKey, ContainerPlan, Found, FoundState, ImageHealth, Runtime, RuntimeError,
+    ContainerKey, ContainerNames, ContainerPlan, Found, FoundState, ImageHealth, Runtime, RuntimeError,
+    SandboxFacts, SandboxPlan,
 };
 use plenum_model::node::{RuntimeFacts, capability};
 use plenum_model::task::{Exit, ExitReason};
 use std::collections::HashMap;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 /// Its name in specs.
 pub const NAME: &str = "docker";
@@ -38,6 +40,8 @@ pub struct DockerRuntime {
     owner: String,
     host: Option<String>,
     docker: OnceCell<Docker>,
+    /// Held while the image of sandboxes is made.
+    making_image: Mutex<()>,
 }
 
 impl DockerRuntime {
@@ -49,6 +53,7 @@ impl DockerRuntime {
             owner: owner.into(),
             host,
             docker: OnceCell::new(),
+            making_image: Mutex::new(()),
         }
     }
 
@@ -114,6 +119,10 @@ impl Runtime for DockerRuntime {
                 capability::BRIDGE,
                 bridge && info.ipv4_forwarding.unwrap_or(false),
             ),
+            (
+                capability::SHARED_ADDRESS,
+                bridge && info.ipv4_forwarding.unwrap_or(false),
+            ),
             (capability::PID_NAMESPACE, true),
             (capability::USER, true),
             (capability::IMAGES, true),
@@ -127,6 +136,10 @@ impl Runtime for DockerRuntime {
             version: version.version.unwrap_or_default(),
             capabilities,
         })
+    }
+
+    async fn make_sandbox(&self, plan: &SandboxPlan) -> Result<SandboxFacts, RuntimeError> {
+        sandbox::make(self, plan).await
     }
 
     async fn prepare(&self, plan: &ContainerPlan) -> Result<(), RuntimeError> {
@@ -171,6 +184,14 @@ impl Runtime for DockerRuntime {
                 _ => Err(failed("signal", &e)),
             },
         }
+    }
+
+    async fn names(&self, key: &ContainerKey) -> Result<ContainerNames, RuntimeError> {
+        let inspected = self.inspect(key).await?;
+        Ok(ContainerNames {
+            id: inspected.id,
+            image_id: inspected.image,
+        })
     }
 
     async fn stop_signal(&self, key: &ContainerKey) -> Result<Option<String>, RuntimeError> {

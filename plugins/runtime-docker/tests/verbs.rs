@@ -2,7 +2,9 @@
 
 use crate::daemon::Daemon;
 use crate::{on, plan, runtime, start};
-use plenum_contract::runtime::{ContainerPlan, FoundState, PublishedPort, Runtime as _, RuntimeError};
+use plenum_contract::runtime::{
+    Among, ContainerKey, ContainerPlan, FoundState, PublishedPort, Runtime as _, RuntimeError, SandboxPlan,
+};
 use plenum_model::claim::Protocol;
 use plenum_model::node::capability;
 use plenum_model::spec::{Image, Mount, MountSource, Network, Pull};
@@ -165,6 +167,83 @@ async fn a_daemon_offers_a_bridge_only_if_it_has_one() {
     };
     let without = runtime("facts", &daemon).facts().await.unwrap();
     assert!(!without.capabilities.contains(capability::BRIDGE), "{without:?}");
+}
+
+#[tokio::test]
+async fn a_port_of_a_sandbox_leads_to_whichever_of_its_containers_listens() {
+    let Some((runtime, dir)) = on("sandbox") else {
+        return;
+    };
+    let daemon = crate::daemon::shared().unwrap();
+    let mut listening = plan(&dir, "nc -l -p 80 -e echo inside; sleep 100");
+    let sandbox = SandboxPlan {
+        key: ContainerKey {
+            container: String::new(),
+            ..listening.key.clone()
+        },
+        hostname: None,
+        ports: vec![PublishedPort {
+            address: "127.77.0.1".into(),
+            host: 31010,
+            container: 80,
+            protocol: Protocol::Tcp,
+        }],
+    };
+    let facts = runtime.make_sandbox(&sandbox).await.unwrap();
+    listening.network = Network::Bridge;
+    listening.among = Some(Among {
+        sandbox: Some(sandbox.key.clone()),
+    });
+    start(&runtime, &listening).await;
+    for (address, port) in [("127.77.0.1", "31010"), (facts.address.as_str(), "80")] {
+        let mut heard = Vec::new();
+        for _ in 0..100 {
+            let nc = daemon
+                .in_network(&["busybox", "nc", "-w", "2", address, port])
+                .output()
+                .unwrap();
+            heard = nc.stdout;
+            if !heard.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(heard, b"inside\n", "{address}:{port}");
+        if port == "80" {
+            break;
+        }
+        // One that listens once: the next one takes its place behind the same address.
+        runtime.signal(&listening.key, "SIGKILL").await.unwrap();
+        runtime.wait(&listening.key).await.unwrap();
+        runtime.remove(&listening.key).await.unwrap();
+        listening.key.incarnation = listening.key.incarnation.next();
+        start(&runtime, &listening).await;
+    }
+    for key in [&listening.key, &sandbox.key] {
+        runtime.signal(key, "SIGKILL").await.unwrap();
+        runtime.wait(key).await.unwrap();
+        runtime.remove(key).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_container_whose_sandbox_is_gone_is_not_made() {
+    let Some((runtime, dir)) = on("lost-sandbox") else {
+        return;
+    };
+    let mut plan = plan(&dir, "sleep 100");
+    let sandbox = ContainerKey {
+        container: String::new(),
+        ..plan.key.clone()
+    };
+    plan.network = Network::Bridge;
+    plan.among = Some(Among {
+        sandbox: Some(sandbox.clone()),
+    });
+    match runtime.prepare(&plan).await {
+        Err(RuntimeError::NotFound { key }) => assert_eq!(key, sandbox),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]

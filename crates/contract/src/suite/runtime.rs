@@ -12,6 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+#[path = "runtime_together.rs"]
+mod together;
+
 /// A runtime under test.
 pub struct Subject {
     /// The runtime.
@@ -36,6 +39,7 @@ pub async fn runtime_suite(subject: &Subject) {
     exec_keeps_streams_apart_and_gives_the_code(subject).await;
     exec_reads_input_to_its_end(subject).await;
     stats_are_read(subject).await;
+    together::containers_of_one_task_share_what_is_theirs(subject).await;
 }
 
 static NEXT: AtomicU32 = AtomicU32::new(1);
