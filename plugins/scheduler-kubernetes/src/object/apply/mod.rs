@@ -344,4 +344,6 @@ fn check(value: &Value, form: Form, path: &mut Vec<Step>, wrong: &mut Vec<String
 }
 
 #[cfg(test)]
+mod recorded;
+#[cfg(test)]
 mod tests;

@@ -110,4 +110,6 @@ fn unfit() -> Problem {
 }
 
 #[cfg(test)]
+mod recorded;
+#[cfg(test)]
 mod tests;
