@@ -62,8 +62,8 @@ pub(crate) struct Arguments {
     /// Services while lists are read; 0: leave that out.
     #[arg(long, value_name = "N", default_value_t = 200)]
     services: u32,
-    /// Requests of each kind to each side.
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Requests of each kind to each side; of fewer the slowest hundredth is chance.
+    #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..))]
     requests: u32,
 }
 
