@@ -203,27 +203,31 @@ impl ServicePlanner {
         };
         let cause = look.newest_failure();
         let (id, index, now) = (look.record.id.clone(), look.record.index, look.now.0);
+        let events = self.events.clone();
+        // the same may be found and noted several times before the first is stored: it is told by the one that is
         let noted = self.desk.note(move |desired| {
             let mut edits = Edits::new();
             if let Some(stored) = desired.services.get(&id).filter(|s| s.index == index) {
-                edits.replace(stored, rollout::apply(stored, outcome, &cause, now));
+                let after = rollout::apply(stored, outcome, &cause, now);
+                events.swarm(now, "service", "update", &id, told(stored, &after));
+                edits.replace(stored, after);
             }
             Ok(edits)
         });
-        if noted {
-            let after = rollout::apply(look.record, outcome, "", look.now.0);
-            let state = |r: &ServiceRecord| r.update.as_ref().map_or("", |u| u.state.as_str()).to_owned();
-            let attributes = [
-                ("name".to_owned(), look.record.spec.name().to_owned()),
-                ("updatestate.old".to_owned(), state(look.record)),
-                ("updatestate.new".to_owned(), state(&after)),
-            ];
-            self.events
-                .swarm(look.now.0, "service", "update", &look.record.id, attributes);
-        } else {
+        if !noted {
             plan.wake_by(look.now.plus(NOTE_AGAIN));
         }
     }
+}
+
+/// What an event says of an update that has come further.
+fn told(before: &ServiceRecord, after: &ServiceRecord) -> [(String, String); 3] {
+    let state = |r: &ServiceRecord| r.update.as_ref().map_or("", |u| u.state.as_str()).to_owned();
+    [
+        ("name".to_owned(), after.spec.name().to_owned()),
+        ("updatestate.old".to_owned(), state(before)),
+        ("updatestate.new".to_owned(), state(after)),
+    ]
 }
 
 fn is_open(node: &SwarmNode) -> bool {

@@ -178,100 +178,77 @@ async fn what_a_node_has_is_what_the_others_leave_and_what_fits_nowhere_says_why
     }
     let up = Up::start_with(3, &["marathon", "swarm"]).await;
     let d = Docker::of(&up);
-    up.create(json!({"id": "/other", "cmd": "sleep 1000", "cpus": 0.1, "mem": 64, "instances": 4}))
-        .await;
+    let other = json!({"id": "/other", "cmd": "sleep 1000", "cpus": 0.1, "mem": 64, "instances": 4});
+    up.create(other).await;
     up.running("/other", 4).await;
-    d.create(
-        "own",
-        &[
-            "--replicas",
-            "2",
-            "--reserve-memory",
-            "32M",
-            "--reserve-cpu",
-            "0.05",
-        ],
-        &SLEEP,
-    );
+    let own = "--replicas 2 --reserve-memory 32M --reserve-cpu 0.05";
+    d.create("own", &own.split(' ').collect::<Vec<_>>(), &SLEEP);
     d.replicas("own", "2/2").await;
-
     for node in items(&up.api("/v1/nodes").await) {
-        let name = node["name"].as_str().unwrap();
-        let shown = d.get(&format!("/nodes/{name}")).await["Description"]["Resources"].clone();
-        let n = |v: &Value| v.as_u64().unwrap_or(0);
-        let of = |who: &str, what: &str| n(&node["held"][who][what]);
-        let cpu = n(&node["capacity"]["cpu_millis"])
-            - n(&node["system"]["cpu_millis"])
-            - of("marathon", "cpu_millis");
-        let memory = n(&node["capacity"]["memory_bytes"])
-            - n(&node["system"]["memory_bytes"])
-            - of("marathon", "memory_bytes");
-        assert_eq!(
-            shown,
-            json!({"NanoCPUs": cpu * 1_000_000, "MemoryBytes": memory}),
-            "{node}"
-        );
-        assert!(
-            of("marathon", "cpu_millis") > 0,
-            "the other scheduler holds something there: {node}"
-        );
-        let free = (
-            cpu - of("swarm", "cpu_millis"),
-            memory - of("swarm", "memory_bytes"),
-        );
-        assert_eq!(
-            free,
-            (n(&node["free"]["cpu_millis"]), n(&node["free"]["memory_bytes"]))
-        );
+        leaves_what_others_hold(&d, &node).await;
     }
 
     d.create("none", &["--constraint", "node.labels.zone==q"], &SLEEP);
     d.create("big", &["--reserve-cpu", "500"], &SLEEP);
-    d.create(
-        "port",
-        &[
-            "--replicas",
-            "4",
-            "--publish",
-            "mode=host,published=38471,target=80",
-        ],
-        &SLEEP,
-    );
+    let port = "--replicas 4 --publish mode=host,published=38471,target=80";
+    d.create("port", &port.split(' ').collect::<Vec<_>>(), &SLEEP);
     reasons(&d, "none", "scheduling constraints not satisfied on 3 nodes").await;
     reasons(&d, "big", "insufficient resources on 3 nodes").await;
     reasons(&d, "port", "host-mode port already in use on 3 nodes").await;
+    let why = up.cli(&["why", "big"]);
+    let why = String::from_utf8_lossy(&why.stdout).into_owned();
+    shows(
+        &why,
+        &[
+            "short of cpu",
+            "node-1",
+            "node-2",
+            "node-3",
+            "held by    marathon",
+        ],
+    );
     availability(&d, "node-3", "pause");
     let two = "insufficient resources on 2 nodes; 1 node not available for new tasks";
     reasons(&d, "big", two).await;
-    availability(&d, "node-3", "active");
-    let why = up.cli(&["why", "big"]);
-    shows(
-        &String::from_utf8_lossy(&why.stdout),
-        &["short", "cpu", "node-1", "node-2", "node-3"],
-    );
 
+    let mut ps = vec!["node", "ps", "--format", "{{.Name}}"];
+    ps.extend(["node-1", "node-2", "node-3"]);
+    shows(&d.ok(&ps), &["own.1", "own.2", "port.1", "port.2", "port.3"]);
+    how_to_join(&d, up.url("api"));
+}
+
+/// What Docker shows of a node is all that is not the system's or another scheduler's; less its own, that is what
+/// the ledger has free.
+async fn leaves_what_others_hold(d: &Docker, node: &Value) {
+    let path = format!("/nodes/{}", node["name"].as_str().unwrap());
+    let shown = d.get(&path).await["Description"]["Resources"].clone();
+    let n = |v: &Value| v.as_u64().unwrap_or(0);
+    let left = |what: &str| {
+        n(&node["capacity"][what]) - n(&node["system"][what]) - n(&node["held"]["marathon"][what])
+    };
+    let (cpu, memory) = (left("cpu_millis"), left("memory_bytes"));
+    let wanted = json!({"NanoCPUs": cpu * 1_000_000, "MemoryBytes": memory});
+    assert_eq!(shown, wanted, "{node}");
+    assert!(n(&node["held"]["marathon"]["cpu_millis"]) > 0, "{node}");
+    let free = |what: &str| left(what) - n(&node["held"]["swarm"][what]);
+    for what in ["cpu_millis", "memory_bytes"] {
+        assert_eq!(free(what), n(&node["free"][what]), "{node}");
+    }
+}
+
+/// The one node that plays the manager, and the command that makes a machine join.
+fn how_to_join(d: &Docker, api: &str) {
+    let pretty = d.ok(&["node", "inspect", "self", "--pretty"]);
     shows(
-        &d.ok(&["node", "inspect", "self", "--pretty"]),
-        &["node-1", "Ready", "Leader:", "Yes", "Reachable"],
+        &pretty,
+        &["node-1", "Ready", "Leader:\t\tYes", "Raft Status:\t\tReachable"],
     );
-    let on_nodes = d.ok(&[
-        "node",
-        "ps",
-        "node-1",
-        "node-2",
-        "node-3",
-        "--format",
-        "{{.Name}}",
-    ]);
-    shows(&on_nodes, &["own.1", "own.2", "port.1", "port.2", "port.3"]);
-    let api = up.url("api").replace("http://", "");
+    let command = format!("plenum agent --broker {}", api.replace("http://", ""));
     for role in ["worker", "manager"] {
         let said = d.ok(&["swarm", "join-token", role]);
-        let line = said.lines().rev().find(|l| !l.trim().is_empty()).unwrap().trim();
-        assert_eq!(line, format!("plenum agent --broker {api}"), "{said}");
+        let line = said.lines().rev().find(|l| !l.trim().is_empty());
+        assert_eq!(line.unwrap().trim(), command, "{said}");
     }
-    assert!(
-        d.no(&["swarm", "join", "--token", "x", "127.0.0.1:1"])
-            .contains(&format!("`plenum agent --broker {api}`"))
-    );
+    let refused = d.no(&["swarm", "join", "--token", "x", "127.0.0.1:1"]);
+    assert!(refused.contains(&format!("`{command}`")), "{refused}");
 }

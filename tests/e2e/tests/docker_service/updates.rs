@@ -49,6 +49,8 @@ async fn updates_in_both_orders_keep_to_their_parallelism_and_delay() {
         let told = d.told(&["type=service", "event=update", &format!("service={name}")]);
         let end = json!({"name": name, "updatestate.old": "updating", "updatestate.new": "completed"});
         assert_eq!(told.last().map(|(_, more)| more), Some(&end), "{told:?}");
+        let times = told.iter().filter(|(_, more)| *more == end).count();
+        assert_eq!(times, 1, "{told:?}");
     }
 }
 
