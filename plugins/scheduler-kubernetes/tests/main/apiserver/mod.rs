@@ -7,6 +7,7 @@ mod discovery;
 mod kube_client;
 mod lists;
 mod node_port;
+mod odd_input;
 mod restarts;
 mod watches;
 mod writes;
