@@ -115,7 +115,7 @@ fn background(cli: &Cli) {
 /// What is not served is refused by name, and what cannot be is told at once.
 fn refusals(cli: &Cli) {
     for (args, words) in [
-        (&["run", "--rm", "nosuch-image:1"][..], "No such image"),
+        (&["run", "--rm", "nosuch-image:1"][..], "Unable to find image"),
         (&["run", "--rm", "--cap-add", "ALL", BUSYBOX, "true"], "--cap-add"),
         (
             &["run", "--rm", "--cpus", "4000", BUSYBOX, "true"],

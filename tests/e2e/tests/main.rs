@@ -5,7 +5,9 @@
 
 mod arrows;
 mod bad_input;
+mod containers;
 mod docker_bad_input;
+mod docker_images;
 mod docker_py;
 mod docker_run;
 mod docker_service;

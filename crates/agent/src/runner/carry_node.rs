@@ -6,11 +6,15 @@ use futures::stream::BoxStream;
 use plenum_contract::dispatcher::{Dispatcher, StreamId};
 use plenum_contract::images::carried::serve;
 use plenum_contract::runtime::Runtime;
-use plenum_contract::streams::{NodeRequest, StreamError, StreamInput, StreamOutput};
+use plenum_contract::streams::{NodeRequest, Output, StreamError, StreamInput, StreamOutput};
 use plenum_model::ids::NodeId;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+
+/// A caller that has not read an answer by then does not read it.
+const LINGER: Duration = Duration::from_secs(60);
 
 /// One stream to carry.
 pub(super) struct NodeCarry {
@@ -33,6 +37,24 @@ impl NodeCarry {
                 return;
             }
         };
+        let (to, given) = mpsc::channel(1);
+        let forwarding = forward(input, to);
+        let answering = self.answer(request, ReceiverStream::new(given).boxed(), out);
+        tokio::pin!(forwarding, answering);
+        tokio::select! {
+            () = &mut forwarding => answering.await,
+            // The caller closes its side when it has read everything. Until then this side stays: a connection
+            // that is given up takes with it what is still on its way.
+            () = &mut answering => drop(tokio::time::timeout(LINGER, forwarding).await),
+        }
+    }
+
+    async fn answer(
+        &self,
+        request: NodeRequest,
+        input: BoxStream<'static, StreamInput>,
+        out: mpsc::Sender<Result<Output, StreamError>>,
+    ) {
         let opened = tokio::select! {
             () = out.closed() => return,
             opened = self.open(request, input) => opened,
@@ -58,5 +80,13 @@ impl NodeCarry {
             });
         };
         Ok(serve(images, request, input).await)
+    }
+}
+
+/// Passes input on as long as somebody reads it, and reads it to its end.
+async fn forward(mut input: BoxStream<'static, StreamInput>, to: mpsc::Sender<StreamInput>) {
+    while let Some(piece) = input.next().await {
+        // Whoever has all it needs reads no more.
+        let _ = to.send(piece).await;
     }
 }

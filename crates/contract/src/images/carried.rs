@@ -48,8 +48,7 @@ impl NodeImages {
         request: ImageRequest,
         wanted: fn(ImageOutput) -> Option<T>,
     ) -> Result<Vec<T>, ImageError> {
-        let output = self.open(request).await?.output;
-        let all = pieces(output).map(|piece| match piece? {
+        let all = pieces(self.open(request).await?).map(|piece| match piece? {
             Piece::Image(piece) => wanted(piece).ok_or_else(unexpected),
             Piece::Bytes(_) => Err(unexpected()),
         });
@@ -81,34 +80,36 @@ impl Images for NodeImages {
     }
 
     async fn pull(&self, pull: PullRequest) -> Result<ImageEvents, ImageError> {
-        Ok(events(self.open(ImageRequest::Pull(pull)).await?.output))
+        Ok(events(self.open(ImageRequest::Pull(pull)).await?))
     }
 
     async fn load(&self, archive: Archive) -> Result<ImageEvents, ImageError> {
-        let StreamEnds { input, output } = self.open(ImageRequest::Load).await?;
-        let feeding = stream::once(feed(archive, input)).map(|fed| match fed {
+        let ends = self.open(ImageRequest::Load).await?;
+        let feeding = stream::once(feed(archive, ends.input.clone())).map(|fed| match fed {
             Ok(()) => Turn::Fed,
             Err(error) => Turn::News(Err(error)),
         });
-        let news = events(output).map(Turn::News).chain(stream::iter([Turn::Over]));
+        let news = events(ends).map(Turn::News).chain(stream::iter([Turn::Over]));
         // Over when the node says so, or when the archive itself has failed.
-        let until = stream::select(feeding, news).scan(false, |over, turn| {
+        let until = stream::select(feeding, news).scan((), |(), turn| {
             ready(match turn {
                 Turn::Over => None,
-                Turn::Fed | Turn::News(_) if *over => None,
                 Turn::Fed => Some(None),
-                Turn::News(news) => {
-                    *over = news.is_err();
-                    Some(Some(news))
-                }
+                Turn::News(news) => Some(Some(news)),
             })
         });
-        Ok(until.filter_map(ready).boxed())
+        // Whoever broke off needs nobody's answer to be over.
+        let items = stream::unfold(Some(until.filter_map(ready).boxed()), |items| async {
+            let mut items = items?;
+            let item = items.next().await?;
+            let rest = item.is_ok().then_some(items);
+            Some((item, rest))
+        });
+        Ok(items.boxed())
     }
 
     async fn save(&self, images: &[ImageRef]) -> Result<Archive, ImageError> {
-        let output = self.open(ImageRequest::Save(images.to_vec())).await?.output;
-        let mut archive = pieces(output)
+        let mut archive = pieces(self.open(ImageRequest::Save(images.to_vec())).await?)
             .map(|piece| match piece? {
                 Piece::Bytes(bytes) => Ok(bytes),
                 Piece::Image(_) => Err(unexpected()),
@@ -172,11 +173,12 @@ enum Piece {
     Bytes(Bytes),
 }
 
-/// What comes from a node until it is done; the first error is the last item.
-fn pieces(output: StreamOutput) -> BoxStream<'static, Result<Piece, ImageError>> {
-    stream::unfold(Some(output), |output| async {
-        let mut output = output?;
-        let piece = match output.next().await {
+/// What comes from a node until it is done; the first error is the last item. The input is held that long: a
+/// stream whose caller has closed its side may be over before all of its output is through.
+fn pieces(ends: StreamEnds) -> BoxStream<'static, Result<Piece, ImageError>> {
+    stream::unfold(Some(ends), |ends| async {
+        let mut ends = ends?;
+        let piece = match ends.output.next().await {
             Some(Ok(Output::Image(image))) => match *image {
                 ImageOutput::Done => return None,
                 ImageOutput::Failed(error) => Err(error),
@@ -199,14 +201,14 @@ fn pieces(output: StreamOutput) -> BoxStream<'static, Result<Piece, ImageError>>
                 why: "the stream broke off".to_owned(),
             }),
         };
-        let rest = piece.is_ok().then_some(output);
+        let rest = piece.is_ok().then_some(ends);
         Some((piece, rest))
     })
     .boxed()
 }
 
-fn events(output: StreamOutput) -> ImageEvents {
-    let events = pieces(output).map(|piece| match piece? {
+fn events(ends: StreamEnds) -> ImageEvents {
+    let events = pieces(ends).map(|piece| match piece? {
         Piece::Image(ImageOutput::Event(event)) => Ok(event),
         Piece::Image(_) | Piece::Bytes(_) => Err(unexpected()),
     });

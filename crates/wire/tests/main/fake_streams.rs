@@ -1,19 +1,23 @@
 //! Streams that echo.
 
-use crate::nouns::task_id;
+use crate::fake_images::FakeImages;
+use crate::nouns::{node_id, task_id};
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::{StreamExt, iter, repeat_with, unfold};
+use futures::stream::{StreamExt, iter, once, repeat_with, unfold};
+use plenum_contract::images::carried::serve;
 use plenum_contract::streams::{
-    Output, StreamEnds, StreamError, StreamInput, StreamRequest, Streams, WindowSize,
+    NodeRequest, Output, StreamEnds, StreamError, StreamInput, StreamRequest, Streams, WindowSize,
 };
-use plenum_model::ids::TaskId;
-use std::sync::Mutex;
+use plenum_model::ids::{NodeId, TaskId};
+use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, watch};
 
 #[derive(Default)]
 pub(crate) struct FakeStreams {
     pub(crate) asked: Mutex<Vec<StreamRequest>>,
+    /// The images of the node.
+    pub(crate) images: Arc<FakeImages>,
     /// Streams that live.
     live: watch::Sender<u64>,
     /// Pieces that were taken from the endless one.
@@ -96,6 +100,20 @@ impl Streams for FakeStreams {
         } else {
             unfold(Some((given, alive)), echo).map(Ok).boxed()
         };
+        Ok(StreamEnds { input, output })
+    }
+
+    async fn open_node(&self, node: &NodeId, request: NodeRequest) -> Result<StreamEnds, StreamError> {
+        if *node != node_id(1) {
+            return Err(every_error().remove(0));
+        }
+        let NodeRequest::Images { request, .. } = request;
+        let (input, given) = mpsc::channel(4);
+        let given = tokio_stream::wrappers::ReceiverStream::new(given).boxed();
+        // A load is over when its input is, which comes only once this is open.
+        let images = Arc::clone(&self.images);
+        let output = once(async move { serve(images.as_ref(), request, given).await });
+        let output = output.flatten().boxed();
         Ok(StreamEnds { input, output })
     }
 }

@@ -20,6 +20,13 @@ use plenum_sdk::door::lenient::Pairs;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// So long what a removed container leaves on its node may stand in the way of its image.
+const LEFTOVERS: Duration = Duration::from_secs(1);
+
+/// Between two attempts.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 struct Door {
     fleet: Fleet,
@@ -218,7 +225,7 @@ async fn remove(door: &Door, image: &ImageRef, pairs: &Pairs) -> ApiResult {
     let mut removed = Vec::new();
     let mut kept = None;
     for holder in door.fleet.holders(image).await? {
-        match holder.images.remove(image, removal).await {
+        match removed_from(&holder, image, removal).await {
             Ok(all) => removed.extend(
                 all.into_iter()
                     .filter(|r| !removed.contains(r))
@@ -234,6 +241,23 @@ async fn remove(door: &Door, image: &ImageRef, pairs: &Pairs) -> ApiResult {
             let mut refusal = ApiError::from(error);
             refusal.message = format!("{} (on node {node})", refusal.message);
             Err(refusal)
+        }
+    }
+}
+
+/// A container that was just removed may still be going on its node: what it used is tried again for a moment.
+async fn removed_from(
+    holder: &Holder,
+    image: &ImageRef,
+    removal: Removal,
+) -> Result<Vec<Removed>, ImageError> {
+    let until = Instant::now() + LEFTOVERS;
+    loop {
+        match holder.images.remove(image, removal).await {
+            Err(ImageError::InUse { .. }) if Instant::now() < until => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            done => return done,
         }
     }
 }

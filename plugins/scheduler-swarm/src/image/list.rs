@@ -90,6 +90,12 @@ pub(super) fn filtered(mut all: Vec<Listed>, filters: &Filters, now_ms: u64) -> 
             && before.iter().chain(&until).all(|at| made < *at)
             && since.iter().all(|at| made > *at)
     });
+    // Of what is asked for by name, only the names that were asked for.
+    for Listed { image, .. } in &mut all {
+        image
+            .tags
+            .retain(|t| filters.any("reference", |pattern| matches(pattern, t)));
+    }
     Ok(all)
 }
 

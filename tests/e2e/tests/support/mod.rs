@@ -1,8 +1,10 @@
 //! What the tests share: a pool brought up by the real binary, requests, waiting for conditions.
 
 pub(crate) mod docker;
+pub(crate) mod dockerd;
 pub(crate) mod image;
 pub(crate) mod parts;
+pub(crate) mod registry;
 pub(crate) mod up;
 
 use serde_json::Value;
