@@ -6,11 +6,13 @@ mod carry_node;
 mod clock;
 mod core;
 mod fetch;
+mod get;
 mod images;
 mod link;
 mod lock;
 mod ports;
 mod probe;
+mod tls;
 mod work;
 
 use crate::config::{AgentConfig, FILES, SECRETS, VOLUMES};

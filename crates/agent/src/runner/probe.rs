@@ -1,12 +1,12 @@
 //! Does one check of a container's health.
 
+use super::get::Get;
 use crate::supervisor::{PlannedCheck, ProbeWork, Saw};
 use futures::StreamExt;
 use plenum_contract::runtime::{ContainerKey, Runtime};
 use plenum_contract::streams::{CheckResult, ExecRequest, Output};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// So much of what a failed command wrote is told.
@@ -14,9 +14,6 @@ const WORDS: usize = 200;
 
 /// So much of it is kept for who asks.
 const KEPT: usize = 4096;
-
-/// A status line is far shorter.
-const STATUS_LINE: u64 = 1024;
 
 /// Does the check within its time: what it saw and, in words if it did not pass, what came of it, if anything.
 pub(super) async fn run(
@@ -36,9 +33,17 @@ pub(super) async fn run(
                 port,
                 path,
                 headers,
-            } => http(address, *port, path, headers)
-                .await
-                .map(|()| Seen::default()),
+                tls,
+            } => {
+                let get = Get {
+                    address,
+                    port: *port,
+                    path,
+                    headers,
+                    tls: *tls,
+                };
+                get.passes().await.map(|()| Seen::default())
+            }
             PlannedCheck::Tcp { address, port } => connect(address, *port).await.map(|_| Seen::default()),
             PlannedCheck::Image => match runtime {
                 Some(runtime) => return image(runtime.as_ref(), &work.key).await,
@@ -134,8 +139,15 @@ fn asked(check: &PlannedCheck) -> String {
     match check {
         PlannedCheck::Exec(argv) => format!("command {}", argv.join(" ")),
         PlannedCheck::Http {
-            address, port, path, ..
-        } => format!("GET http://{address}:{port}{path}"),
+            address,
+            port,
+            path,
+            tls,
+            ..
+        } => format!(
+            "GET {}://{address}:{port}{path}",
+            if *tls { "https" } else { "http" }
+        ),
         PlannedCheck::Tcp { address, port } => format!("connection to {address}:{port}"),
         PlannedCheck::Image => "the check of the image".to_owned(),
     }
@@ -181,72 +193,16 @@ async fn command(runtime: &dyn Runtime, key: &ContainerKey, argv: &[String]) -> 
     Err(format!("{} ended without an exit code", argv.join(" ")))
 }
 
-async fn connect(address: &str, port: u16) -> Result<TcpStream, String> {
+pub(super) async fn connect(address: &str, port: u16) -> Result<TcpStream, String> {
     let refused = |e| format!("connection to {address}:{port}: {e}");
     TcpStream::connect((address, port)).await.map_err(refused)
-}
-
-/// A GET with these headers; those that every GET has unless they are among them.
-fn request(target: &str, host: &str, headers: &[(String, String)]) -> Result<String, String> {
-    let own = [("Host", host), ("User-Agent", "plenum-probe"), ("Accept", "*/*")];
-    let given = |name: &str| headers.iter().any(|(have, _)| have.eq_ignore_ascii_case(name));
-    let own = own.into_iter().filter(|(name, _)| !given(name));
-    let all = own.chain(
-        headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str())),
-    );
-    let mut request = format!("GET {target} HTTP/1.1\r\n");
-    for (name, value) in all {
-        let bad = |b: u8| b.is_ascii_control();
-        if name.is_empty() || name.bytes().any(|b| bad(b) || b == b':' || b == b' ') || value.bytes().any(bad)
-        {
-            return Err(format!("header {name:?} cannot be sent"));
-        }
-        request.push_str(&format!("{name}: {value}\r\n"));
-    }
-    request.push_str("Connection: close\r\n\r\n");
-    Ok(request)
-}
-
-/// The status of a GET is all that is asked: no client does less.
-async fn http(address: &str, port: u16, path: &str, headers: &[(String, String)]) -> Result<(), String> {
-    let target = if path.starts_with('/') {
-        path.to_owned()
-    } else {
-        format!("/{path}")
-    };
-    if target.bytes().any(|b| b.is_ascii_control() || b == b' ') {
-        return Err(format!("path {target:?} cannot be asked for"));
-    }
-    let mut socket = connect(address, port).await?;
-    let request = request(&target, &format!("{address}:{port}"), headers)?;
-    let broken = |e| format!("GET http://{address}:{port}{target}: {e}");
-    socket.write_all(request.as_bytes()).await.map_err(broken)?;
-    let mut answer = Vec::new();
-    let mut from = socket.take(STATUS_LINE);
-    while !answer.contains(&b'\n') {
-        if from.read_buf(&mut answer).await.map_err(broken)? == 0 {
-            break;
-        }
-    }
-    let line = answer.split(|b| *b == b'\n').next().unwrap_or_default();
-    let line = String::from_utf8_lossy(line);
-    let mut words = line.split_whitespace();
-    let version = words.next().filter(|v| v.starts_with("HTTP/1."));
-    match (version, words.next().and_then(|code| code.parse::<u16>().ok())) {
-        (Some(_), Some(200..=399)) => Ok(()),
-        (Some(_), Some(code)) => Err(format!("GET http://{address}:{port}{target}: status {code}")),
-        _ => Err(format!(
-            "GET http://{address}:{port}{target}: what answers is not HTTP"
-        )),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use plenum_model::ids::{Incarnation, TaskId};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
     async fn asked(path: &str, answer: &'static [u8]) -> Result<(), String> {
@@ -272,6 +228,7 @@ mod tests {
                 port,
                 path: path.into(),
                 headers: vec![],
+                tls: false,
             },
             timeout_ms: 5000,
         };

@@ -37,7 +37,7 @@ pub struct ProbeWork {
 pub enum PlannedCheck {
     /// A command inside the container; exit code 0 passes.
     Exec(Vec<String>),
-    /// A GET in the clear; 200 to 399 passes.
+    /// A GET; 200 to 399 passes.
     Http {
         /// The node's address.
         address: String,
@@ -47,6 +47,8 @@ pub enum PlannedCheck {
         path: String,
         /// Sent with it.
         headers: Vec<(String, String)>,
+        /// Over TLS, not verified.
+        tls: bool,
     },
     /// A connection that opens passes.
     Tcp {
@@ -190,11 +192,10 @@ pub(super) fn planned(
                 Err(unfilled) => Err(unfilled.to_string()),
             }
         }
-        Check::Http { tls: true, .. } => Err("checks over TLS are not supported by this agent".to_owned()),
         Check::Http {
             port,
             path,
-            tls: false,
+            tls,
             headers,
         } => {
             let (address, port) = at(*port)?;
@@ -203,6 +204,7 @@ pub(super) fn planned(
                 port,
                 path: path.clone(),
                 headers: headers.clone(),
+                tls: *tls,
             })
         }
         Check::Image => Ok(PlannedCheck::Image),
