@@ -4,11 +4,12 @@
 //! of this server.
 //!
 //! `codec` says how an object is written down, `cache` holds objects and the recent changes, `pump` keeps the
-//! cache abreast of the store, `writer` commits.
+//! cache abreast of the store, `writer` commits, `pending` spares reading back what was just written.
 
 mod cache;
 mod codec;
 mod object;
+mod pending;
 mod pump;
 mod writer;
 

@@ -140,18 +140,18 @@ impl Keeper {
         let mut by_resource: BTreeMap<String, Vec<(Key, u64, Fate)>> = BTreeMap::new();
         let mut newest = self.from;
         for change in batch {
-            let (key, revision, bytes) = match change {
+            let (path, revision, bytes) = match change {
                 Change::Put(entry) => (entry.key, entry.modified, Some(entry.value)),
                 Change::Deleted { key, revision } => (key, revision, None),
             };
             newest = newest.max(revision);
-            let Place::Object(resource, key) = codec::place(&key) else {
+            let Place::Object(resource, key) = codec::place(&path) else {
                 continue;
             };
             let Some((shape, _)) = self.storage.caches.get(resource.as_str()) else {
                 continue;
             };
-            let fresh = self.storage.take_fresh(revision.0, &resource, &key);
+            let fresh = self.storage.pending.take(&path, bytes.as_ref());
             let made = |value| Object::new(*shape, value, revision.0);
             let fate = match (bytes, fresh) {
                 (None, last) => Fate::Gone(last.map(made)),
@@ -174,6 +174,7 @@ impl Keeper {
 
     /// Lists everything anew and tells the difference as changes.
     async fn reload(&mut self) -> Result<(), StateError> {
+        self.storage.pending.clear();
         let loaded = load_at(&**self.storage.store(), codec::ROOT, None).await?;
         let revision = loaded.revision;
         let mut wanted: BTreeMap<&'static str, BTreeMap<Key, (Value, u64)>> = BTreeMap::new();
@@ -240,17 +241,6 @@ impl Storage {
             cache.advance(revision);
         }
         self.seen.send_replace(revision);
-    }
-
-    fn take_fresh(&self, revision: u64, resource: &str, key: &Key) -> Option<Value> {
-        let mut fresh = self.fresh.lock();
-        // What is older than the revision at hand was told without being asked for.
-        *fresh = fresh.split_off(&revision);
-        let (of, named, _) = fresh.get(&revision)?;
-        if *of != resource || named != key {
-            return None;
-        }
-        fresh.remove(&revision).map(|(_, _, value)| value)
     }
 }
 

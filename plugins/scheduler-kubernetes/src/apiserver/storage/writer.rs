@@ -2,8 +2,8 @@
 
 use super::cache::Cache;
 use super::codec;
+use super::pending::Pending;
 use super::{Key, Object, Shape};
-use parking_lot::Mutex;
 use plenum_contract::state_store::{Compare, StateError, StateStore, Write};
 use plenum_model::ids::Revision;
 use serde_json::Value;
@@ -53,8 +53,7 @@ pub struct Storage {
     pub(super) seen: watch::Sender<u64>,
     /// The newest revision that this server wrote.
     written: AtomicU64,
-    /// Objects just written, so that the pump need not read them again from bytes.
-    pub(super) fresh: Mutex<BTreeMap<u64, (&'static str, Key, Value)>>,
+    pub(super) pending: Pending,
 }
 
 impl std::fmt::Debug for Storage {
@@ -83,7 +82,7 @@ impl Storage {
             caches,
             seen: watch::Sender::new(0),
             written: AtomicU64::new(0),
-            fresh: Mutex::default(),
+            pending: Pending::default(),
         }
     }
 
@@ -149,14 +148,22 @@ impl Storage {
             .cache(resource)
             .get(key)
             .map_or(0, |old| codec::parts(old.bare().len()));
-        let (writes, fresh) = match commit {
+        let (writes, value) = match commit {
             Commit::Put(value) => (codec::put(resource, key, &value, before), value),
             Commit::Delete(last) => (codec::delete(resource, key, before), last),
         };
-        let revision = self.txn(vec![compare], writes).await?;
-        if revision > self.revision() {
-            self.fresh.lock().insert(revision, (resource, key.clone(), fresh));
+        // Noted before the write, since the store may tell of it before it returns.
+        let first = writes.first();
+        let in_parts = first.is_some_and(|write| matches!(write, Write::Put(..))) && writes.len() > 1;
+        let ticket = first.and_then(|write| self.pending.note(write, in_parts, value));
+        let written = self.txn(vec![compare], writes).await;
+        let told = written
+            .as_ref()
+            .is_ok_and(|revision| *revision <= self.revision());
+        if let Some(ticket) = ticket.filter(|_| told || written.is_err()) {
+            self.pending.forget(&ticket);
         }
+        let revision = written?;
         self.written.fetch_max(revision, Ordering::AcqRel);
         Ok(revision)
     }

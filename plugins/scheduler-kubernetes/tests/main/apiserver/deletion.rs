@@ -1,5 +1,6 @@
 //! Deleting, in as many steps as it takes.
 
+use super::watches::Watch;
 use super::{Api, CONFIGS, PODS, bind, config, pod, version};
 use serde_json::{Value, json};
 
@@ -131,4 +132,18 @@ async fn an_eviction_deletes_and_names_its_pod() {
         201
     );
     assert_eq!(api.get(&format!("{PODS}/p")).await.code, 404);
+}
+
+#[tokio::test]
+async fn what_is_gone_is_shown_as_it_was_decided_last() {
+    let api = Api::new().await;
+    let mut watch = Watch::open(&api, &format!("{PODS}?watch=1")).await;
+    for i in 0..20 {
+        let path = format!("{PODS}/p{i}");
+        api.post(PODS, &pod(&format!("p{i}"))).await.ok();
+        let gone = api.delete(&path, &json!({})).await.ok();
+        assert_eq!(watch.next().await.unwrap()["type"], "ADDED");
+        let event = watch.next().await.unwrap();
+        assert_eq!((&event["type"], &event["object"]), (&json!("DELETED"), &gone));
+    }
 }
