@@ -5,18 +5,22 @@ use crate::supervisor::Location;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use plenum_contract::dispatcher::{Dispatcher, StreamId};
+use plenum_contract::dispatcher::{DispatchError, Dispatcher, StreamId};
 use plenum_contract::runtime::{Runtime, RuntimeError};
 use plenum_contract::streams::{Output, StreamError, StreamInput, StreamOutput, StreamRequest};
 use plenum_model::ids::{NodeId, TaskId};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 /// Pieces on their way to the caller: a stream's own credit. Behind it the container's output waits.
-pub(super) const CREDIT: usize = 32;
+const CREDIT: usize = 32;
+
+/// A caller that has not read an answer by then does not read it.
+const LINGER: Duration = Duration::from_secs(60);
 
 /// Bytes read at once from a forwarded connection.
 const CHUNK: usize = 32 << 10;
@@ -47,23 +51,11 @@ pub(super) fn container(request: &StreamRequest) -> Option<&str> {
 impl Carry {
     /// Runs until either end is done.
     pub(super) async fn run(self, request: StreamRequest) {
-        let (out, pieces) = mpsc::channel(CREDIT);
-        let up = ReceiverStream::new(pieces).boxed();
-        let input = match self.dispatcher.carry(self.node.clone(), self.stream, up).await {
-            Ok(input) => input,
-            Err(why) => {
-                tracing::debug!(task = %self.task, %why, "nobody waits for the stream");
-                return;
-            }
-        };
-        let opened = tokio::select! {
-            () = out.closed() => return,
-            opened = self.open(request, input) => opened,
-        };
-        match opened {
-            Ok(output) => pump(output, &out).await,
-            // If the caller is gone nobody is left to tell.
-            Err(e) => drop(out.send(Err(e)).await),
+        let between = between(self.dispatcher.as_ref(), &self.node, self.stream, |input| {
+            self.open(request, input)
+        });
+        if let Err(why) = between.await {
+            tracing::debug!(task = %self.task, %why, "nobody waits for the stream");
         }
     }
 
@@ -135,7 +127,56 @@ fn not_sent(error: RuntimeError) -> StreamError {
     }
 }
 
-pub(super) async fn pump(mut output: StreamOutput, out: &mpsc::Sender<Result<Output, StreamError>>) {
+/// Carries what `open` gives for the caller's input, until either end is done.
+pub(super) async fn between<F>(
+    dispatcher: &dyn Dispatcher,
+    node: &NodeId,
+    stream: StreamId,
+    open: impl FnOnce(BoxStream<'static, StreamInput>) -> F,
+) -> Result<(), DispatchError>
+where
+    F: Future<Output = Result<StreamOutput, StreamError>>,
+{
+    let (out, pieces) = mpsc::channel(CREDIT);
+    let up = ReceiverStream::new(pieces).boxed();
+    let input = dispatcher.carry(node.clone(), stream, up).await?;
+    let (to, given) = mpsc::channel(1);
+    let forwarding = pass_on(input, to);
+    let answering = answer(open(ReceiverStream::new(given).boxed()), out);
+    tokio::pin!(forwarding, answering);
+    tokio::select! {
+        () = &mut forwarding => answering.await,
+        // The caller closes its side when it has read everything. Until then this side stays: a connection that
+        // is given up takes with it what is still on its way.
+        () = &mut answering => drop(tokio::time::timeout(LINGER, forwarding).await),
+    }
+    Ok(())
+}
+
+/// Passes input on as long as somebody reads it, and reads it to its end.
+async fn pass_on(mut input: BoxStream<'static, StreamInput>, to: mpsc::Sender<StreamInput>) {
+    while let Some(piece) = input.next().await {
+        // Whoever has all it needs reads no more.
+        let _ = to.send(piece).await;
+    }
+}
+
+async fn answer(
+    open: impl Future<Output = Result<StreamOutput, StreamError>>,
+    out: mpsc::Sender<Result<Output, StreamError>>,
+) {
+    let opened = tokio::select! {
+        () = out.closed() => return,
+        opened = open => opened,
+    };
+    match opened {
+        Ok(output) => pump(output, &out).await,
+        // If the caller is gone nobody is left to tell.
+        Err(e) => drop(out.send(Err(e)).await),
+    }
+}
+
+async fn pump(mut output: StreamOutput, out: &mpsc::Sender<Result<Output, StreamError>>) {
     loop {
         let piece = tokio::select! {
             () = out.closed() => return,
