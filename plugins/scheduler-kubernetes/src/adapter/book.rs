@@ -180,6 +180,16 @@ impl Book {
         true
     }
 
+    /// The API has just taken a pod's binding; the watch will say so, too.
+    pub fn bound(&self, uid: &str, node: &str) {
+        let mut pages = self.pages.write();
+        if let Some(entry) = pages.pods.get_mut(uid)
+            && let Some(spec) = &mut Arc::make_mut(&mut entry.pod).spec
+        {
+            spec.node_name = Some(node.to_owned());
+        }
+    }
+
     /// These pods are to be looked at again.
     pub fn touch(&self, uids: impl IntoIterator<Item = String>) {
         let mut dirty = self.dirty.lock();

@@ -186,7 +186,7 @@ impl Desk {
             Step::Prepare => self.prepare(entry).await,
             Step::Bind(node) => {
                 self.bind(pod, &node).await?;
-                Ok(Next::Rest)
+                Ok(Next::AtOnce)
             }
             Step::Write(status, told) => {
                 self.api.status(pod, &status).await?;
@@ -215,6 +215,8 @@ impl Desk {
     async fn bind(&self, pod: &Arc<Pod>, node: &NodeId) -> Result<(), ApiFailure> {
         let node = names::node(node);
         self.api.bind(pod, &node).await?;
+        self.book.bound(super::pod::uid(pod), &node);
+        self.waker.wake();
         let text = format!("Successfully assigned {}/{} to {node}", namespace(pod), name(pod));
         let _ = self
             .tell

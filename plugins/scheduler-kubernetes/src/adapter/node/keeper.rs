@@ -31,6 +31,8 @@ const IDLE: Duration = Duration::from_secs(2);
 const RENEW: Duration = Duration::from_secs(10);
 const LEASE_SECONDS: u32 = 40;
 const LEASES: &str = "kube-node-lease";
+/// Taints of nodes that are not heard of.
+const NOT_READY: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
 /// How often objects of nodes that are gone are looked for.
 const CLEAN: Duration = Duration::from_secs(60);
 
@@ -156,7 +158,34 @@ impl Keeper {
             let made = nodes.patch_status(&name, &params, &patch).await?;
             self.book.put_node(made, true, false);
         }
+        if node.liveness == Liveness::Ready {
+            self.untaint(&have, &nodes, &name).await?;
+        }
         self.cordon(node, &have, &nodes, &name).await
+    }
+
+    /// Every new node is tainted until it is ready. A cluster's own controllers take the taint away; where there are
+    /// none, nobody else does.
+    async fn untaint(&self, have: &KubeNode, nodes: &Api<KubeNode>, name: &str) -> Result<(), kube::Error> {
+        let taints = have
+            .spec
+            .as_ref()
+            .and_then(|s| s.taints.as_deref())
+            .unwrap_or_default();
+        let left: Vec<_> = taints
+            .iter()
+            .filter(|t| !NOT_READY.contains(&t.key.as_str()))
+            .collect();
+        if left.len() == taints.len() {
+            return Ok(());
+        }
+        // the list is written as a whole: not over what somebody else has written meanwhile
+        let version = &have.metadata.resource_version;
+        let patch = json!({"metadata": {"resourceVersion": version}, "spec": {"taints": left}});
+        match self.patch(nodes, name, patch).await {
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(()), // looked at again soon
+            other => other,
+        }
     }
 
     /// Both sides say whether the node is open; the annotation holds what they last agreed on, so whichever

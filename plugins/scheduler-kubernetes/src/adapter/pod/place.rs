@@ -7,6 +7,13 @@ use k8s_openapi::api::core::v1::{
 };
 use std::collections::BTreeMap;
 
+/// Taints that say what the pool knows of its nodes: whether they are heard of, and open.
+pub const POOLS_OWN: [&str; 3] = [
+    "node.kubernetes.io/not-ready",
+    "node.kubernetes.io/unreachable",
+    "node.kubernetes.io/unschedulable",
+];
+
 /// Why a node may not take a pod, whatever room it has; in the order in which they are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Bar {
@@ -33,8 +40,8 @@ impl Place {
     pub fn of(node: &Node) -> Self {
         let taints = node.spec.as_ref().and_then(|s| s.taints.as_deref());
         let hard = |t: &&Taint| t.effect == "NoSchedule" || t.effect == "NoExecute";
-        // cordons are the pool's own, and it says so by itself
-        let own = |t: &&Taint| t.key != "node.kubernetes.io/unschedulable";
+        // what the pool knows better than its nodes' objects, and says by itself
+        let own = |t: &&Taint| !POOLS_OWN.contains(&t.key.as_str());
         let part = |t: &Taint| {
             (
                 t.key.clone(),

@@ -8,8 +8,9 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 /// Bytes of one message.
 const PIECE: usize = 32 << 10;
@@ -59,7 +60,11 @@ impl Sender {
     /// Says goodbye, and waits for the peer to; not for ever. The receiver must be read meanwhile.
     pub async fn close(&mut self) {
         // a peer that is gone needs no farewell
-        let _ = self.0.send(Message::Close(None)).await;
+        let normal = CloseFrame {
+            code: CloseCode::Normal,
+            reason: Utf8Bytes::default(),
+        };
+        let _ = self.0.send(Message::Close(Some(normal))).await;
     }
 }
 
