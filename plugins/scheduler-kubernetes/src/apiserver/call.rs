@@ -20,6 +20,9 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// Most bytes of a manager's name.
+const MAX_MANAGER: usize = 128;
+
 /// What every request shares.
 #[derive(Debug)]
 pub struct Server {
@@ -75,7 +78,7 @@ impl Call {
                 let first = agent.split('/').next().unwrap_or_default();
                 match first
                     .chars()
-                    .take(128)
+                    .take(MAX_MANAGER)
                     .filter(|c| !c.is_control())
                     .collect::<String>()
                 {
@@ -87,11 +90,24 @@ impl Call {
         }
     }
 
-    /// What is done about unknown fields.
+    /// What is done about unknown fields; every write asks, and its manager's name is checked with it.
     ///
     /// # Errors
-    /// 422 for a word that is none of the three.
+    /// 422 for a word that is none of the three, and for a manager's name that is none.
     pub fn field_validation(&self, options: &str) -> Result<FieldValidation, Problem> {
+        let manager = self.query.get("fieldManager");
+        if manager.len() > MAX_MANAGER {
+            let error = FieldError::too_long("fieldManager", MAX_MANAGER);
+            return Err(wrong_options(options, error));
+        }
+        if manager.chars().any(char::is_control) {
+            let error = FieldError::invalid(
+                "fieldManager",
+                manager,
+                "should only contain printable characters",
+            );
+            return Err(wrong_options(options, error));
+        }
         match self.query.get("fieldValidation") {
             "" | "Warn" => Ok(FieldValidation::Warn),
             "Strict" => Ok(FieldValidation::Strict),

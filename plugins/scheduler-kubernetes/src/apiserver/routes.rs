@@ -143,11 +143,7 @@ fn wish<'a>(target: &'a Target, method: &Method, query: &Query) -> Wish<'a> {
         Target::Question(question) => Wish {
             verb,
             group: question.group(),
-            resource: rules::SELF_REVIEWS
-                .iter()
-                .map(|(_, plural)| *plural)
-                .find(|plural| *plural == question.plural())
-                .unwrap_or(question.kind()),
+            resource: question.plural(),
             ..Wish::default()
         },
     }

@@ -76,8 +76,14 @@ impl Question {
 
     /// Its name in paths.
     #[must_use]
-    pub fn plural(self) -> String {
-        format!("{}s", self.kind().to_ascii_lowercase())
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::SelfSubjectReview => "selfsubjectreviews",
+            Self::TokenReview => "tokenreviews",
+            Self::SelfSubjectAccessReview => "selfsubjectaccessreviews",
+            Self::SelfSubjectRulesReview => "selfsubjectrulesreviews",
+            Self::SubjectAccessReview => "subjectaccessreviews",
+        }
     }
 }
 
@@ -110,7 +116,7 @@ pub fn parse(group: &str, version: &str, rest: &[&str]) -> Result<Target, NoTarg
     if let [plural] = parts.as_slice()
         && let Some(question) = Question::ALL
             .into_iter()
-            .find(|q| q.group() == group && q.plural() == **plural)
+            .find(|q| q.group() == group && q.plural() == *plural)
     {
         return Ok(Target::Question(question));
     }

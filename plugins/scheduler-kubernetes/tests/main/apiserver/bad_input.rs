@@ -171,6 +171,9 @@ async fn options() {
         post("a dry run that is none", format!("{CONFIGS}?dryRun=Some"), config("x"))
             .is(422, "Invalid", "CreateOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: [\"Some\"]: supported values: \"All\"")
             .causes(&[("FieldValueNotSupported", "dryRun")]),
+        post("a manager of too many letters", format!("{CONFIGS}?fieldManager={}", "m".repeat(129)), config("x"))
+            .is(422, "Invalid", "CreateOptions.meta.k8s.io \"\" is invalid: fieldManager: Too long: may not be more than 128 bytes")
+            .causes(&[("FieldValueTooLong", "fieldManager")]),
         Case { media: "application/apply-patch+yaml", ..patch("an apply by nobody", format!("{CONFIGS}/a"), config("a")) }
             .is(422, "Invalid", "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch")
             .causes(&[("FieldValueRequired", "fieldManager")]),
