@@ -42,8 +42,9 @@ use tokio_util::task::TaskTracker;
 
 /// Where the key of tokens is kept.
 const TOKEN_KEY: &str = "keys/tokens";
-/// Requests worked on at once, until their answers begin: watches do not count.
-const IN_FLIGHT: usize = 800;
+/// Requests worked on at once, until their answers begin (watches do not count then): as many as connections, since
+/// clients of this API take a refusal for a failure.
+const IN_FLIGHT: usize = 4096;
 
 /// How the server is served.
 #[derive(Debug, Clone)]
@@ -53,7 +54,8 @@ pub struct Config {
     /// Further names under which it is asked, beside `localhost` and loopback addresses.
     pub hosts: Vec<String>,
     /// Changes of each kind that are kept for watches: a client that is away for a moment, or slow, goes on where
-    /// it was if no more happened meanwhile. 4,096 changes of objects of 5 KB are 20 MB at most.
+    /// it was if no more happened meanwhile. Fewer are kept where they are large: 64 MiB at most. A pool that starts
+    /// 500 pods a second writes each about six times, so that this is five seconds of it.
     pub recent_changes: usize,
 }
 
@@ -63,7 +65,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             hosts: Vec::new(),
-            recent_changes: 4096,
+            recent_changes: 16_384,
         }
     }
 }
