@@ -69,6 +69,10 @@ impl Difference {
     }
 
     fn walk(&mut self, old: Option<&Value>, new: Option<&Value>, form: Form, path: &mut Vec<Step>) {
+        if old == new {
+            // Most of an object stays as it is at each write.
+            return;
+        }
         let (Some(before), Some(after)) = (compared(old, form), compared(new, form)) else {
             return self.leaf(old, new, path);
         };

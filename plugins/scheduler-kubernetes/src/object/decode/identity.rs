@@ -17,11 +17,10 @@ pub(super) struct Identity {
 
 impl Identity {
     pub(super) fn of_json(bytes: &[u8]) -> Result<Self, String> {
+        let wrong = |error| super::text::json_error(&error, bytes);
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-        let identity = Search
-            .deserialize(&mut deserializer)
-            .map_err(super::text::json_error)?;
-        deserializer.end().map_err(super::text::json_error)?;
+        let identity = Search.deserialize(&mut deserializer).map_err(wrong)?;
+        deserializer.end().map_err(wrong)?;
         Ok(identity)
     }
 
