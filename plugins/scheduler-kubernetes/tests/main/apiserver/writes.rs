@@ -201,3 +201,27 @@ async fn an_object_of_a_mebibyte_is_kept_whole() {
             .is_empty()
     );
 }
+
+#[tokio::test]
+async fn a_replacement_by_the_same_changes_nothing_and_fields_keep_their_managers() {
+    let api = Api::new().await;
+    let path = format!("{CONFIGS}/a");
+    let made = api.post(&format!("{CONFIGS}?fieldManager=m"), &config("a")).await.ok();
+    let same = api.put(&format!("{path}?fieldManager=m"), &config("a")).await.ok();
+    assert_eq!(same, made);
+    assert_eq!(made["metadata"]["managedFields"][0]["manager"], "m");
+    let mut other = config("a");
+    other["data"]["z"] = json!("1");
+    let changed = api.put(&format!("{path}?fieldManager=n"), &other).await.ok();
+    let managers: Vec<&str> = changed["metadata"]["managedFields"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["manager"].as_str().unwrap())
+        .collect();
+    assert_eq!(managers, ["m", "n"]);
+    let mut cleared = changed.clone();
+    cleared["metadata"]["managedFields"] = json!([{}]);
+    let cleared = api.put(&format!("{path}?fieldManager=n"), &cleared).await.ok();
+    assert!(cleared["metadata"].get("managedFields").is_none(), "{cleared}");
+}
