@@ -206,8 +206,14 @@ async fn an_object_of_a_mebibyte_is_kept_whole() {
 async fn a_replacement_by_the_same_changes_nothing_and_fields_keep_their_managers() {
     let api = Api::new().await;
     let path = format!("{CONFIGS}/a");
-    let made = api.post(&format!("{CONFIGS}?fieldManager=m"), &config("a")).await.ok();
-    let same = api.put(&format!("{path}?fieldManager=m"), &config("a")).await.ok();
+    let made = api
+        .post(&format!("{CONFIGS}?fieldManager=m"), &config("a"))
+        .await
+        .ok();
+    let same = api
+        .put(&format!("{path}?fieldManager=m"), &config("a"))
+        .await
+        .ok();
     assert_eq!(same, made);
     assert_eq!(made["metadata"]["managedFields"][0]["manager"], "m");
     let mut other = config("a");
