@@ -122,6 +122,8 @@ pub(crate) struct AgentArgs {
 pub(crate) enum SchedulerCommand {
     #[command(flatten)]
     Use(plenum_cli::SchedulerCommand),
+    /// Run the Kubernetes adapter, the embedded API server, or both
+    Kubernetes(SchedulerRunArgs),
     /// Run the Marathon scheduler with its door
     Marathon(SchedulerRunArgs),
     /// Run the Docker scheduler with its door

@@ -12,6 +12,7 @@ use std::sync::Arc;
 #[must_use]
 pub(crate) fn schedulers() -> Vec<Box<dyn Scheduler>> {
     vec![
+        Box::new(scheduler_kubernetes::KubernetesScheduler),
         Box::new(scheduler_marathon::MarathonScheduler),
         Box::new(scheduler_swarm::SwarmScheduler),
     ]

@@ -58,6 +58,9 @@ async fn operate(command: OperateCommand) -> Result<(), Failure> {
         OperateCommand::Down(args) => command::down::run(&args).await,
         OperateCommand::Broker(args) => command::broker::run(&args).await,
         OperateCommand::Agent(args) => command::agent::run(&args).await,
+        OperateCommand::Scheduler(SchedulerCommand::Kubernetes(args)) => {
+            command::scheduler::run("kubernetes", &args).await
+        }
         OperateCommand::Scheduler(SchedulerCommand::Marathon(args)) => {
             command::scheduler::run("marathon", &args).await
         }

@@ -14,6 +14,7 @@ mod docker_service;
 mod docker_terminal;
 mod docker_verbs;
 mod examples;
+mod kubernetes;
 mod marathon_client;
 mod no_room;
 mod partition;

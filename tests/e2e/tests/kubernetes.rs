@@ -1,0 +1,423 @@
+//! Pods on the pool, through the real kubectl: what they ask for, how they are reached, what is said of them, and
+//! that nothing of them is lost or started twice when everything around them is killed.
+
+use crate::support::eventually;
+use crate::support::image::{BUSYBOX, docker};
+use crate::support::up::Up;
+use serde_json::{Value, json};
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+/// The kubectl to use: `E2E_KUBECTL`, or the one on the path.
+fn program() -> Option<PathBuf> {
+    let named = std::env::var_os("E2E_KUBECTL").map(PathBuf::from);
+    let program = named.unwrap_or_else(|| PathBuf::from("kubectl"));
+    let answers = Command::new(&program).args(["version", "--client"]).output();
+    let there = answers.is_ok_and(|o| o.status.success());
+    if !there {
+        eprintln!("no kubectl: what needs it is not tested");
+    }
+    there.then_some(program)
+}
+
+/// kubectl against a pool.
+struct Kubectl {
+    program: PathBuf,
+    kubeconfig: PathBuf,
+    cache: tempfile::TempDir,
+}
+
+impl Kubectl {
+    fn of(up: &Up, program: PathBuf) -> Self {
+        Self {
+            program,
+            kubeconfig: up.data().join("kubeconfig"),
+            cache: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .arg("--kubeconfig")
+            .arg(&self.kubeconfig)
+            .arg("--cache-dir")
+            .arg(self.cache.path())
+            .args(args);
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// What it printed; it must succeed.
+    fn ok(&self, args: &[&str]) -> String {
+        let out = self.run(args);
+        assert!(out.status.success(), "kubectl {args:?}: {out:?}");
+        String::from_utf8(out.stdout).unwrap().trim_end().to_owned()
+    }
+
+    fn with_input(&self, args: &[&str], input: &[u8]) -> Output {
+        let mut child = self
+            .command(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let input = input.to_vec();
+        let writer = std::thread::spawn(move || {
+            // a command that has ended needs no more
+            let _ = stdin.write_all(&input);
+        });
+        let out = child.wait_with_output().unwrap();
+        writer.join().unwrap();
+        out
+    }
+
+    fn apply(&self, objects: &[Value]) {
+        let documents: Vec<String> = objects.iter().map(ToString::to_string).collect();
+        let out = self.with_input(&["apply", "-f", "-"], documents.join("\n---\n").as_bytes());
+        assert!(out.status.success(), "{out:?}");
+    }
+
+    fn get(&self, what: &[&str]) -> Value {
+        let mut args = vec!["get", "-o", "json"];
+        args.extend(what);
+        serde_json::from_str(&self.ok(&args)).unwrap()
+    }
+
+    /// Until the pod says what is asked for.
+    async fn until(&self, pod: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        eventually(&format!("pod {pod} {what}"), || async {
+            let out = self.run(&["get", "pod", pod, "-o", "json"]);
+            let object: Value = serde_json::from_slice(&out.stdout).map_err(|e| format!("{e}: {out:?}"))?;
+            if holds(&object) {
+                Ok(object)
+            } else {
+                Err(format!("{:#}", object["status"]))
+            }
+        })
+        .await
+    }
+
+    fn events(&self, pod: &str) -> Vec<(String, String)> {
+        let field = format!("involvedObject.name={pod}");
+        let list = self.get(&["events", "--field-selector", &field]);
+        let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+        let items = list["items"].as_array().cloned().unwrap_or_default();
+        items
+            .iter()
+            .map(|e| (text(&e["reason"]), text(&e["message"])))
+            .collect()
+    }
+}
+
+fn pod(name: &str, spec: Value) -> Value {
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": name}}, "spec": spec})
+}
+
+fn container(name: &str, script: &str) -> Value {
+    json!({"name": name, "image": BUSYBOX, "command": ["sh", "-c", script]})
+}
+
+fn ready(pod: &Value) -> bool {
+    let conditions = pod["status"]["conditions"].as_array();
+    conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
+}
+
+const STAYS: &str = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_gets_everything_it_asks_for_and_is_reached_in_every_way() {
+    let (true, Some(program)) = (docker(), program()) else {
+        return;
+    };
+    let up = Up::start_with(2, &["kubernetes"]).await;
+    let kubectl = Kubectl::of(&up, program);
+    kubectl.apply(&[
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cm"}, "data": {"GREETING": "hello"}}),
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"pw": "hunter2"}}),
+    ]);
+    let script =
+        "echo \"$GREETING $(cat /shared/from-init) $PW $(cat /s/pw) $NODE $MSG\" | tee /www/index.html; \
+                  echo error >&2; httpd -p 8080 -h /www; "
+            .to_owned()
+            + STAYS;
+    let mut main = container("main", &script);
+    main["env"] = json!([
+        {"name": "PW", "valueFrom": {"secretKeyRef": {"name": "s", "key": "pw"}}},
+        {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+        {"name": "MSG", "value": "<$(PW)>"},
+    ]);
+    main["envFrom"] = json!([{"configMapRef": {"name": "cm"}}]);
+    main["ports"] = json!([{"containerPort": 8080, "name": "http"}]);
+    main["readinessProbe"] = json!({"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1});
+    let mounts = json!([{"name": "shared", "mountPath": "/shared"}, {"name": "s", "mountPath": "/s"}]);
+    main["volumeMounts"] = mounts;
+    let mut init = container("first", "echo from-init > /shared/from-init");
+    init["volumeMounts"] = json!([{"name": "shared", "mountPath": "/shared"}]);
+    let spec = json!({
+        "terminationGracePeriodSeconds": 5,
+        "initContainers": [init], "containers": [main, container("side", STAYS)],
+        "volumes": [{"name": "shared", "emptyDir": {}}, {"name": "s", "secret": {"secretName": "s"}}],
+    });
+    kubectl.apply(&[pod("web", spec)]);
+    let object = kubectl.until("web", "is ready", ready).await;
+    let node = object["spec"]["nodeName"].as_str().unwrap();
+    let said = format!("hello from-init hunter2 hunter2 {node} <hunter2>");
+    assert_eq!(
+        kubectl
+            .ok(&["logs", "web", "-c", "main"])
+            .replace("error\n", "")
+            .replace("\nerror", ""),
+        said
+    );
+    assert_eq!(object["status"]["phase"], "Running");
+    assert_eq!(
+        object["status"]["initContainerStatuses"][0]["state"]["terminated"]["reason"],
+        "Completed"
+    );
+    exec(&kubectl);
+    forward(&kubectl, &said).await;
+    let reasons: Vec<String> = eventually("events", || async {
+        let reasons: Vec<String> = kubectl
+            .events("web")
+            .into_iter()
+            .map(|(reason, _)| reason)
+            .collect();
+        let all = ["Scheduled", "Pulled", "Created", "Started"]
+            .iter()
+            .all(|r| reasons.iter().any(|x| x == r));
+        if all {
+            Ok(reasons)
+        } else {
+            Err(format!("{reasons:?}"))
+        }
+    })
+    .await;
+    assert!(!reasons.iter().any(|r| r == "Failed"), "{reasons:?}");
+    let began = std::time::Instant::now();
+    kubectl.ok(&["delete", "pod", "web"]);
+    assert!(
+        began.elapsed() < Duration::from_secs(20),
+        "it ends when it is asked to"
+    );
+    assert!(kubectl.run(&["get", "pod", "web"]).status.code() == Some(1));
+}
+
+fn exec(kubectl: &Kubectl) {
+    let failed = kubectl.run(&[
+        "exec",
+        "web",
+        "-c",
+        "main",
+        "--",
+        "sh",
+        "-c",
+        "echo out; echo err >&2; exit 3",
+    ]);
+    assert_eq!(failed.status.code(), Some(3), "{failed:?}");
+    assert_eq!(String::from_utf8_lossy(&failed.stdout), "out\n");
+    assert!(String::from_utf8_lossy(&failed.stderr).contains("err\n"));
+    let big: Vec<u8> = (0..10_000_000_u32).map(|i| (i % 251) as u8).collect();
+    let echoed = kubectl.with_input(&["exec", "-i", "web", "-c", "main", "--", "cat"], &big);
+    assert!(
+        echoed.status.success() && echoed.stdout == big,
+        "{} bytes came back",
+        echoed.stdout.len()
+    );
+}
+
+/// A kubectl in the background, ended when dropped.
+struct Background(Child);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+async fn forward(kubectl: &Kubectl, said: &str) {
+    let mut child = kubectl
+        .command(&["port-forward", "pod/web", ":8080"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let _running = Background(child);
+    let mut line = Vec::new();
+    let mut byte = [0];
+    while byte != *b"\n" && stdout.read(&mut byte).unwrap() == 1 {
+        line.push(byte[0]);
+    }
+    let line = String::from_utf8(line).unwrap();
+    let port = line
+        .split("127.0.0.1:")
+        .nth(1)
+        .and_then(|r| r.split(' ').next())
+        .unwrap();
+    let fetches = (0..8).map(|_| async {
+        let answer = reqwest::get(format!("http://127.0.0.1:{port}/")).await.unwrap();
+        answer.text().await.unwrap()
+    });
+    for text in futures::future::join_all(fetches).await {
+        assert_eq!(text.trim_end(), said);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_is_said_and_what_is_missing_is_waited_for() {
+    let (true, Some(program)) = (docker(), program()) else {
+        return;
+    };
+    let up = Up::start_with(2, &["kubernetes"]).await;
+    let kubectl = Kubectl::of(&up, program);
+    let mut big = container("c", STAYS);
+    big["resources"] = json!({"requests": {"cpu": "1000"}});
+    let mut waits = container("c", STAYS);
+    waits["envFrom"] = json!([{"configMapRef": {"name": "late"}}]);
+    kubectl.apply(&[
+        pod("big", json!({"containers": [big]})),
+        pod(
+            "picky",
+            json!({"nodeSelector": {"disk": "tape"}, "containers": [container("c", STAYS)]}),
+        ),
+        pod(
+            "pid",
+            json!({"hostPID": true, "containers": [container("c", STAYS)]}),
+        ),
+        pod("waits", json!({"containers": [waits]})),
+        pod(
+            "once",
+            json!({"restartPolicy": "Never", "containers": [container("c", "exit 7")]}),
+        ),
+        pod(
+            "loops",
+            json!({"containers": [container("c", "echo again; exit 1")]}),
+        ),
+    ]);
+    let unscheduled = |text: &'static str| {
+        move |pod: &Value| {
+            let all = pod["status"]["conditions"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            let message = |c: &Value| c["message"].as_str().unwrap_or_default().to_owned();
+            all.iter()
+                .any(|c| c["type"] == "PodScheduled" && c["status"] == "False" && message(c).contains(text))
+        }
+    };
+    kubectl
+        .until(
+            "big",
+            "is too big",
+            unscheduled("0/2 nodes are available: 2 Insufficient cpu."),
+        )
+        .await;
+    kubectl
+        .until(
+            "picky",
+            "fits nowhere",
+            unscheduled("2 node(s) didn't match Pod's node affinity/selector"),
+        )
+        .await;
+    kubectl
+        .until("pid", "is refused by name", unscheduled("spec.hostPID"))
+        .await;
+    let reason = |pod: &Value| pod["status"]["containerStatuses"][0]["state"]["waiting"]["reason"].clone();
+    kubectl
+        .until("waits", "lacks its config map", |p| {
+            reason(p) == "CreateContainerConfigError"
+        })
+        .await;
+    kubectl.apply(&[
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "late"}, "data": {"A": "1"}}),
+    ]);
+    kubectl.until("waits", "is ready", ready).await;
+    let once = kubectl
+        .until("once", "has failed", |p| p["status"]["phase"] == "Failed")
+        .await;
+    let ended = &once["status"]["containerStatuses"][0]["state"]["terminated"];
+    assert_eq!(
+        (&ended["exitCode"], &ended["reason"]),
+        (&json!(7), &json!("Error"))
+    );
+    kubectl
+        .until("loops", "crashes again and again", |p| {
+            reason(p) == "CrashLoopBackOff" && p["status"]["containerStatuses"][0]["restartCount"] != 0
+        })
+        .await;
+    assert_eq!(kubectl.ok(&["logs", "loops", "--previous"]), "again");
+    let events = kubectl.events("big");
+    assert!(
+        events.iter().any(|(reason, _)| reason == "FailedScheduling"),
+        "{events:?}"
+    );
+    kubectl.ok(&["delete", "pods", "--all", "--force", "--grace-period=0"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cordon_holds_for_both_sides_and_pods_outlive_everything() {
+    let (true, Some(program)) = (docker(), program()) else {
+        return;
+    };
+    let mut up = Up::start_with(2, &["kubernetes"]).await;
+    let kubectl = Kubectl::of(&up, program);
+    let node = eventually("nodes", || async {
+        let list = kubectl.get(&["nodes"]);
+        let items = list["items"].as_array().cloned().unwrap_or_default();
+        let good = items.iter().filter(|n| ready(n)).count();
+        let name = items
+            .first()
+            .and_then(|n| n["metadata"]["name"].as_str())
+            .map(str::to_owned);
+        name.filter(|_| good == 2)
+            .ok_or_else(|| format!("{good} nodes are ready"))
+    })
+    .await;
+    kubectl.ok(&["cordon", &node]);
+    let cordoned = |up: &Up| {
+        up.cli_ok(&["node", "list"])
+            .lines()
+            .any(|l| l.contains(&node) && l.contains("cordoned"))
+    };
+    eventually("the cordon in the pool", || async {
+        if cordoned(&up) {
+            Ok(())
+        } else {
+            Err(up.cli_ok(&["node", "list"]))
+        }
+    })
+    .await;
+    kubectl.apply(&[pod("stays", json!({"containers": [container("c", STAYS)]}))]);
+    let before = kubectl.until("stays", "is ready", ready).await;
+    assert_ne!(before["spec"]["nodeName"], node.as_str());
+    up.cli_ok(&["node", "uncordon", &node]);
+    eventually("the end of the cordon in the API", || async {
+        let object = kubectl.get(&["node", &node]);
+        if object["spec"]["unschedulable"] == true {
+            Err(object["spec"].to_string())
+        } else {
+            Ok(())
+        }
+    })
+    .await;
+    up.kill_hard();
+    up.start_again().await;
+    let after = kubectl.until("stays", "is ready", ready).await;
+    let same = |p: &Value| {
+        (
+            p["metadata"]["uid"].clone(),
+            p["status"]["containerStatuses"][0].clone(),
+        )
+    };
+    assert_eq!(same(&after), same(&before), "the same container runs on");
+    kubectl.ok(&["delete", "pod", "stays"]);
+    assert!(Path::new(&kubectl.kubeconfig).exists());
+}
