@@ -53,8 +53,8 @@ def system():
 
 def containers():
     same(client.containers.run(IMAGE, ["echo", "hi"], remove=True), b"hi\n")
-    same(client.containers.run(IMAGE, "sh -c 'echo out; echo err >&2'", stdout=True, stderr=True, remove=True).split(),
-         [b"out", b"err"])
+    both = client.containers.run(IMAGE, "sh -c 'echo out; echo err >&2'", stdout=True, stderr=True, remove=True)
+    same(sorted(both.split()), [b"err", b"out"])
     try:
         client.containers.run(IMAGE, ["sh", "-c", "echo why >&2; exit 3"], remove=True)
     except docker.errors.ContainerError as error:
@@ -145,12 +145,13 @@ def containers():
     slow.start()
     reader.join(30)
     same(b"".join(seen), b"seen\n")
+    slow.wait()
     slow.remove()
     same(client.containers.list(all=True, filters={"is-task": "false"}), [])
 
 
 def events():
-    stream = client.events(decode=True, filters={"type": "container", "event": ["start", "die", "destroy"]})
+    stream = client.events(decode=True, filters={"type": "container", "label": "k=v", "event": ["start", "die", "destroy"]})
     seen = []
 
     def read():
@@ -211,6 +212,7 @@ def services():
     same(client.containers.list(filters={"is-task": "false"}), [])
 
     refused(lambda: client.secrets.get("py-secret").remove(), 400, "in use")
+    service.reload()
     service.scale(3)
     wait("three tasks", lambda: running(service, 3))
     service.reload()

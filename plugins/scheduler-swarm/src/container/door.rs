@@ -72,12 +72,19 @@ fn parse(bytes: &[u8]) -> ApiResult<Value> {
     serde_json::from_slice(bytes).map_err(|e| ApiError::bad(format!("invalid JSON: {e}")))
 }
 
+/// How many rows are asked for; none, as of all that is not above 0: every one.
+fn limit(text: &str) -> ApiResult<Option<usize>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let number = text.parse::<i64>();
+    let number = number.map_err(|_| ApiError::bad(format!("invalid value of limit: {text}")))?;
+    Ok(usize::try_from(number).ok().filter(|n| *n > 0))
+}
+
 async fn list(State(all): All, RawQuery(query): RawQuery) -> ApiResult {
     let pairs = Pairs::parse(query.as_deref());
-    let limit = pairs
-        .get("limit")
-        .and_then(|n| n.parse::<usize>().ok())
-        .filter(|n| *n > 0);
+    let limit = limit(pairs.get("limit").unwrap_or_default())?;
     let shown = Shown::parse(&all, pairs.get("filters"), flag(&pairs, "all") || limit.is_some())?;
     let book = all.plans.shelf.book();
     let now = all.parts.clock.now().0;

@@ -3,7 +3,7 @@
 use super::Containers;
 use super::record::Container;
 use super::view::{State, exit_code, image};
-use crate::error::ApiResult;
+use crate::error::{ApiError, ApiResult};
 use crate::filters::Filters;
 use plenum_model::task::Task;
 
@@ -24,6 +24,7 @@ impl Shown {
     /// Reads the filters of a list.
     pub(super) fn parse(containers: &Containers, filters: Option<&str>, all: bool) -> ApiResult<Self> {
         let filters = Filters::parse(filters, &KNOWN)?;
+        values(&filters)?;
         let created = |key: &str| -> ApiResult<Option<u64>> {
             let named = filters.values(key).next();
             named
@@ -63,6 +64,29 @@ impl Shown {
             && f.any("node", |n| n == node)
             && self.before.is_none_or(|at| record.created_nanos < at)
             && self.since.is_none_or(|at| record.created_nanos > at)
+    }
+}
+
+/// Refuses values that nothing can have.
+fn values(filters: &Filters) -> ApiResult<()> {
+    const STATES: [&str; 7] = [
+        "created",
+        "running",
+        "paused",
+        "restarting",
+        "removing",
+        "exited",
+        "dead",
+    ];
+    const HEALTH: [&str; 4] = ["starting", "healthy", "unhealthy", "none"];
+    for (key, ok) in [("status", &STATES[..]), ("health", &HEALTH[..])] {
+        if let Some(wrong) = filters.values(key).find(|v| !ok.contains(v)) {
+            return Err(ApiError::bad(format!("Invalid filter '{key}={wrong}'")));
+        }
+    }
+    match filters.values("exited").find(|v| v.parse::<i32>().is_err()) {
+        Some(wrong) => Err(ApiError::bad(format!("Invalid filter 'exited={wrong}'"))),
+        None => Ok(()),
     }
 }
 

@@ -242,8 +242,8 @@ fn network(config: &Fields<'_>, host: &Fields<'_>) -> ApiResult<Network> {
     Ok(network)
 }
 
-fn container(config: &Fields<'_>, host: &Fields<'_>) -> ApiResult<ContainerSpec> {
-    let image = config.text("Image")?;
+/// Refuses what cannot be the name of an image.
+pub(crate) fn reference(image: &str) -> ApiResult<()> {
     if image.is_empty() {
         return Err(ApiError::bad("invalid reference format: no image is given"));
     }
@@ -257,6 +257,12 @@ fn container(config: &Fields<'_>, host: &Fields<'_>) -> ApiResult<ContainerSpec>
             "invalid reference format: repository name must be lowercase",
         ));
     }
+    Ok(())
+}
+
+fn container(config: &Fields<'_>, host: &Fields<'_>) -> ApiResult<ContainerSpec> {
+    let image = config.text("Image")?;
+    reference(image)?;
     let texts = |list: Vec<String>| list.into_iter().map(Template::text).collect::<Vec<_>>();
     // Empty lists mean the image's own, except an entry point of one empty string, which clears it.
     let entrypoint = config.list("Entrypoint")?.filter(|l| !l.is_empty());

@@ -14,7 +14,7 @@ mod filter;
 mod frame;
 mod life;
 mod logs;
-mod lower;
+pub(crate) mod lower;
 mod mounts;
 pub(crate) mod names;
 pub mod planner;

@@ -93,7 +93,14 @@ fn mount(fields: &Fields<'_>) -> ApiResult<Mount> {
         ("volume", "") => return Err(ApiError::not_served("an anonymous volume; give it a source")),
         ("volume", name) => MountSource::Volume(name.to_owned()),
         ("tmpfs", _) => MountSource::Tmpfs(Some(tmpfs.amount("SizeBytes")?).filter(|n| *n > 0)),
-        (other, _) => return Err(ApiError::not_served(format!("mounts of type {other}"))),
+        ("cluster" | "image" | "npipe", _) => {
+            return Err(ApiError::not_served(format!("mounts of type {kind}")));
+        }
+        (other, _) => {
+            return Err(ApiError::bad(format!(
+                "invalid mount config for type \"{other}\": mount type unknown"
+            )));
+        }
     };
     Ok(Mount {
         target: target.to_owned(),

@@ -3,7 +3,7 @@
 use super::Plans;
 use super::lower::KIND;
 use super::record::{Container, Run, Wanted};
-use super::shelf::{Kept, Note};
+use super::shelf::Note;
 use super::tell::tell;
 use crate::events::Events;
 use crate::store::Desired as Book;
@@ -16,36 +16,31 @@ use plenum_sdk::observed::Observed;
 use plenum_sdk::plan::{Claim, Plan, Release};
 use plenum_sdk::planner::Change;
 use plenum_sdk::time::Moment;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Plans for containers, and tells of them.
 pub struct ContainerPlanner {
     plans: Plans,
     events: Events,
-    /// Those of the last look.
-    known: BTreeMap<String, Kept>,
 }
 
 impl ContainerPlanner {
     /// A planner that remembers nothing: all it knows is shared with the routes.
     #[must_use]
     pub fn new(plans: Plans, events: Events) -> Self {
-        Self {
-            plans,
-            events,
-            known: BTreeMap::new(),
-        }
+        Self { plans, events }
     }
 
     /// What shall be done now.
     pub fn plan(&mut self, now: Moment, desired: &Book, observed: &Observed) -> Plan {
-        self.tell_of_ends(now, desired);
         let watched: Watched = self.plans.sessions.lock().open.keys().cloned().collect();
         let refused = self.plans.refused.borrow().clone();
         let (plan, notes) = plan(desired, observed, &watched, |id| refused.contains_key(&id));
         for note in notes {
-            self.plans.shelf.note(note);
+            let events = self.events.clone();
+            let gone = move |c: &Container| tell(&events, now.0, c, "destroy", &[]);
+            self.plans.shelf.note(note, gone);
         }
         plan
     }
@@ -90,17 +85,6 @@ impl ContainerPlanner {
                 let action = format!("health_status: {is}");
                 tell(&self.events, now.0, container, &action, &[]);
             }
-        }
-    }
-
-    /// Tells of those that are there no more.
-    fn tell_of_ends(&mut self, now: Moment, desired: &Book) {
-        let there = |id: &String| desired.containers.get(id).is_some();
-        for (_, gone) in self.known.extract_if(.., |id, _| !there(id)) {
-            tell(&self.events, now.0, &gone, "destroy", &[]);
-        }
-        for container in desired.containers.iter() {
-            self.known.insert(container.own.id.clone(), Arc::clone(container));
         }
     }
 

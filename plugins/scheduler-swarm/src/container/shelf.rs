@@ -96,8 +96,9 @@ impl Shelf {
         of(&*after.await?, id)
     }
 
-    /// Stores what the planner saw; it says so again until that is done.
-    pub(super) fn note(&self, note: Note) {
+    /// Stores what the planner saw; it says so again until that is done. `gone` hears of a container that is
+    /// being taken off the shelf, before anybody sees that it is.
+    pub(super) fn note(&self, note: Note, gone: impl FnOnce(&Container) + Send + 'static) {
         let taken = match note {
             Note::Expired(id) => self
                 .0
@@ -105,6 +106,7 @@ impl Shelf {
             Note::Gone(id) => self.0.note(move |desired| {
                 let mut edits = Edits::new();
                 if let Some(kept) = desired.containers.get(&id) {
+                    gone(kept);
                     edits.remove(kept);
                 }
                 Ok(edits)

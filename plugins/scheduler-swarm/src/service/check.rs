@@ -160,6 +160,12 @@ fn container(c: &ContainerSpec, desired: &Desired) -> Checked {
     if c.image.as_deref().unwrap_or_default().is_empty() {
         return no("ContainerSpec: image reference must be provided");
     }
+    let image = c.image.as_deref().unwrap_or_default();
+    if crate::container::lower::reference(image).is_err() {
+        return no(format!(
+            "ContainerSpec: \"{image}\" is not a valid repository/tag"
+        ));
+    }
     let some = |v: &Option<Vec<String>>| v.as_ref().is_some_and(|v| !v.is_empty());
     let privileges = c.privileges.as_ref().is_some_and(|p| !is_blank(p));
     let dns = c

@@ -200,7 +200,12 @@ fn spawn(data: &Path, nodes: u32, schedulers: &str) -> Child {
         .append(true)
         .open(data.join("up.log"))
         .unwrap();
-    Command::new(plenum())
+    let mut command = Command::new(plenum());
+    if schedulers.split(',').any(|s| s == "swarm") {
+        let socket = data.join("docker.sock");
+        command.env("PLENUM_SWARM_SOCKET", socket);
+    }
+    command
         .args(["up", "--free-ports", "--nodes", &nodes.to_string(), "--data"])
         .arg(data)
         .env("PLENUM_LOG", "info")
