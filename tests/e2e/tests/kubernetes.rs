@@ -271,18 +271,13 @@ async fn forward(kubectl: &Kubectl, said: &str) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_is_said_and_what_is_missing_is_waited_for() {
-    let (true, Some(program)) = (docker(), program()) else {
-        return;
-    };
-    let up = Up::start_with(2, &["kubernetes"]).await;
-    let kubectl = Kubectl::of(&up, program);
+/// Pods of which each is stopped by something else.
+fn hopeless() -> Vec<Value> {
     let mut big = container("c", STAYS);
     big["resources"] = json!({"requests": {"cpu": "1000"}});
     let mut waits = container("c", STAYS);
     waits["envFrom"] = json!([{"configMapRef": {"name": "late"}}]);
-    kubectl.apply(&[
+    vec![
         pod("big", json!({"containers": [big]})),
         pod(
             "picky",
@@ -301,7 +296,17 @@ async fn what_cannot_be_is_said_and_what_is_missing_is_waited_for() {
             "loops",
             json!({"containers": [container("c", "echo again; exit 1")]}),
         ),
-    ]);
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_is_said_and_what_is_missing_is_waited_for() {
+    let (true, Some(program)) = (docker(), program()) else {
+        return;
+    };
+    let up = Up::start_with(2, &["kubernetes"]).await;
+    let kubectl = Kubectl::of(&up, program);
+    kubectl.apply(&hopeless());
     let unscheduled = |text: &'static str| {
         move |pod: &Value| {
             let all = pod["status"]["conditions"]
