@@ -6,6 +6,7 @@ use crate::adapter::port::doors::Security;
 use crate::adapter::{self, KIND};
 use crate::apiserver;
 use crate::config::{EMBEDDED, KubernetesConfig, Part};
+use crate::controllers;
 use crate::node_key::NodeKey;
 use async_trait::async_trait;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -66,6 +67,7 @@ fn read_config(context: &SchedulerContext) -> Result<KubernetesConfig, Scheduler
 #[derive(Default)]
 struct Running {
     server: Option<apiserver::Running>,
+    controllers: Option<controllers::Running>,
     adapter: Option<adapter::Running>,
     url: String,
 }
@@ -90,6 +92,12 @@ impl Running {
             let server = started.map_err(|e| cannot(in_full(&e)))?;
             self.url = server.url();
             self.server = Some(server);
+            let own = self
+                .url
+                .parse()
+                .map_err(|_| cannot(format!("`{}` is no URL", self.url)))?;
+            let client = kube::Client::try_from(kube::Config::new(own)).map_err(|e| cannot(in_full(&e)))?;
+            self.controllers = Some(controllers::start(client, &CancellationToken::new()));
         }
         if config.runs(Part::Adapter) {
             let client = client(context, config, &self.url).await?;
@@ -104,6 +112,9 @@ impl Running {
     async fn end(self) {
         if let Some(adapter) = self.adapter {
             adapter.stop().await;
+        }
+        if let Some(controllers) = self.controllers {
+            controllers.stop().await;
         }
         if let Some(server) = self.server {
             server.stop().await;
