@@ -151,7 +151,7 @@ mod tests {
             &machine,
         )
         .unwrap();
-        assert_eq!(row[..4], ["root", "42", "7", "69"]);
+        assert_eq!(row[..4], ["root", "42", "7", "68"]);
         assert_eq!(row[5..], ["pts/1", "00:01:02", "sleep 9 9"]);
         let thread = cells(42, stat, "", b"", &machine).unwrap();
         assert_eq!(thread[7], "[a) b]");
