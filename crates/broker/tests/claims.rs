@@ -305,8 +305,9 @@ fn a_task_of_several_containers_goes_where_the_agent_runs_them_one_by_one() {
 
 #[test]
 fn a_spec_whose_parts_do_not_fit_is_refused() {
+    type Change = fn(&mut TaskSpec);
     let mut world = World::new();
-    let table: [(fn(&mut TaskSpec), &str); 2] = [
+    let table: [(Change, &str); 2] = [
         (
             |s| s.containers.push(s.containers[0].clone()),
             "restart unit container",

@@ -328,6 +328,10 @@ async fn several_containers_share_an_address_and_each_is_restarted_on_its_own() 
     })
     .await;
 
+    it_ends_with_every_status_and_leaves_nothing(&up, &seen, id).await;
+}
+
+async fn it_ends_with_every_status_and_leaves_nothing(up: &Up, seen: &Seen, id: TaskId) {
     seen.session.release(vec![id], None).await.unwrap();
     let task = seen
         .once("it has ended", |t| t.status.phase() == Phase::Stopped)
