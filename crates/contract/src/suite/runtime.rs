@@ -402,7 +402,9 @@ async fn stats_are_read(subject: &Subject) {
         .await
         .expect("stats");
     assert!(stats.at_nanos > 0, "{stats:?}");
-    let top = soon("top", subject.runtime.top(&plan.key, "")).await.expect("top");
+    let top = soon("top", subject.runtime.top(&plan.key, ""))
+        .await
+        .expect("top");
     assert!(top.titles.iter().any(|t| t == "PID"), "{top:?}");
     let runs = |row: &Vec<String>| row.last().is_some_and(|c| c.contains("sleep 1000"));
     assert!(top.processes.iter().any(runs), "{top:?}");
