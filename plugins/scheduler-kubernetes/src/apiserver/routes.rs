@@ -275,6 +275,7 @@ fn outside(parts: &Parts, segments: &[&str]) -> Response {
             response.headers_mut().insert(http::header::CONTENT_TYPE, text);
             response
         }
+        ["openapi", "v2"] => discovery::second(&parts.headers).unwrap_or_else(not_found),
         ["openapi", "v3", "api", version] => or_none(discovery::document("", version)),
         ["openapi", "v3", "apis", group, version] => or_none(discovery::document(group, version)),
         ["version"] => {
@@ -287,7 +288,7 @@ fn outside(parts: &Parts, segments: &[&str]) -> Response {
         }
         ["readyz" | "livez" | "healthz", ..] => answer::text(StatusCode::OK, "ok"),
         [] => {
-            let paths = json!({ "paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"] });
+            let paths = json!({ "paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"] });
             (StatusCode::OK, axum::Json(paths)).into_response()
         }
         _ => not_found(),

@@ -6,7 +6,7 @@ mod openapi;
 mod plain;
 
 pub use aggregated::answer as aggregated;
-pub use openapi::{document, index};
+pub use openapi::{document, index, second};
 pub use plain::{groups, resources, versions};
 
 use super::kinds::{self, Resource, Subresource};

@@ -49,11 +49,11 @@ impl Query {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// Whether a flag is set. As the real server reads them: anything but `false` and `0` sets it.
+    /// Whether a flag is set, as [`sets`] says.
     #[must_use]
     pub fn flag(&self, key: &str) -> bool {
         let given = self.0.iter().find(|(k, _)| k == key);
-        given.is_some_and(|(_, value)| !matches!(value.as_str(), "false" | "0"))
+        given.is_some_and(|(_, value)| sets(value))
     }
 
     /// A whole number.
@@ -248,6 +248,13 @@ pub fn dry_run(query: &Query, options: &str) -> Result<bool, Problem> {
     Ok(!given.is_empty())
 }
 
+/// Whether this value sets a flag. As the real server reads them: anything but `false`, however it is written, and
+/// `0` sets it.
+#[must_use]
+pub fn sets(value: &str) -> bool {
+    value != "0" && !value.eq_ignore_ascii_case("false")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,7 +266,9 @@ mod tests {
         ));
         assert_eq!(query.get("labelSelector"), "a=b,c in (d)");
         assert!(query.flag("watch") && !query.flag("follow"));
-        assert!(!Query::parse(Some("watch=false")).flag("watch"));
+        for unset in ["watch=false", "watch=False", "watch=0"] {
+            assert!(!Query::parse(Some(unset)).flag("watch"), "{unset}");
+        }
         assert_eq!(query.all("command").collect::<Vec<_>>(), ["ls", "-l"]);
         assert_eq!(unescaped("%zz%4"), "%zz%4");
     }

@@ -4,7 +4,7 @@
 use super::super::answer;
 use super::super::call::{Call, Server};
 use super::super::kinds::{self, Resource, Subresource, cells};
-use super::super::request::query::Query;
+use super::super::request::query::{Query, sets};
 use super::super::request::target::Name;
 use super::node_port::{NodePort, NodePortError};
 use crate::object::problem::{Details, Problem, Reason};
@@ -48,23 +48,12 @@ pub async fn log(
         return Ok(answer::text(StatusCode::OK, ""));
     }
     let node = node_of(server, &pod).await?;
-    let kept = [
-        "follow",
-        "previous",
-        "timestamps",
-        "tailLines",
-        "sinceSeconds",
-        "sinceTime",
-        "limitBytes",
-        "stream",
-    ];
-    let pairs = call.query.pairs().filter(|(key, _)| kept.contains(key));
     let path = format!(
         "/containerLogs/{}/{}/{}{}",
         name.namespace,
         name.name,
         container,
-        query_of(pairs)
+        log_query(&call.query)
     );
     let request = http::Request::builder()
         .method(asked.method)
@@ -83,6 +72,16 @@ pub async fn log(
     let text = http::HeaderValue::from_static("text/plain");
     response.headers_mut().insert(http::header::CONTENT_TYPE, text);
     Ok(response)
+}
+
+/// What of a query the node is asked for; flags in the words that every node reads.
+fn log_query(query: &Query) -> String {
+    let pairs = query.pairs().filter_map(|(key, value)| match key {
+        "follow" | "previous" | "timestamps" => sets(value).then_some((key, "true")),
+        "tailLines" | "sinceSeconds" | "sinceTime" | "limitBytes" | "stream" => Some((key, value)),
+        _ => None,
+    });
+    query_of(pairs)
 }
 
 fn check_log(query: &Query, name: &str) -> Result<(), Problem> {
@@ -151,7 +150,7 @@ pub async fn open(
         let value = || value.to_owned();
         Some(match key {
             "stdin" | "stdout" | "stderr" | "tty" => {
-                let on = !matches!(value().as_str(), "false" | "0");
+                let on = sets(&value());
                 let key = match key {
                     "stdin" => "input",
                     "stdout" => "output",

@@ -71,6 +71,10 @@ async fn clients_learn_that_the_server_checks_fields() {
     assert_eq!(patch["x-kubernetes-group-version-kind"]["kind"], "Deployment");
     assert!(names(&patch["parameters"], "name").contains(&"fieldValidation".to_owned()));
     assert_eq!(api.get("/openapi/v2").await.code, 404);
+    let form = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    let cover = api.accept("/openapi/v2", form).await;
+    let kind = cover.headers["content-type"].to_str().unwrap();
+    assert_eq!((cover.code, kind), (200, form.replace('@', ".").as_str()));
 }
 
 #[tokio::test]
