@@ -11,12 +11,18 @@ use crate::node_key::NodeKey;
 use async_trait::async_trait;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use plenum_contract::scheduler::{RunningScheduler, Scheduler, SchedulerContext, SchedulerError};
+use plenum_contract::state_store::StateError;
+use plenum_sdk::backoff::Backoff;
 use plenum_sdk::door::listen;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// How long the start waits for a state store that does not answer yet.
+const PATIENCE: Duration = Duration::from_secs(60);
+const RETRY: Backoff = Backoff::new(Duration::from_millis(50), 2.0, Duration::from_secs(2));
 
 /// Makes Kubernetes schedulers.
 #[derive(Debug, Clone, Copy, Default)]
@@ -82,6 +88,7 @@ impl Running {
             scheduler: context.id.to_string(),
             why,
         };
+        answering(context).await.map_err(|e| cannot(in_full(&e)))?;
         if config.runs(Part::Apiserver) {
             let (listener, address) =
                 listen::tcp(&context.id, &config.listen, &config.insecure_listen).await?;
@@ -118,6 +125,22 @@ impl Running {
         }
         if let Some(server) = self.server {
             server.stop().await;
+        }
+    }
+}
+
+/// Waits for a state store that is being started at the same time.
+async fn answering(context: &SchedulerContext) -> Result<(), StateError> {
+    let mut failures = 0;
+    let first = tokio::time::Instant::now();
+    loop {
+        match context.state.list("", None, None, 1).await {
+            Err(error @ StateError::Unavailable { .. }) if first.elapsed() < PATIENCE => {
+                failures += 1;
+                tracing::warn!(scheduler = %context.id, %error, "waiting for the state store");
+                tokio::time::sleep(RETRY.delay(failures)).await;
+            }
+            answer => return answer.map(drop),
         }
     }
 }

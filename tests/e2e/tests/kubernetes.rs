@@ -2,135 +2,14 @@
 //! that nothing of them is lost or started twice when everything around them is killed.
 
 use crate::support::eventually;
-use crate::support::image::{BUSYBOX, docker};
+use crate::support::image::docker;
+use crate::support::kubectl::{Background, Kubectl, STAYS, container, pod, program, ready};
 use crate::support::up::Up;
 use serde_json::{Value, json};
-use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::io::Read as _;
+use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
-
-/// The kubectl to use: `E2E_KUBECTL`, or the one on the path.
-fn program() -> Option<PathBuf> {
-    let named = std::env::var_os("E2E_KUBECTL").map(PathBuf::from);
-    let program = named.unwrap_or_else(|| PathBuf::from("kubectl"));
-    let answers = Command::new(&program).args(["version", "--client"]).output();
-    let there = answers.is_ok_and(|o| o.status.success());
-    if !there {
-        eprintln!("no kubectl: what needs it is not tested");
-    }
-    there.then_some(program)
-}
-
-/// kubectl against a pool.
-struct Kubectl {
-    program: PathBuf,
-    kubeconfig: PathBuf,
-    cache: tempfile::TempDir,
-}
-
-impl Kubectl {
-    fn of(up: &Up, program: PathBuf) -> Self {
-        Self {
-            program,
-            kubeconfig: up.data().join("kubeconfig"),
-            cache: tempfile::tempdir().unwrap(),
-        }
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
-        command
-            .arg("--kubeconfig")
-            .arg(&self.kubeconfig)
-            .arg("--cache-dir")
-            .arg(self.cache.path())
-            .args(args);
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        self.command(args).output().unwrap()
-    }
-
-    /// What it printed; it must succeed.
-    fn ok(&self, args: &[&str]) -> String {
-        let out = self.run(args);
-        assert!(out.status.success(), "kubectl {args:?}: {out:?}");
-        String::from_utf8(out.stdout).unwrap().trim_end().to_owned()
-    }
-
-    fn with_input(&self, args: &[&str], input: &[u8]) -> Output {
-        let mut child = self
-            .command(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let input = input.to_vec();
-        let writer = std::thread::spawn(move || {
-            // a command that has ended needs no more
-            let _ = stdin.write_all(&input);
-        });
-        let out = child.wait_with_output().unwrap();
-        writer.join().unwrap();
-        out
-    }
-
-    fn apply(&self, objects: &[Value]) {
-        let documents: Vec<String> = objects.iter().map(ToString::to_string).collect();
-        let out = self.with_input(&["apply", "-f", "-"], documents.join("\n---\n").as_bytes());
-        assert!(out.status.success(), "{out:?}");
-    }
-
-    fn get(&self, what: &[&str]) -> Value {
-        let mut args = vec!["get", "-o", "json"];
-        args.extend(what);
-        serde_json::from_str(&self.ok(&args)).unwrap()
-    }
-
-    /// Until the pod says what is asked for.
-    async fn until(&self, pod: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
-        eventually(&format!("pod {pod} {what}"), || async {
-            let out = self.run(&["get", "pod", pod, "-o", "json"]);
-            let object: Value = serde_json::from_slice(&out.stdout).map_err(|e| format!("{e}: {out:?}"))?;
-            if holds(&object) {
-                Ok(object)
-            } else {
-                Err(format!("{:#}", object["status"]))
-            }
-        })
-        .await
-    }
-
-    fn events(&self, pod: &str) -> Vec<(String, String)> {
-        let field = format!("involvedObject.name={pod}");
-        let list = self.get(&["events", "--field-selector", &field]);
-        let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
-        let items = list["items"].as_array().cloned().unwrap_or_default();
-        items
-            .iter()
-            .map(|e| (text(&e["reason"]), text(&e["message"])))
-            .collect()
-    }
-}
-
-fn pod(name: &str, spec: Value) -> Value {
-    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": name}}, "spec": spec})
-}
-
-fn container(name: &str, script: &str) -> Value {
-    json!({"name": name, "image": BUSYBOX, "command": ["sh", "-c", script]})
-}
-
-fn ready(pod: &Value) -> bool {
-    let conditions = pod["status"]["conditions"].as_array();
-    conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
-}
-
-const STAYS: &str = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_gets_everything_it_asks_for_and_is_reached_in_every_way() {
@@ -231,16 +110,6 @@ fn exec(kubectl: &Kubectl) {
         "{} bytes came back",
         echoed.stdout.len()
     );
-}
-
-/// A kubectl in the background, ended when dropped.
-struct Background(Child);
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 async fn forward(kubectl: &Kubectl, said: &str) {
@@ -374,18 +243,7 @@ async fn a_cordon_holds_for_both_sides_and_pods_outlive_everything() {
     };
     let mut up = Up::start_with(2, &["kubernetes"]).await;
     let kubectl = Kubectl::of(&up, program);
-    let node = eventually("nodes", || async {
-        let list = kubectl.get(&["nodes"]);
-        let items = list["items"].as_array().cloned().unwrap_or_default();
-        let good = items.iter().filter(|n| ready(n)).count();
-        let name = items
-            .first()
-            .and_then(|n| n["metadata"]["name"].as_str())
-            .map(str::to_owned);
-        name.filter(|_| good == 2)
-            .ok_or_else(|| format!("{good} nodes are ready"))
-    })
-    .await;
+    let node = kubectl.nodes(2).await.remove(0);
     kubectl.ok(&["cordon", &node]);
     let cordoned = |up: &Up| {
         up.cli_ok(&["node", "list"])

@@ -29,9 +29,17 @@ pub fn text(nodes: usize, barred: &[Bar], why: Option<&Why>) -> String {
     }
     for (cause, count) in why.iter().flat_map(|w| &w.by) {
         // these are the barred ones, which are told apart above
-        if !matches!(cause, Cause::Attribute(key) if key == keys::NODE) {
-            *counts.entry(of_cause(cause)).or_default() += *count as usize;
+        if matches!(cause, Cause::Attribute(key) if key == keys::NODE) {
+            continue;
         }
+        let known = counts.entry(of_cause(cause)).or_default();
+        let count = *count as usize;
+        // both sides know of a cordon, and either may hear of it first
+        *known = if *cause == Cause::Cordoned {
+            count.max(*known)
+        } else {
+            *known + count
+        };
     }
     let mut reasons: Vec<String> = counts.iter().map(|(why, n)| format!("{n} {why}")).collect();
     reasons.sort();
@@ -43,6 +51,7 @@ pub fn text(nodes: usize, barred: &[Bar], why: Option<&Why>) -> String {
 
 fn of_bar(bar: Bar) -> &'static str {
     match bar {
+        Bar::Cordoned => "node(s) were unschedulable",
         Bar::Taint => "node(s) had untolerated taint(s)",
         Bar::Selector => "node(s) didn't match Pod's node affinity/selector",
     }
@@ -51,7 +60,7 @@ fn of_bar(bar: Bar) -> &'static str {
 fn of_cause(cause: &Cause) -> String {
     match cause {
         Cause::Unreachable => "node(s) had untolerated taint(s)".to_owned(),
-        Cause::Cordoned => "node(s) were unschedulable".to_owned(),
+        Cause::Cordoned => of_bar(Bar::Cordoned).to_owned(),
         Cause::NotPinned => "node(s) didn't match the requested node name".to_owned(),
         Cause::Runtime(name) => format!("node(s) had no runtime {name}"),
         Cause::Capability(name) => format!("node(s) cannot do {name}"),
@@ -93,7 +102,7 @@ mod tests {
             limit: None,
         };
         assert_eq!(
-            text(5, &[Bar::Taint, Bar::Selector], Some(&why)),
+            text(5, &[Bar::Taint, Bar::Selector, Bar::Cordoned], Some(&why)),
             "0/5 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, \
              1 node(s) had untolerated taint(s), 1 node(s) were unschedulable, 2 Insufficient cpu. \
              preemption: 0/5 nodes are available: 5 Preemption is not helpful for scheduling."

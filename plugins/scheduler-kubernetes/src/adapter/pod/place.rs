@@ -17,6 +17,8 @@ pub const POOLS_OWN: [&str; 3] = [
 /// Why a node may not take a pod, whatever room it has; in the order in which they are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Bar {
+    /// The node is cordoned: its object says so before the pool has heard of it.
+    Cordoned,
     /// A taint is not borne.
     Taint,
     /// Node selector or required affinity.
@@ -26,6 +28,8 @@ pub enum Bar {
 /// What of a node placement looks at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
+    /// Whether it takes no new pods.
+    pub cordoned: bool,
     /// Its name in the API.
     pub name: String,
     /// Its labels.
@@ -50,6 +54,7 @@ impl Place {
             )
         };
         Self {
+            cordoned: node.spec.as_ref().and_then(|s| s.unschedulable) == Some(true),
             name: node.metadata.name.clone().unwrap_or_default(),
             labels: node.metadata.labels.clone().unwrap_or_default(),
             taints: taints
@@ -65,6 +70,9 @@ impl Place {
     /// What bars this pod from this node.
     #[must_use]
     pub fn bar(&self, spec: &PodSpec) -> Option<Bar> {
+        if self.cordoned {
+            return Some(Bar::Cordoned);
+        }
         let tolerations = spec.tolerations.as_deref().unwrap_or_default();
         let borne = |(key, value, effect): &(String, String, String)| {
             tolerations.iter().any(|t| bears(t, key, value, effect))
