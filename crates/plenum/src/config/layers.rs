@@ -325,7 +325,11 @@ mod tests {
             let listen = format!("127.0.0.1:{port}");
             (name.to_owned(), serde_json::json!({"listen": listen}))
         };
-        Layers::defaults([door("marathon", 8080), door("swarm", 2375)])
+        Layers::defaults([
+            door("kubernetes", 6443),
+            door("marathon", 8080),
+            door("swarm", 2375),
+        ])
     }
 
     #[test]

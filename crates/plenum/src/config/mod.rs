@@ -96,7 +96,7 @@ impl Default for UpSection {
     fn default() -> Self {
         Self {
             nodes: 0,
-            schedulers: vec!["marathon".to_owned(), "swarm".to_owned()],
+            schedulers: ["kubernetes", "marathon", "swarm"].map(str::to_owned).to_vec(),
         }
     }
 }
