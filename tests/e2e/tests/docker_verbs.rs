@@ -199,15 +199,13 @@ fn life(cli: &Cli) {
     cli.ok(&["rm", "-f", "moved"]);
     assert!(cli.fails(&["inspect", "moved"], 1).contains("o such object"));
 
-    // The CLI says its `until` in whole seconds.
-    std::thread::sleep(Duration::from_secs(1));
     let format = "{{.Action}} {{.Actor.Attributes.name}} {{.Actor.Attributes.exitCode}}";
     let told = cli.ok(&[
         "events",
         "--since",
         &began,
         "--until",
-        "0s",
+        &now(),
         "--filter",
         "label=k=v",
         "--format",
@@ -447,7 +445,7 @@ async fn health_is_starting_then_what_the_check_says_whoever_named_the_check() {
         "--since",
         "10m",
         "--until",
-        "0s",
+        &now(),
         "--format",
         "{{.Action}}",
     ]);
@@ -458,4 +456,10 @@ async fn health_is_starting_then_what_the_check_says_whoever_named_the_check() {
             "{action}: {told}"
         );
     }
+}
+
+/// An end of `events` that has all of this second: the CLI cuts moments it is given as durations to whole seconds.
+fn now() -> String {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    (since.unwrap().as_secs() + 1).to_string()
 }

@@ -260,10 +260,6 @@ async fn end(containers: &Containers, container: &Container, grace: Option<u64>)
     let Some(task) = task else {
         return Ok(Done::Already);
     };
-    if container.of_service.is_none() {
-        let stopped = |c: &Container| Ok(c.wanting(Wanted::Stopped));
-        containers.plans.shelf.change(&container.own.id, stopped).await?;
-    }
     let grace = grace.unwrap_or(container.lowered.grace_ms);
     let signal = if grace == 0 { "9" } else { "15" };
     containers.tell(container, "kill", &[("signal", signal.to_owned())]);
@@ -276,6 +272,11 @@ async fn end(containers: &Containers, container: &Container, grace: Option<u64>)
     {
         Ok(()) | Err(PoolError::NotFound { .. }) => {}
         Err(error) => return Err(error.into()),
+    }
+    // Only now: what is wanted has no grace, and the planner would begin to stop it with the container's own.
+    if container.of_service.is_none() {
+        let stopped = |c: &Container| Ok(c.wanting(Wanted::Stopped));
+        containers.plans.shelf.change(&container.own.id, stopped).await?;
     }
     let ended = containers
         .parts
