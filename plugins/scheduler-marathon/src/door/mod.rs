@@ -17,7 +17,7 @@ mod view;
 use crate::config::MarathonConfig;
 use crate::desk::Desk;
 use crate::events::Hub;
-use crate::planner::Launches;
+use crate::planner::launches::Launches;
 use crate::refusal::Refusal;
 use crate::stamp::Stamp;
 use axum::Router;

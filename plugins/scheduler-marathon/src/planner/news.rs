@@ -1,0 +1,78 @@
+//! What the pool says that happened to tasks: launch delays that follow from it, and events.
+
+use super::MarathonPlanner;
+use crate::answer::task::host_of;
+use crate::app::Backoff;
+use crate::events::{Body, EventAddress, StatusUpdate};
+use crate::instance::{Condition, State, condition, stamp};
+use crate::path::AppId;
+use crate::stamp::Stamp;
+use plenum_model::task::Task;
+use plenum_sdk::time::Moment;
+
+impl MarathonPlanner {
+    pub(super) fn task_changed(&self, now: Moment, before: Option<&Task>, after: &Task) {
+        let Some((id, backoff)) = self.app_of(after) else {
+            return;
+        };
+        let is = condition(after);
+        let was = before.map(condition);
+        if was == Some(is) {
+            return;
+        }
+        let version: Option<Stamp> = after.terms.workload.version.parse().ok();
+        let news = before.is_some() || after.status.claimed_at >= self.began.0;
+        if let (Some(version), true) = (version, news) {
+            let key = (id.clone(), version);
+            self.launches.with(|l| match is {
+                Condition::Ended(state) if state.delays_launch() && !after.released => {
+                    l.delays.failed(key, backoff, now);
+                }
+                Condition::Active(State::TaskRunning) => l.delays.started(&key, now),
+                Condition::Ended(_) | Condition::Active(_) | Condition::Scheduled => {}
+            });
+        }
+        if let (Condition::Active(state) | Condition::Ended(state), true) = (is, news) {
+            self.hub.publish(stamp(now.0), || {
+                Body::StatusUpdate(self.status_update(id, state, after))
+            });
+        }
+    }
+
+    fn status_update(&self, app_id: AppId, state: State, task: &Task) -> StatusUpdate {
+        let node = task.status.node.as_ref();
+        let host = node
+            .and_then(|n| self.addresses.get(n))
+            .cloned()
+            .unwrap_or_else(|| host_of(task, None));
+        let address = task.status.address.clone();
+        StatusUpdate {
+            slave_id: host_of(task, None),
+            task_id: task.seat.name.clone(),
+            task_status: state,
+            message: task
+                .status
+                .exit
+                .as_ref()
+                .map_or_else(|| task.status.message.clone(), |e| e.message.clone()),
+            app_id,
+            host,
+            ip_addresses: address
+                .into_iter()
+                .map(|ip_address| EventAddress {
+                    protocol: if ip_address.contains(':') { "IPv6" } else { "IPv4" },
+                    ip_address,
+                })
+                .collect(),
+            ports: task.status.ports.clone(),
+            version: task.terms.workload.version.clone(),
+        }
+    }
+
+    fn app_of(&self, task: &Task) -> Option<(AppId, Backoff)> {
+        let id = AppId::from_root(&task.terms.workload.name);
+        let desired = self.desk.desired();
+        let record = desired.app(&id)?;
+        (record.uid == task.terms.workload.uid).then(|| (id, record.app.config.backoff))
+    }
+}
