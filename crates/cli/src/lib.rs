@@ -9,6 +9,7 @@ mod context;
 mod contexts;
 mod delete;
 mod doctor;
+mod drain;
 mod events;
 mod exec;
 mod explain;

@@ -1,5 +1,6 @@
 //! `plenum node`.
 
+use crate::drain::{self, DrainArgs};
 use crate::failure::{Done, Failure, Several};
 use crate::output;
 use crate::output::table::{Cell, Column, Table};
@@ -30,6 +31,8 @@ pub enum NodeCommand {
         #[arg(required = true)]
         names: Vec<String>,
     },
+    /// Close a node for new tasks, and have every scheduler move away what it runs there
+    Drain(DrainArgs),
     /// Open nodes for new tasks
     Uncordon {
         /// Their names
@@ -77,6 +80,7 @@ pub(crate) async fn run(command: &NodeCommand, session: &Session<'_>) -> Done {
         }
         NodeCommand::Cordon { names } => return set(names, Scheduling::Cordoned, session).await,
         NodeCommand::Uncordon { names } => return set(names, Scheduling::Open, session).await,
+        NodeCommand::Drain(args) => return drain::run(args, session).await,
         NodeCommand::Remove { name } => {
             session.client.remove_node(name).await?;
             eprintln!("{name}  removed");
@@ -90,6 +94,7 @@ async fn set(names: &[String], to: Scheduling, session: &Session<'_>) -> Done {
     for name in names {
         let node = match to {
             Scheduling::Cordoned => session.client.cordon(name).await,
+            Scheduling::Draining => session.client.drain(name).await,
             Scheduling::Open => session.client.uncordon(name).await,
         };
         several.note(node.map_err(Failure::from).and_then(|node| {
@@ -109,6 +114,7 @@ fn state(n: &Node) -> &'static str {
     match (n.state, n.scheduling) {
         (Liveness::Unreachable, _) => "unreachable",
         (Liveness::Ready, Scheduling::Cordoned) => "cordoned",
+        (Liveness::Ready, Scheduling::Draining) => "draining",
         (Liveness::Ready, Scheduling::Open) => "ready",
     }
 }

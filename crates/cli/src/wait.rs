@@ -4,6 +4,7 @@
 use crate::failure::{Done, Exit, Failure};
 use crate::marathon::Marathon;
 use crate::output;
+use crate::output::progress::Progress;
 use crate::output::text::parse_duration;
 use crate::session::Session;
 use clap::Args;
@@ -14,7 +15,6 @@ use plenum_model::code;
 use plenum_model::phase::Phase;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -111,7 +111,7 @@ impl<'a> Change<'a> {
         loop {
             let going = self.marathon.deployments().await?;
             let workloads = self.workloads().await?;
-            progress.show(&workloads);
+            progress.show(progress_line(&workloads));
             if !deployments.iter().any(|d| going.contains(d)) {
                 progress.end();
                 return Ok(());
@@ -218,39 +218,6 @@ impl<'a> Change<'a> {
     fn look(&self) -> String {
         let app = self.apps.first().map_or("", String::as_str);
         format!("plenum ps\nplenum why {app}\n{}", self.undo)
-    }
-}
-
-/// Progress on standard error: one line that changes on a terminal, else a line whenever something changed.
-#[derive(Default)]
-struct Progress {
-    last: String,
-    drawn: bool,
-}
-
-impl Progress {
-    fn show(&mut self, workloads: &[Workload]) {
-        let line = progress_line(workloads);
-        if line == self.last {
-            return;
-        }
-        let mut err = io::stderr().lock();
-        // Nobody is helped when progress that cannot be shown ends the command.
-        let _shown = if io::stderr().is_terminal() {
-            let width = terminal_size::terminal_size().map_or(80, |(w, _)| usize::from(w.0));
-            let cut: String = line.chars().take(width.saturating_sub(1)).collect();
-            self.drawn = true;
-            write!(err, "\r\x1b[K{cut}").and_then(|()| err.flush())
-        } else {
-            writeln!(err, "{line}")
-        };
-        self.last = line;
-    }
-
-    fn end(&self) {
-        if self.drawn {
-            eprintln!();
-        }
     }
 }
 

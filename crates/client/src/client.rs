@@ -152,6 +152,15 @@ impl Client {
             .await
     }
 
+    /// Closes a node for new tasks, and has every scheduler move away what it runs there.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn drain(&self, name: &str) -> Result<Node, ClientError> {
+        self.json(self.request(Method::POST, &["v1", "nodes", name, "drain"]))
+            .await
+    }
+
     /// Opens a node for new tasks.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use plenum_contract::pool::Pool;
 use plenum_model::amounts::{Amounts, Resource};
 use plenum_model::code;
-use plenum_model::node::{Liveness, Scheduling};
+use plenum_model::node::Liveness;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
@@ -119,7 +119,7 @@ impl Gauges {
         for node in pool.nodes().await? {
             let name = || ("node", node.facts.id.to_string());
             let ready = f64::from(u8::from(node.liveness == Liveness::Ready));
-            let open = f64::from(u8::from(node.scheduling == Scheduling::Open));
+            let open = f64::from(u8::from(node.scheduling.is_open()));
             self.set(
                 "plenum_node_ready",
                 "Whether the node is heard of",

@@ -110,6 +110,19 @@ pub enum Scheduling {
     Open,
     /// No; what runs there stays.
     Cordoned,
+    /// No, and every scheduler moves away what it has there, at the pace and in the order of its own rules.
+    Draining,
+}
+
+impl Scheduling {
+    /// Whether new tasks may go there.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        match self {
+            Self::Open => true,
+            Self::Cordoned | Self::Draining => false,
+        }
+    }
 }
 
 /// A node as the broker knows it.

@@ -230,6 +230,7 @@ pub(crate) fn scheduling_number(to: Scheduling) -> u32 {
     match to {
         Scheduling::Open => 1,
         Scheduling::Cordoned => 2,
+        Scheduling::Draining => 3,
     }
 }
 
@@ -505,7 +506,7 @@ fn order(m: OrderedMsg) -> Result<Order, BadRecord> {
 }
 
 pub(crate) fn scheduling(number: u32) -> Result<Scheduling, BadRecord> {
-    [Scheduling::Open, Scheduling::Cordoned]
+    [Scheduling::Open, Scheduling::Cordoned, Scheduling::Draining]
         .into_iter()
         .find(|s| scheduling_number(*s) == number)
         .ok_or_else(|| malformed(format!("scheduling {number} is not known")))

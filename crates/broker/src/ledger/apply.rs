@@ -79,6 +79,7 @@ impl Ledger {
                 let kind = match to {
                     plenum_model::node::Scheduling::Open => "node.opened",
                     plenum_model::node::Scheduling::Cordoned => "node.cordoned",
+                    plenum_model::node::Scheduling::Draining => "node.draining",
                 };
                 self.say_node(*ix, kind, actor);
             }

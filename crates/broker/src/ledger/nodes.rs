@@ -198,7 +198,7 @@ impl Nodes {
             row.free = row.facts.allocatable().saturating_sub(&row.used);
             self.levels.set(ix, Some(&row.free));
             self.ready.put(ix, row.liveness == Liveness::Ready);
-            self.open.put(ix, row.scheduling == Scheduling::Open);
+            self.open.put(ix, row.scheduling.is_open());
         } else {
             self.levels.set(ix, None);
             self.ready.put(ix, false);

@@ -53,7 +53,7 @@ pub fn verdict(
     if node.liveness == Liveness::Unreachable {
         return Err(Cause::Unreachable);
     }
-    if node.scheduling == Scheduling::Cordoned && !extra.past_cordon {
+    if !node.scheduling.is_open() && !extra.past_cordon {
         return Err(Cause::Cordoned);
     }
     if let Some(cause) = needs.against(node.facts) {

@@ -86,6 +86,7 @@ fn in_words(happened: &Happened) -> Event {
                 "node.ready" => "is heard again",
                 "node.opened" => "takes new tasks",
                 "node.cordoned" => "takes no new tasks",
+                "node.draining" => "takes no new tasks, and its own move away",
                 "node.removed" => "left for good",
                 other => other,
             }

@@ -1,6 +1,7 @@
 //! How answers are printed: data on standard output, in the format that was asked for. Progress and messages go to
 //! standard error.
 
+pub(crate) mod progress;
 pub(crate) mod table;
 pub(crate) mod text;
 

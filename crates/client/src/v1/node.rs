@@ -19,7 +19,7 @@ pub struct Node {
     /// Whether it is heard of: `ready` or `unreachable`.
     #[schema(value_type = String, example = "ready")]
     pub state: Liveness,
-    /// Whether new tasks may go there: `open` or `cordoned`.
+    /// Whether new tasks may go there: `open`, `cordoned` or `draining`.
     #[schema(value_type = String, example = "open")]
     pub scheduling: Scheduling,
     /// Its attribute `zone`.

@@ -49,6 +49,7 @@ pub(crate) fn all(version: &str) -> (Router<App>, Arc<str>) {
         .routes(routes!(nodes::list))
         .routes(routes!(nodes::show, nodes::remove))
         .routes(routes!(nodes::cordon))
+        .routes(routes!(nodes::drain))
         .routes(routes!(nodes::uncordon))
         .routes(routes!(tasks::list))
         .routes(routes!(tasks::show))

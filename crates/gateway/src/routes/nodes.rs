@@ -51,6 +51,15 @@ pub(super) async fn cordon(State(app): State<App>, Name(node): Name) -> Result<J
     set(&app, &node, Scheduling::Cordoned).await
 }
 
+/// Closes a node for new tasks, and has every scheduler move away what it runs there.
+#[utoipa::path(
+    post, path = "/v1/nodes/{node}/drain", tag = "nodes", params(("node" = String, Path, description = "Its name")),
+    responses((status = 200, body = Node), (status = 404, body = ErrorBody))
+)]
+pub(super) async fn drain(State(app): State<App>, Name(node): Name) -> Result<Json<Node>, Problem> {
+    set(&app, &node, Scheduling::Draining).await
+}
+
 /// Opens a node for new tasks.
 #[utoipa::path(
     post, path = "/v1/nodes/{node}/uncordon", tag = "nodes", params(("node" = String, Path, description = "Its name")),

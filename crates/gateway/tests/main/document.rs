@@ -53,6 +53,7 @@ async fn every_route_is_in_the_document_and_answers() {
         "get /v1/tenants/{path}",
         "get /v1/workloads",
         "post /v1/nodes/{node}/cordon",
+        "post /v1/nodes/{node}/drain",
         "post /v1/nodes/{node}/uncordon",
         "post /v1/tasks/{task}/stop",
         "put /v1/tenants/{path}",

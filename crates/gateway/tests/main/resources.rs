@@ -31,6 +31,10 @@ async fn a_node_is_shown_with_what_is_free_and_can_be_closed() {
         Scheduling::Cordoned
     );
     assert_eq!(
+        server.client.drain("n1").await.unwrap().scheduling,
+        Scheduling::Draining
+    );
+    assert_eq!(
         server.client.uncordon("n1").await.unwrap().scheduling,
         Scheduling::Open
     );

@@ -71,7 +71,7 @@ enums! {
         Exited, Asked, OutOfMemory, Image, Command, Port, Setup, Runtime, Unhealthy, Gone, NodeLost, HeldTooLong,
     }
     "liveness" Liveness: model::v1::Liveness { Ready, Unreachable }
-    "scheduling" Scheduling: model::v1::Scheduling { Open, Cordoned }
+    "scheduling" Scheduling: model::v1::Scheduling { Open, Cordoned, Draining }
     "source" LogSource: model::v1::LogSource { Stdout, Stderr }
     "reason" RefusalReason: broker::v1::RefusalReason {
         Conflict, NotSupported, Invalid, State, Stale, Unknown,

@@ -96,7 +96,8 @@ pub(super) async fn update(
     } else {
         Scheduling::Open
     };
-    let moves = node.node.scheduling != to;
+    // one that the pool drains is closed already, and stays so
+    let moves = node.node.scheduling.is_open() == closes;
     // what the record says counts only while the node is closed: so it is written first when that begins, and
     // last when it ends
     if moves && !closes {

@@ -9,7 +9,7 @@ use plenum_contract::images::{ImageDetail, ImageError, ImageSummary, Images};
 use plenum_contract::pool::Pool;
 use plenum_contract::streams::Streams;
 use plenum_model::ids::NodeId;
-use plenum_model::node::{Liveness, Node, Scheduling, capability};
+use plenum_model::node::{Liveness, Node, capability};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -51,7 +51,7 @@ impl Fleet {
     /// A node for what any node may do. Not always the same one: what is loaded shall not all be in one place.
     pub(super) async fn any(&self) -> ApiResult<NodeImages> {
         let all = self.nodes().await?;
-        let open: Vec<_> = all.iter().filter(|n| n.scheduling == Scheduling::Open).collect();
+        let open: Vec<_> = all.iter().filter(|n| n.scheduling.is_open()).collect();
         let from = if open.is_empty() {
             all.iter().collect()
         } else {

@@ -71,7 +71,7 @@ impl SwarmNode {
     pub fn availability(&self) -> Availability {
         match (self.node.scheduling, self.record.availability) {
             (Scheduling::Open, _) => Availability::Active,
-            (Scheduling::Cordoned, Availability::Drain) => Availability::Drain,
+            (Scheduling::Draining, _) | (Scheduling::Cordoned, Availability::Drain) => Availability::Drain,
             (Scheduling::Cordoned, Availability::Active | Availability::Pause) => Availability::Pause,
         }
     }

@@ -231,8 +231,8 @@ impl Places {
 }
 
 fn open(node: &SwarmNode) -> bool {
-    use plenum_model::node::{Liveness, Scheduling};
-    node.node.liveness == Liveness::Ready && node.node.scheduling == Scheduling::Open
+    use plenum_model::node::Liveness;
+    node.node.liveness == Liveness::Ready && node.node.scheduling.is_open()
 }
 
 fn count(counts: &BTreeMap<String, u32>, node: &SwarmNode) -> u32 {

@@ -242,7 +242,7 @@ pub(super) fn facts() -> impl Strategy<Value = NodeFacts> {
 pub(super) fn whole_node() -> impl Strategy<Value = Node> {
     let state = (
         select(vec![Liveness::Ready, Liveness::Unreachable]),
-        select(vec![Scheduling::Open, Scheduling::Cordoned]),
+        select(vec![Scheduling::Open, Scheduling::Cordoned, Scheduling::Draining]),
     );
     let held = btree_map(text(), amounts(), 0..2);
     (

@@ -1,7 +1,8 @@
 //! Keeps the nodes' objects: creates them, writes what has changed, renews leases, and keeps cordons equal on both
-//! sides. A node's object is never deleted because something here begins anew: only when the pool itself, asked
+//! sides, and moves pods off nodes that the pool drains. A node's object is never deleted because something here begins anew: only when the pool itself, asked
 //! for it, no longer has the node.
 
+use super::drain;
 use super::object::{Extra, created, stale_labels, stale_status};
 use crate::adapter::book::Book;
 use crate::adapter::names::{self, AGREED_ANNOTATION, MANAGER, OWN_LABEL};
@@ -112,6 +113,9 @@ impl Keeper {
                     Err(error) => tracing::debug!(node = %id, %error, "the node's lease is not renewed"),
                 }
             }
+            if node.scheduling == Scheduling::Draining {
+                drain::evict(&self.client, &self.book, &names::node(id)).await;
+            }
         }
     }
 
@@ -198,7 +202,7 @@ impl Keeper {
         name: &str,
     ) -> Result<(), kube::Error> {
         let there = have.spec.as_ref().and_then(|s| s.unschedulable) == Some(true);
-        let here = node.scheduling == Scheduling::Cordoned;
+        let here = !node.scheduling.is_open();
         let annotations = have.metadata.annotations.as_ref();
         let agreed = annotations
             .and_then(|a| a.get(AGREED_ANNOTATION))

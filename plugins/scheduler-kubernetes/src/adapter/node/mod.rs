@@ -1,5 +1,7 @@
 //! The pool's machines as nodes of the API server: [`object`] says what their objects shall hold, [`keeper`] makes
-//! it so, renews their leases and keeps cordons equal on both sides.
+//! it so, renews their leases and keeps cordons equal on both sides; [`drain`] moves pods off a node that the pool
+//! drains.
 
+mod drain;
 pub mod keeper;
 pub mod object;
