@@ -105,6 +105,7 @@ impl Agent {
             message: String::new(),
             at: 1,
             containers: Vec::new(),
+            checks: Vec::new(),
         };
         self.up.send(AgentMessage::Observed(vec![seen])).await.unwrap();
     }

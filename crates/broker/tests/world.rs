@@ -216,6 +216,7 @@ impl World {
             message: String::new(),
             at: self.now,
             containers: Vec::new(),
+            checks: Vec::new(),
         };
         let attachment = self.agents.get(node).copied().unwrap_or(Attachment(0));
         self.step(Input::Observed(node.clone(), attachment, vec![seen]))

@@ -61,6 +61,12 @@ impl TaskSpec {
     fn shape_together(&self) -> Result<(), String> {
         let mut names = BTreeSet::new();
         for c in &self.containers {
+            if c.probes.iter().chain(&c.startup).any(|p| p.told || p.once) {
+                let which = format!("a probe of container {}", c.name);
+                return Err(format!(
+                    "{which} that is told or asked once needs the restart unit task"
+                ));
+            }
             if !is_label(&c.name) {
                 return Err(format!("container name {:?}: {LABEL}", c.name));
             }
@@ -380,8 +386,14 @@ pub struct Probe {
     pub failures: u32,
     /// Successes in a row that count as passed.
     pub successes: u32,
-    /// Milliseconds after the start during which failures do not count.
+    /// Milliseconds after the start during which failures do not count, unless it has passed before.
     pub grace_ms: u64,
+    /// Whether how it goes is told in [`crate::task::Observation::checks`]. Needs [`RestartUnit::Task`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub told: bool,
+    /// Whether it is asked no more once it has passed. Needs [`RestartUnit::Task`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub once: bool,
 }
 
 impl Probe {
@@ -397,6 +409,8 @@ impl Probe {
             failures: 1,
             successes: 1,
             grace_ms: 0,
+            told: false,
+            once: false,
         }
     }
 
@@ -425,6 +439,9 @@ pub enum Check {
         /// Sent with it; `Host` replaces the address.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         headers: Vec<(String, String)>,
+        /// The status codes that pass; empty: 200 to 399.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        statuses: Vec<u16>,
     },
     /// A connection that opens passes.
     Tcp {

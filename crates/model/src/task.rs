@@ -117,6 +117,27 @@ pub enum WaitReason {
     Setup,
 }
 
+/// How one told probe of a task goes. A row of failures is told one by one while it is short, then as it doubles.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckStatus {
+    /// Whether it passes; none: not settled yet.
+    pub passes: Option<bool>,
+    /// Failures in a row that count.
+    pub failures: u32,
+    /// Unix milliseconds of the first success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_success: Option<u64>,
+    /// Unix milliseconds of the newest success that was told: the first one, or the first after a failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_success: Option<u64>,
+    /// Unix milliseconds of the newest failure that was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<u64>,
+    /// That failure in words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cause: String,
+}
+
 /// How one run of a container ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerEnd {
@@ -154,6 +175,10 @@ pub struct Observation {
     /// Its containers, in the order of the spec. Empty: the task is restarted as a whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub containers: Vec<ContainerStatus>,
+    /// Its told probes, container by container in the order of the spec. Empty: it has none, or none had a result
+    /// yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckStatus>,
 }
 
 /// Where a task stands.
@@ -190,6 +215,9 @@ pub struct Status {
     /// Its containers, as last seen. Empty: nothing was seen yet, or the task is restarted as a whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub containers: Vec<ContainerStatus>,
+    /// Its told probes, as last seen. Empty: it has none, or none had a result yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckStatus>,
 }
 
 impl Status {
@@ -212,6 +240,7 @@ impl Status {
             started_at: None,
             ended_at: None,
             containers: Vec::new(),
+            checks: Vec::new(),
         }
     }
 
@@ -243,6 +272,7 @@ impl Status {
         self.address.clone_from(&seen.address);
         self.message.clone_from(&seen.message);
         self.containers.clone_from(&seen.containers);
+        self.checks.clone_from(&seen.checks);
         true
     }
 

@@ -61,6 +61,7 @@ fn spec() -> Arc<TaskSpec> {
         path: "/word".into(),
         tls: false,
         headers: vec![],
+        statuses: vec![],
     };
     web.probes = vec![Probe {
         check: get,
@@ -71,6 +72,8 @@ fn spec() -> Arc<TaskSpec> {
         failures: 3,
         successes: 1,
         grace_ms: 0,
+        told: false,
+        once: false,
     }];
     let volume = |name: &str, source| Volume {
         name: name.into(),

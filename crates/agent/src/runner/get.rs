@@ -15,11 +15,13 @@ pub(super) struct Get<'a> {
     pub(super) headers: &'a [(String, String)],
     /// Over TLS, not verified.
     pub(super) tls: bool,
+    /// The status codes that pass; empty: 200 to 399.
+    pub(super) statuses: &'a [u16],
 }
 
 impl Get<'_> {
     /// # Errors
-    /// In words, why the answer is not 200 to 399.
+    /// In words, why the answer does not pass.
     pub(super) async fn passes(&self) -> Result<(), String> {
         let target = format!("/{}", self.path.strip_prefix('/').unwrap_or(self.path));
         if target.bytes().any(|b| b.is_ascii_control() || b == b' ') {
@@ -42,9 +44,16 @@ impl Get<'_> {
         let mut words = line.split_whitespace();
         let version = words.next().filter(|v| v.starts_with("HTTP/1."));
         match (version, words.next().and_then(|code| code.parse::<u16>().ok())) {
-            (Some(_), Some(200..=399)) => Ok(()),
+            (Some(_), Some(code)) if self.is_passing(code) => Ok(()),
             (Some(_), Some(code)) => Err(format!("GET {url}: status {code}")),
             _ => Err(format!("GET {url}: what answers is not HTTP")),
+        }
+    }
+
+    fn is_passing(&self, code: u16) -> bool {
+        match self.statuses {
+            [] => (200..=399).contains(&code),
+            some => some.contains(&code),
         }
     }
 }
@@ -132,6 +141,7 @@ mod tests {
             path: "healthz",
             headers: &[],
             tls: true,
+            statuses: &[],
         };
         let serve = async {
             let (socket, _) = listener.accept().await.unwrap();

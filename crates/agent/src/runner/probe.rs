@@ -34,6 +34,7 @@ pub(super) async fn run(
                 path,
                 headers,
                 tls,
+                statuses,
             } => {
                 let get = Get {
                     address,
@@ -41,6 +42,7 @@ pub(super) async fn run(
                     path,
                     headers,
                     tls: *tls,
+                    statuses,
                 };
                 get.passes().await.map(|()| Seen::default())
             }
@@ -229,6 +231,7 @@ mod tests {
                 path: path.into(),
                 headers: vec![],
                 tls: false,
+                statuses: vec![],
             },
             timeout_ms: 5000,
         };

@@ -12,7 +12,7 @@ use plenum_contract::streams::{CheckResult, Health};
 use plenum_model::ids::TaskId;
 use plenum_model::phase::Phase;
 use plenum_model::spec::{Check, ContainerSpec, Network, OnFailure, Probe, ProbePort, RestartUnit, TaskSpec};
-use plenum_model::task::{Exit, ExitReason};
+use plenum_model::task::{CheckStatus, Exit, ExitReason};
 use plenum_model::template::Unfilled;
 use std::collections::VecDeque;
 
@@ -37,7 +37,7 @@ pub struct ProbeWork {
 pub enum PlannedCheck {
     /// A command inside the container; exit code 0 passes.
     Exec(Vec<String>),
-    /// A GET; 200 to 399 passes.
+    /// A GET; the status codes that pass are said.
     Http {
         /// The node's address.
         address: String,
@@ -49,6 +49,8 @@ pub enum PlannedCheck {
         headers: Vec<(String, String)>,
         /// Over TLS, not verified.
         tls: bool,
+        /// The status codes that pass; empty: 200 to 399.
+        statuses: Vec<u16>,
     },
     /// A connection that opens passes.
     Tcp {
@@ -71,13 +73,23 @@ pub(super) struct Watched {
     pub(super) index: usize,
     pub(super) next_at: u64,
     pub(super) under_way: bool,
+    /// Whether it is asked no more.
+    over: bool,
+    /// Whether it has ever passed: the end of the grace.
+    proven: bool,
     /// The last result, and how often in a row it came.
     row: (bool, u32),
     /// The settled state; none: not settled yet.
     pub(super) passes: Option<bool>,
     /// What was seen lately.
     memory: Memory,
+    /// What is told of it, if it is.
+    told: CheckStatus,
 }
+
+/// So many failures in a row are told one by one; of a longer row only those that double it, so that a check which
+/// fails for ever writes ever less.
+const TOLD_SINGLY: u32 = 32;
 
 /// What one probe saw lately.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -98,10 +110,46 @@ impl Watched {
             index,
             next_at,
             under_way: false,
+            over: false,
+            proven: passes == Some(true),
             row: (false, 0),
             passes,
             memory: Memory::default(),
+            told: CheckStatus::default(),
         }
+    }
+
+    /// Goes on from what was told of it before.
+    fn resume(&mut self, probe: &Probe, told: &CheckStatus) {
+        self.passes = told.passes;
+        self.row = (told.failures == 0, told.failures);
+        self.over = probe.once && told.passes == Some(true);
+        self.proven = told.first_success.is_some();
+        self.told = told.clone();
+    }
+
+    /// Whether a result counts: failures in the grace do not, until it has passed.
+    pub(super) fn counts(&self, passed: bool, in_grace: bool) -> bool {
+        passed || !in_grace || self.proven
+    }
+
+    /// Notes a result that counts in what is told. Returns whether that is news.
+    fn tell(&mut self, result: &Result<(), String>, unix_ms: u64) -> bool {
+        let told = &mut self.told;
+        told.passes = self.passes;
+        let Err(why) = result else {
+            let news = told.failures > 0 || told.first_success.is_none();
+            told.failures = 0;
+            told.first_success.get_or_insert(unix_ms);
+            if news {
+                told.last_success = Some(unix_ms);
+            }
+            return news;
+        };
+        told.failures = told.failures.saturating_add(1);
+        told.last_failure = Some(unix_ms);
+        told.cause.clone_from(why);
+        told.failures <= TOLD_SINGLY || told.failures.is_power_of_two()
     }
 }
 
@@ -123,14 +171,27 @@ pub(super) fn begin(live: &mut Live, turn: &Turn<'_>, id: TaskId, since: u64) {
             watched
         })
     });
-    live.probes = Some(all.collect());
+    let mut all: Vec<Watched> = all.collect();
+    let told = all
+        .iter_mut()
+        .filter_map(|w| Some((of(&spec, w).filter(|p| p.told)?, w)));
+    for ((probe, watched), before) in told.zip(was.iter().flat_map(|o| &o.checks)) {
+        watched.resume(probe, before);
+    }
+    live.probes = Some(all);
+}
+
+/// What is told of the probes of a task.
+fn told(probes: &[Watched], spec: &TaskSpec) -> Vec<CheckStatus> {
+    let told = probes.iter().filter(|w| of(spec, w).is_some_and(|p| p.told));
+    told.map(|w| w.told.clone()).collect()
 }
 
 /// Hands out the probes that are due. Returns when the next one is.
 pub(super) fn due(live: &mut Live, turn: &mut Turn<'_>, id: TaskId) -> Option<u64> {
     let mut probes = live.probes.take()?;
     let mut wake: Option<u64> = None;
-    for watched in probes.iter_mut().filter(|w| !w.under_way) {
+    for watched in probes.iter_mut().filter(|w| !w.under_way && !w.over) {
         if turn.now.tick >= watched.next_at {
             let work = turn
                 .task(id)
@@ -197,6 +258,7 @@ pub(super) fn planned(
             path,
             tls,
             headers,
+            statuses,
         } => {
             let (address, port) = at(*port)?;
             Ok(PlannedCheck::Http {
@@ -205,6 +267,7 @@ pub(super) fn planned(
                 path: path.clone(),
                 headers: headers.clone(),
                 tls: *tls,
+                statuses: statuses.clone(),
             })
         }
         Check::Image => Ok(PlannedCheck::Image),
@@ -285,29 +348,42 @@ pub(super) fn probed(
     let Some(probe) = of(&spec, watched) else { return };
     watched.under_way = false;
     watched.next_at = now.saturating_add(probe.period_ms.max(1));
-    let in_grace = now < since.saturating_add(probe.grace_ms);
-    let failed = settle(watched, probe, result.is_ok(), in_grace);
+    if !watched.counts(result.is_ok(), now < since.saturating_add(probe.grace_ms)) {
+        return;
+    }
+    let failed = settle(watched, probe, result.is_ok());
+    watched.over = probe.once && watched.passes == Some(true);
+    let mut news = probe.told && watched.tell(result, turn.now.unix);
     let which = watched.container;
     if let (true, Err(why)) = (failed, result) {
         match probe.on_failure {
             // That it has failed is news even of one that never passed.
-            OnFailure::Report if before == Some(false) => {
-                return turn.observe_ready(id, before, format!("not ready: {why}"));
-            }
-            OnFailure::Report => {}
+            OnFailure::Report => news |= before == Some(false),
             OnFailure::Restart => live.verdict = Some(Verdict::Ended(which, unhealthy(why))),
             OnFailure::Fail => live.verdict = Some(Verdict::Failed(unhealthy(why))),
         }
     }
     let after = ready(live, &spec);
-    if live.verdict.is_none() && before != after {
-        let message = result
-            .as_ref()
-            .err()
-            .map(|why| format!("not ready: {why}"))
-            .unwrap_or_default();
-        turn.observe_ready(id, after, message);
+    if live.verdict.is_none() && (before != after || news) {
+        tell_ready(live, turn, id, &spec, after, result.as_ref().err());
     }
+}
+
+/// Reports readiness and what is told of the probes. In words: what one that fails said last, or this one.
+fn tell_ready(
+    live: &Live,
+    turn: &mut Turn<'_>,
+    id: TaskId,
+    spec: &TaskSpec,
+    ready: Option<bool>,
+    failure: Option<&String>,
+) {
+    let told = told(live.probes.as_deref().unwrap_or_default(), spec);
+    let failing = told.iter().find(|c| c.passes == Some(false));
+    let why = failure.or(failing.map(|c| &c.cause));
+    let message = why.filter(|_| ready == Some(false));
+    let message = message.map(|why| format!("not ready: {why}")).unwrap_or_default();
+    turn.observe_ready(id, ready, message, told);
 }
 
 /// Takes in what a probe saw.
@@ -345,7 +421,7 @@ pub(super) fn checked(
     }
     let after = ready(live, &spec);
     if before != after {
-        turn.observe_ready(id, after, String::new());
+        tell_ready(live, turn, id, &spec, after, None);
     }
 }
 
@@ -378,10 +454,7 @@ pub(super) fn health(spec: &TaskSpec, probes: &[Watched], container: usize) -> (
 }
 
 /// Counts a result. Returns whether the probe has just come to fail.
-pub(super) fn settle(watched: &mut Watched, probe: &Probe, passed: bool, in_grace: bool) -> bool {
-    if !passed && in_grace {
-        return false;
-    }
+pub(super) fn settle(watched: &mut Watched, probe: &Probe, passed: bool) -> bool {
     let (last, times) = watched.row;
     watched.row = (
         passed,
@@ -396,6 +469,7 @@ pub(super) fn settle(watched: &mut Watched, probe: &Probe, passed: bool, in_grac
         return false;
     }
     watched.passes = Some(passed);
+    watched.proven |= passed;
     !passed
 }
 

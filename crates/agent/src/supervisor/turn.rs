@@ -13,7 +13,7 @@ use plenum_model::claim::Desired;
 use plenum_model::ids::TaskId;
 use plenum_model::phase::{Phase, Progress};
 use plenum_model::spec::TaskSpec;
-use plenum_model::task::{ContainerStatus, Exit, Observation};
+use plenum_model::task::{CheckStatus, ContainerStatus, Exit, Observation};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -52,12 +52,37 @@ impl Turn<'_> {
         let has = self
             .task(id)
             .is_some_and(|(_, spec)| probes::has_readiness(&spec));
-        self.report(id, phase, has.then_some(false), exit, message);
+        self.put(
+            id,
+            Seen {
+                phase,
+                ready: has.then_some(false),
+                address: None,
+                exit,
+                message,
+                containers: Vec::new(),
+            },
+            None,
+        );
     }
 
-    /// Reports that a running task has become ready, or is not any more.
-    pub(super) fn observe_ready(&mut self, id: TaskId, ready: Option<bool>, message: String) {
-        self.report(id, Phase::Running, ready, None, message);
+    /// Reports that a running task has become ready, or is not any more, or how its told probes go.
+    pub(super) fn observe_ready(
+        &mut self,
+        id: TaskId,
+        ready: Option<bool>,
+        message: String,
+        checks: Vec<CheckStatus>,
+    ) {
+        let seen = Seen {
+            phase: Phase::Running,
+            ready,
+            address: None,
+            exit: None,
+            message,
+            containers: Vec::new(),
+        };
+        self.put(id, seen, Some(checks));
     }
 
     /// Reports this, if it differs from what was reported last. The phase goes forward only.
@@ -77,22 +102,11 @@ impl Turn<'_> {
                 return;
             }
         }
-        self.put(id, seen);
+        self.put(id, seen, None);
     }
 
-    fn report(&mut self, id: TaskId, phase: Phase, ready: Option<bool>, exit: Option<Exit>, message: String) {
-        let seen = Seen {
-            phase,
-            ready,
-            address: None,
-            exit,
-            message,
-            containers: Vec::new(),
-        };
-        self.put(id, seen);
-    }
-
-    fn put(&mut self, id: TaskId, seen: Seen) {
+    /// Told probes of which nothing new is said stay as they were.
+    fn put(&mut self, id: TaskId, seen: Seen, checks: Option<Vec<CheckStatus>>) {
         let Some(task) = self.memory.tasks.get(&id) else {
             return;
         };
@@ -100,11 +114,10 @@ impl Turn<'_> {
             incarnation: task.incarnation,
             phase: seen.phase,
         };
-        let old = task
-            .newest
-            .as_ref()
-            .filter(|o| !o.progress.phase.is_terminal())
-            .map(|o| o.seq);
+        let newest = task.newest.as_ref();
+        let same_run = newest.filter(|o| o.progress.incarnation == task.incarnation);
+        let checks = checks.unwrap_or_else(|| same_run.map_or_else(Vec::new, |o| o.checks.clone()));
+        let old = newest.filter(|o| !o.progress.phase.is_terminal()).map(|o| o.seq);
         let seen = Observation {
             task: id,
             seq: self.memory.seq.next(),
@@ -115,6 +128,7 @@ impl Turn<'_> {
             message: seen.message,
             at: self.now.unix,
             containers: seen.containers,
+            checks,
         };
         self.outbox.put(old, &seen);
         self.remember(Record::Observed(seen));

@@ -92,6 +92,8 @@ fn probed_spec() -> Arc<TaskSpec> {
         failures: 2,
         successes: 1,
         grace_ms: 0,
+        told: false,
+        once: false,
     });
     Arc::new(spec)
 }

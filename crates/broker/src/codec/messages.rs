@@ -158,6 +158,8 @@ pub(super) struct SeenMsg {
     pub(super) at: u64,
     #[prost(bytes = "vec", tag = "11")]
     pub(super) containers: Vec<u8>,
+    #[prost(bytes = "vec", tag = "12")]
+    pub(super) checks: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

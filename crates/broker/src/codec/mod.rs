@@ -373,6 +373,7 @@ fn seen_msg(seen: &Observation) -> SeenMsg {
         message: seen.message.clone(),
         at: seen.at,
         containers: json_list(&seen.containers),
+        checks: json_list(&seen.checks),
     }
 }
 
@@ -490,6 +491,7 @@ fn seen(m: SeenMsg) -> Result<Observation, BadRecord> {
         message: m.message,
         at: m.at,
         containers: from_json_list(&m.containers)?,
+        checks: from_json_list(&m.checks)?,
     })
 }
 

@@ -280,5 +280,6 @@ fn tells_something(row: &TaskRow, seen: &Observation) -> bool {
         && (seen.ready != status.ready
             || seen.address != status.address
             || seen.message != status.message
-            || seen.containers != status.containers)
+            || seen.containers != status.containers
+            || seen.checks != status.checks)
 }

@@ -149,6 +149,8 @@ struct StatusMsg {
     ended_at: Option<u64>,
     #[prost(bytes = "vec", tag = "16")]
     containers: Vec<u8>,
+    #[prost(bytes = "vec", tag = "17")]
+    checks: Vec<u8>,
 }
 
 impl Ledger {
@@ -357,6 +359,7 @@ fn status_msg(s: &Status) -> StatusMsg {
         started_at: s.started_at,
         ended_at: s.ended_at,
         containers: codec::json_list(&s.containers),
+        checks: codec::json_list(&s.checks),
     }
 }
 
@@ -380,5 +383,6 @@ fn status(m: StatusMsg) -> Result<Status, BadRecord> {
         started_at: m.started_at,
         ended_at: m.ended_at,
         containers: codec::from_json_list(&m.containers)?,
+        checks: codec::from_json_list(&m.checks)?,
     })
 }

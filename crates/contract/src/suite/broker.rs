@@ -230,6 +230,7 @@ impl Node {
             message: String::new(),
             at: 1_000 + self.seq,
             containers: Vec::new(),
+            checks: Vec::new(),
         };
         self.up
             .send(AgentMessage::Observed(vec![seen]))

@@ -131,6 +131,7 @@ impl Outgoing {
                 .iter()
                 .map(wire::ContainerStatus::from)
                 .collect(),
+            checks: status.checks.iter().map(wire::CheckStatus::from).collect(),
         }
     }
 }
@@ -218,6 +219,7 @@ impl Incoming {
             started_at: status.started_at,
             ended_at: status.ended_at,
             containers: each(status.containers)?,
+            checks: status.checks.into_iter().map(Into::into).collect(),
         })
     }
 }

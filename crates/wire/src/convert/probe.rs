@@ -33,6 +33,7 @@ impl From<&Probe> for wire::Probe {
                 path,
                 tls,
                 headers,
+                statuses,
             } => {
                 let (port, inside) = port(*at);
                 let header = |(name, value): &(String, String)| wire::Header {
@@ -45,6 +46,7 @@ impl From<&Probe> for wire::Probe {
                     tls: *tls,
                     inside,
                     headers: headers.iter().map(header).collect(),
+                    statuses: statuses.iter().copied().map(u32::from).collect(),
                 })
             }
             Check::Tcp { port: at } => {
@@ -62,6 +64,8 @@ impl From<&Probe> for wire::Probe {
             failures: probe.failures,
             successes: probe.successes,
             grace_ms: probe.grace_ms,
+            told: probe.told,
+            once: probe.once,
         }
     }
 }
@@ -77,6 +81,11 @@ impl TryFrom<wire::Probe> for Probe {
                 path: http.path,
                 tls: http.tls,
                 headers: http.headers.into_iter().map(|h| (h.name, h.value)).collect(),
+                statuses: http
+                    .statuses
+                    .into_iter()
+                    .map(|code| small(code, "http.statuses"))
+                    .collect::<Result<_, _>>()?,
             },
             C::Tcp(tcp) => Check::Tcp {
                 port: read_port(tcp.port, tcp.inside, "tcp.port")?,
@@ -92,6 +101,8 @@ impl TryFrom<wire::Probe> for Probe {
             failures: probe.failures,
             successes: probe.successes,
             grace_ms: probe.grace_ms,
+            told: probe.told,
+            once: probe.once,
         })
     }
 }

@@ -6,7 +6,7 @@ use crate::proto::model::v1 as wire;
 use plenum_model::ids::{Incarnation, Seq};
 use plenum_model::phase::{Phase, Progress};
 use plenum_model::task::{
-    ContainerEnd, ContainerState, ContainerStatus, Exit, ExitReason, Observation, WaitReason,
+    CheckStatus, ContainerEnd, ContainerState, ContainerStatus, Exit, ExitReason, Observation, WaitReason,
 };
 
 impl From<&Exit> for wire::Exit {
@@ -53,6 +53,7 @@ impl From<&Observation> for wire::Observation {
             message: seen.message.clone(),
             at: seen.at,
             containers: seen.containers.iter().map(wire::ContainerStatus::from).collect(),
+            checks: seen.checks.iter().map(wire::CheckStatus::from).collect(),
         }
     }
 }
@@ -70,7 +71,34 @@ impl TryFrom<wire::Observation> for Observation {
             message: seen.message,
             at: seen.at,
             containers: each(seen.containers)?,
+            checks: seen.checks.into_iter().map(CheckStatus::from).collect(),
         })
+    }
+}
+
+impl From<&CheckStatus> for wire::CheckStatus {
+    fn from(status: &CheckStatus) -> Self {
+        Self {
+            passes: status.passes,
+            failures: status.failures,
+            first_success: status.first_success,
+            last_success: status.last_success,
+            last_failure: status.last_failure,
+            cause: status.cause.clone(),
+        }
+    }
+}
+
+impl From<wire::CheckStatus> for CheckStatus {
+    fn from(status: wire::CheckStatus) -> Self {
+        Self {
+            passes: status.passes,
+            failures: status.failures,
+            first_success: status.first_success,
+            last_success: status.last_success,
+            last_failure: status.last_failure,
+            cause: status.cause,
+        }
     }
 }
 

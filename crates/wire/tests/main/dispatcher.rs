@@ -71,6 +71,7 @@ fn seen(seq: u64) -> Observation {
         message: String::new(),
         at: 1_700_000_000_000,
         containers: Vec::new(),
+        checks: Vec::new(),
     }
 }
 

@@ -415,6 +415,8 @@ fn health(check: &Fields<'_>) -> ApiResult<Vec<Probe>> {
         failures: if failures == 0 { 3 } else { failures },
         successes: 1,
         grace_ms: ms("StartPeriod", 0)?,
+        told: false,
+        once: false,
     }])
 }
 

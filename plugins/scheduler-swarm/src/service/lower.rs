@@ -193,6 +193,8 @@ fn probe(health: &Healthcheck) -> Option<Probe> {
         failures: u32::try_from(or(health.retries, 3)).unwrap_or(u32::MAX),
         successes: 1,
         grace_ms: millis(health.start_period.unwrap_or(0)),
+        told: false,
+        once: false,
     })
 }
 

@@ -87,6 +87,7 @@ fn running(task: TaskId, seq: Seq, at: u64) -> Observation {
         message: String::new(),
         at,
         containers: Vec::new(),
+        checks: Vec::new(),
     }
 }
 

@@ -110,7 +110,10 @@ pub(in crate::supervisor) fn probed(
     watched.under_way = false;
     watched.next_at = now.saturating_add(probe.period_ms.max(1));
     let in_grace = now < member.since.saturating_add(probe.grace_ms);
-    let failed = settle(watched, probe, result.is_ok(), in_grace);
+    if !watched.counts(result.is_ok(), in_grace) {
+        return;
+    }
+    let failed = settle(watched, probe, result.is_ok());
     let passed = watched.passes == Some(true);
     if which == c.probes.len() && passed {
         turn.change_run(id, index, |run| run.passed = true);

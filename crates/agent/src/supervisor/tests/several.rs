@@ -523,6 +523,8 @@ fn probe(on_failure: OnFailure) -> Probe {
         failures: 2,
         successes: 1,
         grace_ms: 0,
+        told: false,
+        once: false,
     }
 }
 

@@ -24,6 +24,8 @@ fn probe(check: Check, on_failure: OnFailure) -> Probe {
         failures: 3,
         successes: 2,
         grace_ms: 2000,
+        told: false,
+        once: false,
     }
 }
 

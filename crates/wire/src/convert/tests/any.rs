@@ -158,20 +158,28 @@ fn pre_stop() -> impl Strategy<Value = PreStop> {
 fn probe() -> impl Strategy<Value = Probe> {
     let check = prop_oneof![
         words().prop_map(Check::Exec),
-        (probe_port(), text(), any::<bool>(), vec((text(), text()), 0..2)).prop_map(
-            |(port, path, tls, headers)| Check::Http {
+        (
+            probe_port(),
+            text(),
+            any::<bool>(),
+            vec((text(), text()), 0..2),
+            vec(any::<u16>(), 0..2)
+        )
+            .prop_map(|(port, path, tls, headers, statuses)| Check::Http {
                 port,
                 path,
                 tls,
                 headers,
-            }
-        ),
+                statuses,
+            }),
         probe_port().prop_map(|port| Check::Tcp { port }),
         Just(Check::Image),
     ];
     let on_failure = select(vec![OnFailure::Report, OnFailure::Restart, OnFailure::Fail]);
-    (check, on_failure, any::<[u64; 4]>(), any::<[u32; 2]>()).prop_map(
-        |(check, on_failure, [delay_ms, period_ms, timeout_ms, grace_ms], [failures, successes])| Probe {
+    let how = (any::<[u64; 4]>(), any::<[u32; 2]>(), any::<[bool; 2]>());
+    (check, on_failure, how).prop_map(|(check, on_failure, (times, counts, [told, once]))| {
+        let ([delay_ms, period_ms, timeout_ms, grace_ms], [failures, successes]) = (times, counts);
+        Probe {
             check,
             on_failure,
             delay_ms,
@@ -180,8 +188,10 @@ fn probe() -> impl Strategy<Value = Probe> {
             failures,
             successes,
             grace_ms,
-        },
-    )
+            told,
+            once,
+        }
+    })
 }
 
 fn restart() -> impl Strategy<Value = Restart> {

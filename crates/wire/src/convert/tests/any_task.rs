@@ -11,7 +11,8 @@ use plenum_model::ids::{Cursor, Generation, Incarnation, Seq};
 use plenum_model::node::{Liveness, Node, NodeFacts, PortRange, RuntimeFacts, Scheduling};
 use plenum_model::phase::{Phase, Progress};
 use plenum_model::task::{
-    ContainerEnd, ContainerState, ContainerStatus, Exit, ExitReason, Observation, Status, Task, WaitReason,
+    CheckStatus, ContainerEnd, ContainerState, ContainerStatus, Exit, ExitReason, Observation, Status, Task,
+    WaitReason,
 };
 use plenum_model::tenant::{Tenant, TenantUsage};
 use plenum_model::why::{Cause, LimitReached, NodeVerdict, Why};
@@ -132,11 +133,25 @@ fn container_status() -> impl Strategy<Value = ContainerStatus> {
     )
 }
 
+fn check_status() -> impl Strategy<Value = CheckStatus> {
+    let times = [of(any::<u64>()), of(any::<u64>()), of(any::<u64>())];
+    (of(any::<bool>()), any::<u32>(), times, text()).prop_map(
+        |(passes, failures, [first_success, last_success, last_failure], cause)| CheckStatus {
+            passes,
+            failures,
+            first_success,
+            last_success,
+            last_failure,
+            cause,
+        },
+    )
+}
+
 pub(super) fn observation() -> impl Strategy<Value = Observation> {
     let seen = (task_id(), any::<u64>(), progress(), of(any::<bool>()));
-    let containers = vec(container_status(), 0..3);
-    (seen, of(text()), of(exit()), text(), any::<u64>(), containers).prop_map(
-        |((task, seq, progress, ready), address, exit, message, at, containers)| Observation {
+    let parts = (vec(container_status(), 0..3), vec(check_status(), 0..3));
+    (seen, of(text()), of(exit()), text(), any::<u64>(), parts).prop_map(
+        |((task, seq, progress, ready), address, exit, message, at, (containers, checks))| Observation {
             task,
             seq: Seq(seq),
             progress,
@@ -146,6 +161,7 @@ pub(super) fn observation() -> impl Strategy<Value = Observation> {
             message,
             at,
             containers,
+            checks,
         },
     )
 }
@@ -161,8 +177,8 @@ fn status() -> impl Strategy<Value = Status> {
         text(),
     );
     let times = (any::<u64>(), of(any::<u64>()), of(any::<u64>()), of(any::<u64>()));
-    let containers = vec(container_status(), 0..3);
-    (place, seen, times, containers).prop_map(|(place, seen, times, containers)| {
+    let parts = (vec(container_status(), 0..3), vec(check_status(), 0..3));
+    (place, seen, times, parts).prop_map(|(place, seen, times, (containers, checks))| {
         let (progress, seq, node, ports) = place;
         let (ready, address, unreachable, why, exit, message) = seen;
         let (claimed_at, placed_at, started_at, ended_at) = times;
@@ -182,6 +198,7 @@ fn status() -> impl Strategy<Value = Status> {
             started_at,
             ended_at,
             containers,
+            checks,
         }
     })
 }

@@ -80,6 +80,8 @@ fn probe(
         failures: count(said.failure_threshold, 3),
         successes: count(said.success_threshold, 1),
         grace_ms: 0,
+        told: false,
+        once: false,
     })
 }
 
@@ -100,6 +102,7 @@ fn http(
         } else {
             format!("/{path}")
         },
+        statuses: Vec::new(),
         tls: get.scheme.as_deref() == Some("HTTPS"),
         headers: get
             .http_headers
