@@ -8,8 +8,9 @@ use plenum_model::amounts::{Amounts, Resource};
 use plenum_model::claim::{Budget, Desired, FileRef, HostPort, PortAsk, Terms};
 use plenum_model::node::{RuntimeFacts, capability};
 use plenum_model::phase::Phase;
-use plenum_model::rules::{Affinity, Expr, LimitPerKey, Op, Spread, Toleration};
+use plenum_model::rules::{Affinity, Domains, Expr, LimitPerKey, Op, Spread, Toleration};
 use plenum_model::spec::{Caps, Image, Network, Pull, RestartUnit, TaskSpec};
+use plenum_model::tally::{Among, Tally};
 use plenum_model::tenant::Tenant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -54,19 +55,17 @@ fn each_thing_that_is_not_honoured_is_refused_by_its_name() {
         }),
         ("desired", |t| t.desired = Desired::Stopped),
         ("rules.spread", |t| {
-            let among = BTreeMap::new();
             t.rules.spread = vec![Spread {
-                key: "rack".into(),
-                among,
+                tally: Tally::of_workload("rack"),
                 max_skew: 1,
+                min_domains: 0,
+                over: Domains::Seen,
                 hard: true,
             }];
         }),
         ("rules.affinity", |t| {
-            let to = BTreeMap::new();
             t.rules.affinity = vec![Affinity {
-                key: "rack".into(),
-                to,
+                tally: Tally::of_workload("rack"),
                 away: true,
                 hard: true,
             }];
@@ -79,12 +78,11 @@ fn each_thing_that_is_not_honoured_is_refused_by_its_name() {
             }];
         }),
         ("rules.limits.among", |t| {
-            let among = BTreeMap::from([("a".into(), "b".into())]);
-            t.rules.limits = vec![LimitPerKey {
-                key: "rack".into(),
-                among,
-                max: 1,
-            }];
+            let tally = Tally {
+                among: Among::labelled(vec![Expr::equals("a", "b")]),
+                ..Tally::of_workload("rack")
+            };
+            t.rules.limits = vec![LimitPerKey { tally, max: 1 }];
         }),
     ];
     refused_at(RefusalReason::NotSupported, table);

@@ -502,11 +502,7 @@ fn claim_terms(app: &str, words: &Words<'_>) -> Terms {
     if let Some(limit) = words.get("most") {
         let (key, max) = limit.split_once(':').unwrap();
         let max = max.parse().unwrap();
-        t.rules.limits = vec![LimitPerKey {
-            key: key.to_owned(),
-            among: BTreeMap::new(),
-            max,
-        }];
+        t.rules.limits = vec![LimitPerKey::of_workload(key, max)];
     }
     for port in words.get("ports").into_iter().flat_map(|p| p.split(',')) {
         let (port, protocol) = port.split_once('/').unwrap_or((port, "tcp"));

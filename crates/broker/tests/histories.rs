@@ -100,21 +100,9 @@ fn workload(app: u8) -> Terms {
             ]
         }
         4 => t.rules.required = vec![vec![Expr::equals("rack", "a")]],
-        5 => {
-            t.rules.limits = vec![LimitPerKey {
-                key: "rack".into(),
-                among: BTreeMap::new(),
-                max: 2,
-            }]
-        }
+        5 => t.rules.limits = vec![LimitPerKey::of_workload("rack", 2)],
         6 => t.desired = Desired::Held { deadline_ms: 20_000 },
-        7 => {
-            t.rules.limits = vec![LimitPerKey {
-                key: "@node".into(),
-                among: BTreeMap::new(),
-                max: 1,
-            }]
-        }
+        7 => t.rules.limits = vec![LimitPerKey::of_workload("@node", 1)],
         _ => {}
     }
     t

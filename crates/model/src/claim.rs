@@ -5,6 +5,7 @@ use crate::amounts::Amounts;
 use crate::ids::{NodeId, SpecId, TaskId, TenantPath};
 use crate::rules::Rules;
 use crate::spec::TaskSpec;
+use crate::tally::Subject;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -114,6 +115,18 @@ pub struct Terms {
     /// How many ended tasks of the workload are remembered although never forgotten; 0: all.
     #[serde(default)]
     pub keep_ended: u32,
+}
+
+impl Terms {
+    /// What rules of other tasks look at.
+    #[must_use]
+    pub fn subject(&self) -> Subject<'_> {
+        Subject {
+            workload: &self.workload.uid,
+            version: &self.workload.version,
+            labels: &self.labels,
+        }
+    }
 }
 
 /// What a task belongs to, in its orchestrator's own words.

@@ -1,8 +1,8 @@
 //! A node: a machine that runs the agent, as its agent describes it and as the broker knows it.
 
 use crate::amounts::Amounts;
+use crate::expr::keys;
 use crate::ids::NodeId;
-use crate::rules::keys;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 

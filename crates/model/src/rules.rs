@@ -1,19 +1,10 @@
-//! Placement rules: one closed language to which every orchestrator's own constraints are lowered, and its
-//! evaluator over a node's attributes. Doors need the evaluator as well as the broker.
+//! Placement rules: one closed language to which every orchestrator's own constraints are lowered. Tests of a
+//! node's attributes are in `expr`, what counts as another task in `tally`; how a count is judged is said here.
+//! Doors need the evaluators as well as the broker.
 
-use regex::Regex;
+pub use crate::expr::{BadRule, Compiled, Expr, Op, keys};
+use crate::tally::Tally;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-
-/// Attribute keys that every node answers by itself.
-pub mod keys {
-    /// The node's name.
-    pub const NODE: &str = "@node";
-    /// The node's host name.
-    pub const HOSTNAME: &str = "@hostname";
-    /// The node's address.
-    pub const ADDRESS: &str = "@address";
-}
 
 /// Where tasks may and should go.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,13 +18,13 @@ pub struct Rules {
     /// How to choose among the nodes that fit.
     #[serde(default)]
     pub strategy: Strategy,
-    /// Even distribution over the values of a key.
+    /// Even distribution over domains.
     #[serde(default)]
     pub spread: Vec<Spread>,
-    /// At most so many tasks per value of a key.
+    /// At most so many tasks per domain.
     #[serde(default)]
     pub limits: Vec<LimitPerKey>,
-    /// Near to, or away from, tasks with given labels.
+    /// Near to, or away from, other tasks.
     #[serde(default)]
     pub affinity: Vec<Affinity>,
     /// Taints that these tasks bear.
@@ -54,46 +45,6 @@ pub enum Strategy {
     Random,
 }
 
-/// One test of one attribute.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Expr {
-    /// The attribute's key.
-    pub key: String,
-    /// The test.
-    pub op: Op,
-    /// What it is tested against.
-    #[serde(default)]
-    pub values: Vec<String>,
-    /// Whether a node without the attribute passes.
-    #[serde(default)]
-    pub absent_matches: bool,
-    /// Compare without regard to upper and lower case.
-    #[serde(default)]
-    pub fold_case: bool,
-}
-
-/// A test.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Op {
-    /// Equal to one of the values.
-    In,
-    /// Equal to none of the values.
-    NotIn,
-    /// The whole text matches the regular expression.
-    Regex,
-    /// The whole text does not match it.
-    NotRegex,
-    /// Both are numbers and the attribute is less.
-    Less,
-    /// Both are numbers and the attribute is greater.
-    Greater,
-    /// The node has the attribute.
-    Exists,
-    /// The node does not have it.
-    NotExists,
-}
-
 /// A wish.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preference {
@@ -103,41 +54,113 @@ pub struct Preference {
     pub all: Vec<Expr>,
 }
 
-/// Even distribution over the values of a key.
+/// Even distribution over domains. Of several soft ones the first decides, the next among equals.
+///
+/// How orchestrators lower to it:
+/// * Marathon's `GROUP_BY` with value N: `over: Seen, max_skew: 1, min_domains: N, hard: true`: a new domain is
+///   always fine; one that has some only if it belongs to the smallest and at least N have some.
+/// * Swarm's `spread=LABEL`: soft, one per preference in their order; the domains of an inner preference are
+///   listed in `nodes` and named by the path of labels, so that equal labels of two branches stay apart.
+/// * Kubernetes' topology spread: `over: Eligible`, its `maxSkew`, `minDomains` and `whenUnsatisfiable`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spread {
-    /// The attribute whose values are the domains.
-    pub key: String,
-    /// Labels of the tasks that count.
-    pub among: BTreeMap<String, String>,
-    /// Largest allowed difference between two domains.
+    /// What is counted.
+    #[serde(flatten)]
+    pub tally: Tally,
+    /// How many more a domain may have, with the new task, than the one that has the fewest. At least 1 where
+    /// `hard`; a soft spread goes to whoever has the fewest.
     pub max_skew: u32,
-    /// Whether a placement that breaks it is refused, or only scored lower.
+    /// As long as there are fewer domains than this, the fewest counts as none at all.
+    #[serde(default)]
+    pub min_domains: u32,
+    /// Which domains there are.
+    #[serde(default)]
+    pub over: Domains,
+    /// Whether a placement that breaks it (or on a node in no domain) is refused, or only comes last.
     pub hard: bool,
 }
 
-/// At most so many tasks per value of a key.
+/// Which domains an even distribution is over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Domains {
+    /// Those where something is counted.
+    #[default]
+    Seen,
+    /// Those with a node that passes all that does not change with placements, whether it is up and open or not.
+    Eligible,
+}
+
+/// At most so many tasks per domain; a node in no domain is refused.
+///
+/// Marathon's `UNIQUE` is `max: 1`, its `MAX_PER` N is `max: N`; whether instances of an older version count is the
+/// scope of the tally (all: `Workload`; only those that stay: `Version`). Swarm's `--replicas-max-per-node` has the
+/// key `@node`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitPerKey {
-    /// The attribute whose values are counted.
-    pub key: String,
-    /// Labels of the tasks that count; empty: those of the same workload.
-    pub among: BTreeMap<String, String>,
-    /// The most per value.
+    /// What is counted.
+    #[serde(flatten)]
+    pub tally: Tally,
+    /// The most per domain.
     pub max: u32,
 }
 
-/// Near to, or away from, other tasks.
+/// Near to, or away from, other tasks. Of several soft ones the first decides, the next among equals: near goes
+/// where most are, away where fewest are.
+///
+/// * Near and hard: only where at least one is; if none is anywhere and the task counts itself, anywhere in a domain
+///   (the first of a group has to begin somewhere). So Marathon's `CLUSTER` without a value, *all on the value of the
+///   first*, is `Affinity { tally: Tally::of_workload(key), away: false, hard: true }`; with a value it is an
+///   [`Expr::equals`].
+/// * Away and hard: only where none is, a node in no domain included. It binds later tasks too: as long as a task
+///   with this rule stands in a domain, nothing that it counts is placed there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Affinity {
-    /// The attribute whose values are the domains.
-    pub key: String,
-    /// Labels of the tasks meant.
-    pub to: BTreeMap<String, String>,
+    /// What is counted.
+    #[serde(flatten)]
+    pub tally: Tally,
     /// Away from them instead of near.
     pub away: bool,
-    /// Whether a placement that breaks it is refused, or only scored lower.
+    /// Whether a placement that breaks it is refused, or only comes last.
     pub hard: bool,
+}
+
+impl Spread {
+    /// Whether a domain that has `here` may have one more, when the fewest that a domain has is `fewest`, there are
+    /// `domains` of them, and the task counts itself or not.
+    #[must_use]
+    pub fn allows(&self, here: u32, fewest: u32, domains: u32, itself: bool) -> bool {
+        here.saturating_add(u32::from(itself)) <= self.bound(fewest, domains)
+    }
+
+    /// The most that a domain may have, the new task included.
+    #[must_use]
+    pub fn bound(&self, fewest: u32, domains: u32) -> u32 {
+        let floor = if domains < self.min_domains { 0 } else { fewest };
+        floor.saturating_add(self.max_skew)
+    }
+}
+
+impl LimitPerKey {
+    /// At most so many tasks of the same workload.
+    #[must_use]
+    pub fn of_workload(key: impl Into<String>, max: u32) -> Self {
+        let tally = Tally::of_workload(key);
+        Self { tally, max }
+    }
+}
+
+impl Affinity {
+    /// Whether a task may go to a domain that has `here`, when all domains together have `anywhere`, and the task
+    /// counts itself or not.
+    #[must_use]
+    pub fn allows(&self, here: u32, anywhere: u32, itself: bool) -> bool {
+        if self.away {
+            here == 0
+        } else {
+            here > 0 || (anywhere == 0 && itself)
+        }
+    }
 }
 
 /// A taint that is borne.
@@ -151,175 +174,62 @@ pub struct Toleration {
     pub effect: Option<String>,
 }
 
-/// A rule that cannot be evaluated.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("rule on `{key}`: {why}")]
-pub struct BadRule {
-    /// The attribute's key.
-    pub key: String,
-    /// What is wrong with it.
-    pub why: String,
-}
-
-/// An expression ready to be evaluated many times.
-#[derive(Debug, Clone)]
-pub struct Compiled {
-    expr: Expr,
-    test: Test,
-}
-
-#[derive(Debug, Clone)]
-enum Test {
-    In(bool),
-    Regex(Regex, bool),
-    Less(f64),
-    Greater(f64),
-    Exists(bool),
-}
-
-impl Expr {
-    /// The common case: the attribute equals the value, and is there.
-    #[must_use]
-    pub fn equals(key: impl Into<String>, value: impl Into<String>) -> Self {
-        Self {
-            key: key.into(),
-            op: Op::In,
-            values: vec![value.into()],
-            absent_matches: false,
-            fold_case: false,
-        }
-    }
-
-    /// Checks the expression and prepares it.
-    ///
-    /// # Errors
-    /// `BadRule` for a pattern that is no regular expression, or a bound that is no number.
-    pub fn compile(&self) -> Result<Compiled, BadRule> {
-        let bad = |why: String| BadRule {
-            key: self.key.clone(),
-            why,
-        };
-        let only = || match self.values.as_slice() {
-            [one] => Ok(one.as_str()),
-            other => Err(bad(format!("takes one value, has {}", other.len()))),
-        };
-        let number = |text: &str| {
-            text.parse::<f64>()
-                .ok()
-                .filter(|n| n.is_finite())
-                .ok_or_else(|| bad(format!("`{text}` is no number")))
-        };
-        let pattern = |text: &str| {
-            let fold = if self.fold_case { "(?i)" } else { "" };
-            Regex::new(&format!("{fold}^(?:{text})$")).map_err(|e| bad(e.to_string()))
-        };
-        let test = match self.op {
-            Op::In => Test::In(true),
-            Op::NotIn => Test::In(false),
-            Op::Regex => Test::Regex(pattern(only()?)?, true),
-            Op::NotRegex => Test::Regex(pattern(only()?)?, false),
-            Op::Less => Test::Less(number(only()?)?),
-            Op::Greater => Test::Greater(number(only()?)?),
-            Op::Exists => Test::Exists(true),
-            Op::NotExists => Test::Exists(false),
-        };
-        Ok(Compiled {
-            expr: self.clone(),
-            test,
-        })
-    }
-}
-
-impl Compiled {
-    /// The attribute's key.
-    #[must_use]
-    pub fn key(&self) -> &str {
-        &self.expr.key
-    }
-
-    /// Whether a node whose attribute has this value (none: it lacks it) passes.
-    #[must_use]
-    pub fn matches(&self, value: Option<&str>) -> bool {
-        if let Test::Exists(wanted) = self.test {
-            return value.is_some() == wanted;
-        }
-        let Some(value) = value else {
-            return self.expr.absent_matches;
-        };
-        match &self.test {
-            Test::In(wanted) => self.expr.values.iter().any(|v| self.equal(v, value)) == *wanted,
-            Test::Regex(pattern, wanted) => pattern.is_match(value) == *wanted,
-            Test::Less(bound) => value.parse::<f64>().is_ok_and(|v| v < *bound),
-            Test::Greater(bound) => value.parse::<f64>().is_ok_and(|v| v > *bound),
-            Test::Exists(_) => true,
-        }
-    }
-
-    fn equal(&self, a: &str, b: &str) -> bool {
-        if self.expr.fold_case {
-            a.to_lowercase() == b.to_lowercase()
-        } else {
-            a == b
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn each_operator_answers_for_present_and_absent_attributes() {
-        let table: [(Op, &[&str], &str, bool); 12] = [
-            (Op::In, &["a", "b"], "b", true),
-            (Op::In, &["a"], "b", false),
-            (Op::NotIn, &["a"], "b", true),
-            (Op::Regex, &["r[0-9]+"], "r12", true),
-            (Op::Regex, &["r[0-9]"], "r12", false),
-            (Op::NotRegex, &["r.*"], "r12", false),
-            (Op::Less, &["10"], "9", true),
-            (Op::Less, &["10"], "x", false),
-            (Op::Greater, &["10"], "10.5", true),
-            (Op::Exists, &[], "x", true),
-            (Op::NotExists, &[], "x", false),
-            (Op::Greater, &["10"], "10", false),
+    fn a_spread_that_groups_is_marathons_group_by() {
+        let group_by = |min_domains| Spread {
+            tally: Tally::of_workload("rack"),
+            max_skew: 1,
+            min_domains,
+            over: Domains::Seen,
+            hard: true,
+        };
+        // (value, groups seen, fewest, here) -> allowed
+        let table = [
+            (0, 0, 0, 0, true),
+            (0, 1, 1, 1, true),
+            (2, 1, 1, 1, false),
+            (2, 1, 1, 0, true),
+            (2, 2, 1, 1, true),
+            (2, 2, 1, 2, false),
+            (2, 3, 4, 0, true),
         ];
-        for (op, values, value, expected) in table {
-            let values = values.iter().map(|v| (*v).to_owned()).collect();
-            let mut e = Expr {
-                key: "k".into(),
-                op,
-                values,
-                absent_matches: false,
-                fold_case: false,
-            };
+        for (value, seen, fewest, here, allowed) in table {
+            let answer = group_by(value).allows(here, fewest, seen, true);
             assert_eq!(
-                e.compile().unwrap().matches(Some(value)),
-                expected,
-                "{e:?} {value}"
-            );
-            assert_eq!(
-                e.compile().unwrap().matches(None),
-                op == Op::NotExists,
-                "{e:?} absent"
-            );
-            e.absent_matches = true;
-            assert_eq!(
-                e.compile().unwrap().matches(None),
-                op != Op::Exists,
-                "{e:?} absent matches"
+                answer, allowed,
+                "GROUP_BY {value}: {here} of {seen} groups from {fewest}"
             );
         }
     }
 
     #[test]
-    fn a_bad_pattern_or_number_is_refused_with_its_key() {
-        for (op, value) in [(Op::Regex, "("), (Op::Less, "many"), (Op::Greater, "NaN")] {
-            let e = Expr {
-                op,
-                ..Expr::equals("rack", value)
-            };
-            assert_eq!(e.compile().unwrap_err().key, "rack");
+    fn the_first_of_a_cluster_goes_anywhere_and_the_others_follow() {
+        let rule = |away| Affinity {
+            tally: Tally::of_workload("rack"),
+            away,
+            hard: true,
+        };
+        let table = [
+            (0, 0, true, true),
+            (0, 0, false, false),
+            (0, 3, true, false),
+            (2, 3, false, true),
+        ];
+        for (here, anywhere, itself, near) in table {
+            assert_eq!(
+                rule(false).allows(here, anywhere, itself),
+                near,
+                "near {here} {anywhere}"
+            );
+            assert_eq!(
+                rule(true).allows(here, anywhere, itself),
+                here == 0,
+                "away {here}"
+            );
         }
     }
 }

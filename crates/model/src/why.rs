@@ -24,8 +24,16 @@ pub enum Cause {
     Attribute(String),
     /// A taint is not borne.
     Taint(String),
-    /// The most per value of this key is reached.
+    /// The most per value of this key is reached, or it has no value.
     LimitPerKey(String),
+    /// Its value of this key has too many more than others, or it has none.
+    Spread(String),
+    /// Nothing of what the task must be near stands at its value of this key.
+    Near(String),
+    /// What the task must be away from stands at its value of this key.
+    Away(String),
+    /// What must be away from the task stands at its value of this key.
+    KeptAway(String),
     /// It lacks room of this resource.
     Short(Resource),
     /// It lacks free things of this set.
@@ -47,6 +55,10 @@ impl fmt::Display for Cause {
             Self::Attribute(key) => write!(f, "attribute {key} does not match"),
             Self::Taint(key) => write!(f, "tainted {key}"),
             Self::LimitPerKey(key) => write!(f, "limit per {key} reached"),
+            Self::Spread(key) => write!(f, "uneven over {key}"),
+            Self::Near(key) => write!(f, "not near by {key}"),
+            Self::Away(key) => write!(f, "not away by {key}"),
+            Self::KeptAway(key) => write!(f, "kept away by tasks of the same {key}"),
             Self::Short(resource) => write!(f, "short of {resource}"),
             Self::Device(name) => write!(f, "no free {name}"),
             Self::Port(port) => write!(f, "port {port} taken"),

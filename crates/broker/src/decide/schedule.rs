@@ -143,8 +143,8 @@ impl Core {
         row.eligible.refresh(nodes, &row.needs);
         let workload = ledger.workloads.get_mut(row.workload);
         for limit in &row.needs.terms.rules.limits {
-            workload.count_by(&limit.key, |node| {
-                Some(nodes.get(node)?.facts.attribute(&limit.key)?.to_owned())
+            workload.count_by(&limit.tally.key, |node| {
+                Some(nodes.get(node)?.facts.attribute(&limit.tally.key)?.to_owned())
             });
         }
     }

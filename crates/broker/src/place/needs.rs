@@ -8,6 +8,7 @@ use plenum_model::ids::TenantPath;
 use plenum_model::node::{NodeFacts, capability};
 use plenum_model::rules::{Compiled, Expr};
 use plenum_model::spec::{Network, RestartUnit, TaskSpec};
+use plenum_model::tally::Tally;
 use plenum_model::why::Cause;
 use std::sync::Arc;
 
@@ -211,7 +212,10 @@ fn unsupported(terms: &Terms) -> Result<(), Unfit> {
             "nodes have no taints yet",
         ),
         (
-            rules.limits.iter().any(|l| !l.among.is_empty()),
+            rules
+                .limits
+                .iter()
+                .any(|l| l.tally != Tally::of_workload(&l.tally.key)),
             "rules.limits.among",
             "a limit per key counts the tasks of the same workload only",
         ),

@@ -75,10 +75,10 @@ pub fn room(
     for limit in &needs.terms.rules.limits {
         let within = node
             .facts
-            .attribute(&limit.key)
-            .is_some_and(|value| same.count(&limit.key, value) < limit.max);
+            .attribute(&limit.tally.key)
+            .is_some_and(|value| same.count(&limit.tally.key, value) < limit.max);
         if !within {
-            return Err(Cause::LimitPerKey(limit.key.clone()));
+            return Err(Cause::LimitPerKey(limit.tally.key.clone()));
         }
     }
     let short = match extra.holds {
@@ -133,6 +133,10 @@ pub fn in_words(cause: &Cause, needs: &Needs, free: &Amounts, facts: &NodeFacts)
         | Cause::NotPinned
         | Cause::Capability(_)
         | Cause::Taint(_)
+        | Cause::Spread(_)
+        | Cause::Near(_)
+        | Cause::Away(_)
+        | Cause::KeptAway(_)
         | Cause::Device(_)
         | Cause::Port(_) => String::new(),
     }

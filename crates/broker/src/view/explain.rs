@@ -129,7 +129,13 @@ impl View {
 
     fn counted(&self, now: &TaskNow, needs: &Needs) -> Counted {
         let mut counts = BTreeMap::new();
-        let keys: BTreeSet<_> = needs.terms.rules.limits.iter().map(|l| l.key.as_str()).collect();
+        let keys: BTreeSet<_> = needs
+            .terms
+            .rules
+            .limits
+            .iter()
+            .map(|l| l.tally.key.as_str())
+            .collect();
         if keys.is_empty() {
             return Counted(counts);
         }
@@ -222,6 +228,10 @@ impl View {
             Cause::Unreachable
             | Cause::NotPinned
             | Cause::Taint(_)
+            | Cause::Spread(_)
+            | Cause::Near(_)
+            | Cause::Away(_)
+            | Cause::KeptAway(_)
             | Cause::Short(_)
             | Cause::Device(_)
             | Cause::DynamicPorts => None,

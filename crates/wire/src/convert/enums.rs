@@ -8,8 +8,9 @@ use plenum_contract::streams::LogSource;
 use plenum_model::claim::Protocol;
 use plenum_model::node::{Liveness, Scheduling};
 use plenum_model::phase::Phase;
-use plenum_model::rules::{Op, Strategy};
+use plenum_model::rules::{Domains, Op, Strategy};
 use plenum_model::spec::{Network, OnFailure, Pull, RestartUnit, Role};
+use plenum_model::tally::Scope;
 use plenum_model::task::{ExitReason, WaitReason};
 
 /// An enumeration as its number on the wire.
@@ -61,6 +62,8 @@ enums! {
     "pull" Pull: model::v1::Pull { IfMissing, Always, Never }
     "on_failure" OnFailure: model::v1::OnFailure { Report, Restart, Fail }
     "strategy" Strategy: model::v1::Strategy { Pack, Spread, Random }
+    "scope" Scope: model::v1::Scope { Workload, Version, Scheduler }
+    "over" Domains: model::v1::Domains { Seen, Eligible }
     "op" Op: model::v1::Op { In, NotIn, Regex, NotRegex, Less, Greater, Exists, NotExists }
     "protocol" Protocol: model::v1::Protocol { Tcp, Udp, Both }
     "phase" Phase: model::v1::Phase {

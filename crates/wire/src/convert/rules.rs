@@ -1,9 +1,14 @@
 //! Placement rules.
 
 use super::enums::WireEnum;
-use crate::malformed::{Malformed, each};
+use crate::malformed::{Malformed, each, name};
 use crate::proto::model::v1 as wire;
-use plenum_model::rules::{Affinity, Expr, LimitPerKey, Op, Preference, Rules, Spread, Strategy, Toleration};
+use plenum_model::ids::NodeId;
+use plenum_model::rules::{
+    Affinity, Domains, Expr, LimitPerKey, Op, Preference, Rules, Spread, Strategy, Toleration,
+};
+use plenum_model::tally::{Among, Scope, Tally};
+use std::collections::BTreeMap;
 
 fn exprs(all: &[Expr]) -> Vec<wire::Expr> {
     all.iter().map(wire::Expr::from).collect()
@@ -38,9 +43,9 @@ impl TryFrom<wire::Rules> for Rules {
                 .collect::<Result<_, _>>()?,
             preferred: each(rules.preferred)?,
             strategy: Strategy::or_default(rules.strategy)?,
-            spread: rules.spread.into_iter().map(Spread::from).collect(),
-            limits: rules.limits.into_iter().map(LimitPerKey::from).collect(),
-            affinity: rules.affinity.into_iter().map(Affinity::from).collect(),
+            spread: each(rules.spread)?,
+            limits: each(rules.limits)?,
+            affinity: each(rules.affinity)?,
             tolerations: rules.tolerations.into_iter().map(Toleration::from).collect(),
         })
     }
@@ -90,26 +95,117 @@ impl TryFrom<wire::Preference> for Preference {
     }
 }
 
-/// Messages with the same fields as the model, nothing of which can be wrong.
-macro_rules! same {
-    ($($name:ident { $($field:ident),+ })*) => {$(
-        impl From<&$name> for wire::$name {
-            fn from(from: &$name) -> Self {
-                Self { $($field: from.$field.clone()),+ }
-            }
-        }
+type Parts = (String, Option<wire::Among>, BTreeMap<String, String>);
 
-        impl From<wire::$name> for $name {
-            fn from(from: wire::$name) -> Self {
-                Self { $($field: from.$field),+ }
-            }
-        }
-    )*};
+/// A tally, whose fields stand in the message of its rule.
+fn parts(tally: &Tally) -> Parts {
+    let among = wire::Among {
+        scope: tally.among.scope.number(),
+        labels: exprs(&tally.among.labels),
+    };
+    let nodes = tally.nodes.iter();
+    let nodes = nodes.map(|(node, domain)| (node.to_string(), domain.clone()));
+    let among = (tally.among != Among::default()).then_some(among);
+    (tally.key.clone(), among, nodes.collect())
 }
 
-same! {
-    Spread { key, among, max_skew, hard }
-    LimitPerKey { key, among, max }
-    Affinity { key, to, away, hard }
-    Toleration { key, value, effect }
+fn tally((key, among, nodes): Parts) -> Result<Tally, Malformed> {
+    let among = match among {
+        None => Among::default(),
+        Some(among) => Among {
+            scope: Scope::or_default(among.scope)?,
+            labels: each(among.labels)?,
+        },
+    };
+    let nodes: BTreeMap<NodeId, String> = nodes
+        .into_iter()
+        .map(|(node, domain)| Ok((name(&node, "nodes")?, domain)))
+        .collect::<Result<_, Malformed>>()?;
+    Ok(Tally { key, nodes, among })
+}
+
+impl From<&Spread> for wire::Spread {
+    fn from(rule: &Spread) -> Self {
+        let (key, tasks, nodes) = parts(&rule.tally);
+        Self {
+            key,
+            tasks,
+            nodes,
+            max_skew: rule.max_skew,
+            hard: rule.hard,
+            min_domains: rule.min_domains,
+            over: rule.over.number(),
+        }
+    }
+}
+
+impl TryFrom<wire::Spread> for Spread {
+    type Error = Malformed;
+    fn try_from(rule: wire::Spread) -> Result<Self, Malformed> {
+        Ok(Self {
+            tally: tally((rule.key, rule.tasks, rule.nodes))?,
+            max_skew: rule.max_skew,
+            min_domains: rule.min_domains,
+            over: Domains::or_default(rule.over)?,
+            hard: rule.hard,
+        })
+    }
+}
+
+impl From<&LimitPerKey> for wire::LimitPerKey {
+    fn from(rule: &LimitPerKey) -> Self {
+        let (key, tasks, nodes) = parts(&rule.tally);
+        let max = rule.max;
+        Self {
+            key,
+            max,
+            tasks,
+            nodes,
+        }
+    }
+}
+
+impl TryFrom<wire::LimitPerKey> for LimitPerKey {
+    type Error = Malformed;
+    fn try_from(rule: wire::LimitPerKey) -> Result<Self, Malformed> {
+        let tally = tally((rule.key, rule.tasks, rule.nodes))?;
+        Ok(Self { tally, max: rule.max })
+    }
+}
+
+impl From<&Affinity> for wire::Affinity {
+    fn from(rule: &Affinity) -> Self {
+        let (key, tasks, nodes) = parts(&rule.tally);
+        let (away, hard) = (rule.away, rule.hard);
+        Self {
+            key,
+            away,
+            hard,
+            tasks,
+            nodes,
+        }
+    }
+}
+
+impl TryFrom<wire::Affinity> for Affinity {
+    type Error = Malformed;
+    fn try_from(rule: wire::Affinity) -> Result<Self, Malformed> {
+        let (away, hard) = (rule.away, rule.hard);
+        let tally = tally((rule.key, rule.tasks, rule.nodes))?;
+        Ok(Self { tally, away, hard })
+    }
+}
+
+impl From<&Toleration> for wire::Toleration {
+    fn from(t: &Toleration) -> Self {
+        let Toleration { key, value, effect } = t.clone();
+        Self { key, value, effect }
+    }
+}
+
+impl From<wire::Toleration> for Toleration {
+    fn from(t: wire::Toleration) -> Self {
+        let wire::Toleration { key, value, effect } = t;
+        Self { key, value, effect }
+    }
 }

@@ -66,7 +66,12 @@ fn of_cause(cause: &Cause) -> String {
         Cause::Capability(name) => format!("node(s) cannot do {name}"),
         Cause::Attribute(_) => of_bar(Bar::Selector).to_owned(),
         Cause::Taint(_) => of_bar(Bar::Taint).to_owned(),
-        Cause::LimitPerKey(_) => "node(s) didn't match pod topology spread constraints".to_owned(),
+        Cause::LimitPerKey(_) | Cause::Spread(_) => {
+            "node(s) didn't match pod topology spread constraints".to_owned()
+        }
+        Cause::Near(_) => "node(s) didn't match pod affinity rules".to_owned(),
+        Cause::Away(_) => "node(s) didn't match pod anti-affinity rules".to_owned(),
+        Cause::KeptAway(_) => "node(s) didn't satisfy existing pods anti-affinity rules".to_owned(),
         Cause::Short(Resource::Slot) => "Too many pods".to_owned(),
         Cause::Short(resource) => format!("Insufficient {}", name(resource)),
         Cause::Device(name) => format!("Insufficient {name}"),

@@ -136,7 +136,11 @@ impl Reason {
             | Cause::Capability(_)
             | Cause::Attribute(_)
             | Cause::Taint(_)
-            | Cause::LimitPerKey(_) => Self::UnfulfilledConstraint,
+            | Cause::LimitPerKey(_)
+            | Cause::Spread(_)
+            | Cause::Near(_)
+            | Cause::Away(_)
+            | Cause::KeptAway(_) => Self::UnfulfilledConstraint,
             Cause::Short(resource) => Self::short_of(resource),
             Cause::Device(name) if name == "gpu" => Self::InsufficientGpus,
             Cause::Device(_) => Self::DeclinedScarceResources,

@@ -186,11 +186,9 @@ impl Places {
             rules.required = vec![vec![on(allowed.iter().copied())]];
         }
         if self.max_per_node > 0 {
-            rules.limits.push(LimitPerKey {
-                key: keys::NODE.to_owned(),
-                among: BTreeMap::new(),
-                max: self.max_per_node,
-            });
+            rules
+                .limits
+                .push(LimitPerKey::of_workload(keys::NODE, self.max_per_node));
         }
         if let Some(wished) = self.branch(allowed, counts) {
             rules.preferred.push(Preference {

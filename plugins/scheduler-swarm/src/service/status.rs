@@ -164,7 +164,13 @@ impl Kind {
             Cause::Unreachable | Cause::Cordoned => Self::NotAvailable,
             Cause::Short(_) | Cause::Device(_) => Self::Resources,
             Cause::Runtime(_) | Cause::Capability(_) => Self::Plugin,
-            Cause::NotPinned | Cause::Attribute(_) | Cause::Taint(_) => Self::Constraint,
+            Cause::NotPinned
+            | Cause::Attribute(_)
+            | Cause::Taint(_)
+            | Cause::Spread(_)
+            | Cause::Near(_)
+            | Cause::Away(_)
+            | Cause::KeptAway(_) => Self::Constraint,
             Cause::Port(_) | Cause::DynamicPorts => Self::Port,
             Cause::LimitPerKey(_) => Self::MaxReplicas,
         }

@@ -7,12 +7,13 @@ use plenum_model::claim::{
 };
 use plenum_model::ids::{NodeId, SchedulerId, SpecId, TaskId, TenantPath};
 use plenum_model::rules::{
-    Affinity, Expr, LimitPerKey, Op, Preference, Rules, Spread, Strategy as Choice, Toleration,
+    Affinity, Domains, Expr, LimitPerKey, Op, Preference, Rules, Spread, Strategy as Choice, Toleration,
 };
 use plenum_model::spec::{
     Backoff, Caps, Check, ContainerSpec, Image, LogLimits, Mount, MountSource, Network, OnFailure, PreStop,
     Probe, ProbePort, Pull, Restart, RestartUnit, Role, TaskSpec, Volume, VolumeMount, VolumeSource,
 };
+use plenum_model::tally::{Among, Scope, Tally};
 use plenum_model::template::{Part, Placeholder, Template};
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
@@ -315,23 +316,30 @@ fn expr() -> impl Strategy<Value = Expr> {
     )
 }
 
+fn tally() -> impl Strategy<Value = Tally> {
+    let scope = select(vec![Scope::Workload, Scope::Version, Scope::Scheduler]);
+    let among = (scope, vec(expr(), 0..2)).prop_map(|(scope, labels)| Among { scope, labels });
+    (text(), btree_map(node(), text(), 0..3), among).prop_map(|(key, nodes, among)| Tally {
+        key,
+        nodes,
+        among,
+    })
+}
+
 fn rules() -> impl Strategy<Value = Rules> {
     let preference = (any::<i32>(), vec(expr(), 0..2)).prop_map(|(weight, all)| Preference { weight, all });
-    let spread =
-        (text(), labels(), any::<u32>(), any::<bool>()).prop_map(|(key, among, max_skew, hard)| Spread {
-            key,
-            among,
+    let spread = (tally(), any::<[u32; 2]>(), any::<[bool; 2]>()).prop_map(
+        |(tally, [max_skew, min_domains], [seen, hard])| Spread {
+            tally,
             max_skew,
+            min_domains,
+            over: if seen { Domains::Seen } else { Domains::Eligible },
             hard,
-        });
-    let limit =
-        (text(), labels(), any::<u32>()).prop_map(|(key, among, max)| LimitPerKey { key, among, max });
-    let affinity = (text(), labels(), any::<[bool; 2]>()).prop_map(|(key, to, [away, hard])| Affinity {
-        key,
-        to,
-        away,
-        hard,
-    });
+        },
+    );
+    let limit = (tally(), any::<u32>()).prop_map(|(tally, max)| LimitPerKey { tally, max });
+    let affinity =
+        (tally(), any::<[bool; 2]>()).prop_map(|(tally, [away, hard])| Affinity { tally, away, hard });
     let toleration = (of(text()), of(text()), of(text())).prop_map(|(key, value, effect)| Toleration {
         key,
         value,
