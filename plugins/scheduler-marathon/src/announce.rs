@@ -2,8 +2,9 @@
 //! listens.
 
 use crate::answer::deployment::StepAnswer;
+use crate::answer::plan::PlanAnswer;
 use crate::desired::Desired;
-use crate::events::{Body, Hub, PlanAnswer};
+use crate::events::{Body, Hub};
 use crate::path::AppId;
 use crate::plan::{Deployment, Kind, Plan};
 use crate::refusal::Refusal;
@@ -60,13 +61,11 @@ impl Announcer {
     }
 
     /// A change was taken.
-    pub(crate) fn taken(&self, now: Stamp, groups: &[AppId], version: Stamp) {
-        for group in groups {
-            self.0.publish(now, || Body::GroupChangeSuccess {
-                group_id: group.to_string(),
-                version,
-            });
-        }
+    pub(crate) fn taken(&self, now: Stamp, group: &AppId, version: Stamp) {
+        self.0.publish(now, || Body::GroupChangeSuccess {
+            group_id: group.to_string(),
+            version,
+        });
     }
 
     /// A change was refused; with its plan, if it came so far.
@@ -74,17 +73,15 @@ impl Announcer {
         &self,
         now: Stamp,
         desired: &Desired,
-        groups: &[AppId],
+        group: &AppId,
         plan: Option<Plan>,
         refusal: &Refusal,
     ) {
-        for group in groups {
-            self.0.publish(now, || Body::GroupChangeFailed {
-                group_id: group.to_string(),
-                version: desired.next_version(now),
-                reason: refusal.to_string(),
-            });
-        }
+        self.0.publish(now, || Body::GroupChangeFailed {
+            group_id: group.to_string(),
+            version: desired.next_version(now),
+            reason: refusal.to_string(),
+        });
         if let Some(deployment) = plan.map(Deployment::begin) {
             self.0.publish(now, || Body::DeploymentFailed {
                 id: &deployment.plan.id,

@@ -4,7 +4,7 @@
 use crate::path::AppId;
 use crate::stamp::Stamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A canonical app.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -83,6 +83,9 @@ pub struct Config {
     pub upgrade: UpgradeStrategy,
     /// The user's own.
     pub labels: BTreeMap<String, String>,
+    /// Apps and groups that a deployment starts before this one; absolute.
+    #[serde(default)]
+    pub dependencies: BTreeSet<AppId>,
     /// Kept as given; only the pool's one role is served.
     pub accepted_resource_roles: Option<Vec<String>>,
     /// Exactly one is served.

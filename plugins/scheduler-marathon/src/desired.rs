@@ -1,7 +1,9 @@
-//! What users want, whole: apps with their versions, and the deployments under way. A value; the desk makes
+//! What users want, whole: apps with their versions, groups, and the deployments under way. A value; the desk makes
 //! the next one of it, everybody else reads.
 
 use crate::app::App;
+use crate::group::Group;
+use crate::past::{Past, Tree};
 use crate::path::AppId;
 use crate::plan::{Deployment, Mode, Plan};
 use crate::stamp::Stamp;
@@ -23,8 +25,15 @@ pub struct AppRecord {
 /// Everything wanted.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Desired {
+    /// The version of the tree: raised by every change.
+    pub version: Stamp,
     /// By id.
     pub apps: BTreeMap<AppId, Arc<AppRecord>>,
+    /// By id: every group that an app or another group is in, and those that users made; the root only if it
+    /// has dependencies.
+    pub groups: BTreeMap<AppId, Group>,
+    /// The newest changes, oldest first.
+    pub history: Vec<Arc<Past>>,
     /// In the order in which they began.
     pub deployments: Vec<Arc<Deployment>>,
     /// The session of the broker in which this was read: another instance of the scheduler may have written
@@ -77,17 +86,55 @@ impl Desired {
             .collect()
     }
 
-    /// Whether apps live under `group`: then the group exists.
+    /// Whether there is such a group; the root always is.
     #[must_use]
     pub fn has_group(&self, group: &AppId) -> bool {
-        group.is_root() || self.apps.keys().any(|id| id != group && id.is_within(group))
+        group.is_root() || self.groups.contains_key(group)
+    }
+
+    /// All that lies under `group`, the group itself included.
+    pub fn groups_within<'a>(&'a self, group: &'a AppId) -> impl Iterator<Item = &'a AppId> {
+        within(&self.groups, group)
+    }
+
+    /// The apps under `group`, at any depth.
+    pub fn apps_within<'a>(&'a self, group: &'a AppId) -> impl Iterator<Item = &'a AppId> {
+        within(&self.apps, group)
     }
 
     /// A version that is newer than every version there is.
     #[must_use]
     pub fn next_version(&self, now: Stamp) -> Stamp {
-        let newest = self.apps.values().map(|r| r.app.version).max();
-        let planned = self.deployments.iter().map(|d| d.plan.version).max();
-        newest.max(planned).map_or(now, |newest| now.after(newest))
+        now.after(self.version)
     }
+
+    /// The tree as it is.
+    #[must_use]
+    pub fn tree(&self) -> Tree {
+        let app = |(id, record): (&AppId, &Arc<AppRecord>)| (id.clone(), Arc::clone(&record.app));
+        Tree {
+            version: self.version,
+            apps: self.apps.iter().map(app).collect(),
+            groups: self.groups.clone(),
+        }
+    }
+
+    /// The versions of the tree that are kept and in which `group` is there, newest first.
+    #[must_use]
+    pub fn versions_of(&self, group: &AppId) -> Vec<Stamp> {
+        let there = self.tree().back(&self.history).filter(|t| t.has_group(group));
+        there.map(|t| t.version).collect()
+    }
+
+    /// The tree as it was at `version`, if that is kept.
+    #[must_use]
+    pub fn tree_at(&self, version: Stamp) -> Option<Tree> {
+        self.tree().back(&self.history).find(|t| t.version == version)
+    }
+}
+
+fn within<'a, T>(map: &'a BTreeMap<AppId, T>, group: &'a AppId) -> impl Iterator<Item = &'a AppId> {
+    map.range(group..)
+        .map(|(id, _)| id)
+        .take_while(move |id| id.is_within(group))
 }

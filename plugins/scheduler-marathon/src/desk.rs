@@ -3,11 +3,11 @@
 //! In: [`Order`]s. Out: the store, the board of [`Desired`], events. Never waits for the pool.
 
 use crate::announce::Announcer;
-use crate::change::{self, Declined, Force, Limits, Occasion, Proposal, Wish};
+use crate::change::{self, Declined, Force, Limits, Occasion, Proposal, Wish, revert};
 use crate::desired::Desired;
 use crate::events::Hub;
 use crate::path::AppId;
-use crate::plan::Deployment;
+use crate::plan::{Deployment, Plan};
 use crate::refusal::Refusal;
 use crate::stamp::Stamp;
 use crate::store::{self, Revisions};
@@ -68,7 +68,7 @@ pub struct Done {
     /// What is wanted now.
     pub after: Arc<Desired>,
     /// The deployment that brings it about.
-    pub plan: crate::plan::Plan,
+    pub plan: Arc<Plan>,
 }
 
 impl Wanted for Desired {
@@ -249,17 +249,17 @@ impl DeskClerk {
             deployment: uuid::Uuid::new_v4().to_string(),
             force,
         };
-        let groups = groups_of(&wishes);
+        let group = group_of(&wishes);
         let proposal = match change::propose(&before, wishes, &occasion, &self.limits) {
             Ok(proposal) => proposal,
             Err(declined) => {
                 let Declined { refusal, plan } = *declined;
                 self.announcer
-                    .refused(self.now(), &before, &groups, plan, &refusal);
+                    .refused(self.now(), &before, &group, plan, &refusal);
                 return Err(refusal);
             }
         };
-        self.take(board, before, proposal, &groups).await
+        self.take(board, before, proposal, &group).await
     }
 
     async fn revert(&mut self, board: &Board<Desired>, id: String) -> Result<Done, Refusal> {
@@ -267,7 +267,7 @@ impl DeskClerk {
         let Some(deployment) = before.deployment(&id).cloned() else {
             return Err(Refusal::NoDeployment(id));
         };
-        let decide = Box::new(move |desired: &Desired| Ok(change::reverting(desired, &deployment)));
+        let decide = Box::new(move |desired: &Desired| Ok(revert::reverting(desired, &deployment)));
         self.change(board, decide, Force::Yes).await
     }
 
@@ -276,7 +276,7 @@ impl DeskClerk {
         board: &Board<Desired>,
         before: Arc<Desired>,
         proposal: Proposal,
-        groups: &[AppId],
+        group: &AppId,
     ) -> Result<Done, Refusal> {
         if let Err(error) = store::save(&*self.store, &proposal, &mut self.revisions).await {
             return Err(self.not_stored(board, error).await);
@@ -287,14 +287,18 @@ impl DeskClerk {
             self.announcer.cancelled(now, &before, cancelled);
         }
         board.show(Arc::clone(&after));
-        self.announcer.taken(now, groups, proposal.plan.version);
-        if let Some(deployment) = after.deployment(&proposal.plan.id) {
-            self.announcer.step(now, &after, deployment);
+        self.announcer.taken(now, group, proposal.plan.version);
+        match after.deployment(&proposal.plan.id) {
+            Some(deployment) => self.announcer.step(now, &after, deployment),
+            None => {
+                let done = Deployment::begin(proposal.plan.clone());
+                self.announcer.success(now, &after, &done);
+            }
         }
         Ok(Done {
             before,
             after,
-            plan: proposal.plan,
+            plan: Arc::new(proposal.plan),
         })
     }
 
@@ -303,12 +307,12 @@ impl DeskClerk {
         let Some(deployment) = before.deployment(id) else {
             return Err(Refusal::NoDeployment(id.to_owned()));
         };
-        if let Err(error) = store::end_deployment(&*self.store, id, &mut self.revisions).await {
+        let after = without(&before, id);
+        if let Err(error) = store::end_deployment(&*self.store, &after, deployment, &mut self.revisions).await
+        {
             return Err(self.not_stored(board, error).await);
         }
         self.announcer.cancelled(self.now(), &before, deployment);
-        let mut after = (*before).clone();
-        after.deployments.retain(|d| d.plan.id != id);
         board.show(Arc::new(after));
         Ok(())
     }
@@ -321,28 +325,42 @@ impl DeskClerk {
         };
         let mut next = (**deployment).clone();
         next.step += 1;
-        let over = next.current().is_empty();
-        if over && let Err(error) = store::end_deployment(&*self.store, id, &mut self.revisions).await {
-            let refusal = self.not_stored(board, error).await;
-            tracing::warn!(deployment = id, %refusal, "the end of a deployment is not stored yet");
-            return;
+        if next.current().is_empty() {
+            return self.over(board, &before, deployment, next).await;
         }
         let now = self.now();
         self.announcer.step_success(now, &before, deployment);
         let next = Arc::new(next);
         let mut after = (*before).clone();
-        if over {
-            after.deployments.retain(|d| d.plan.id != id);
-        } else if let Some(slot) = after.deployments.iter_mut().find(|d| d.plan.id == id) {
+        if let Some(slot) = after.deployments.iter_mut().find(|d| d.plan.id == id) {
             *slot = Arc::clone(&next);
         }
         let after = Arc::new(after);
         board.show(Arc::clone(&after));
-        if over {
-            self.announcer.success(now, &after, &next);
-        } else {
-            self.announcer.step(now, &after, &next);
+        self.announcer.step(now, &after, &next);
+    }
+
+    /// The last step of a deployment is done.
+    async fn over(
+        &mut self,
+        board: &Board<Desired>,
+        before: &Desired,
+        deployment: &Deployment,
+        next: Deployment,
+    ) {
+        let id = deployment.plan.id.as_str();
+        let after = without(before, id);
+        if let Err(error) = store::end_deployment(&*self.store, &after, deployment, &mut self.revisions).await
+        {
+            let refusal = self.not_stored(board, error).await;
+            tracing::warn!(deployment = id, %refusal, "the end of a deployment is not stored yet");
+            return;
         }
+        let now = self.now();
+        self.announcer.step_success(now, before, deployment);
+        let after = Arc::new(after);
+        board.show(Arc::clone(&after));
+        self.announcer.success(now, &after, &next);
     }
 
     /// What the caller is told; if somebody else has written, what is wanted is read again.
@@ -367,10 +385,23 @@ fn with_steps(known: &Desired, read: Vec<Arc<Deployment>>) -> Vec<Arc<Deployment
     read.into_iter().map(step).collect()
 }
 
-/// The groups of the apps that wishes are about, each once.
-fn groups_of(wishes: &[(AppId, Wish)]) -> Vec<AppId> {
-    let mut groups: Vec<_> = wishes.iter().map(|(id, _)| id.parent()).collect();
-    groups.sort();
-    groups.dedup();
-    groups
+/// What is wanted, less a deployment.
+fn without(desired: &Desired, deployment: &str) -> Desired {
+    let mut after = desired.clone();
+    after.deployments.retain(|d| d.plan.id != deployment);
+    after
+}
+
+/// The innermost group that holds all that wishes are about: the one that events speak of.
+fn group_of(wishes: &[(AppId, Wish)]) -> AppId {
+    let mut parents = wishes.iter().map(|(id, _)| id.parent());
+    let Some(mut group) = parents.next() else {
+        return AppId::default();
+    };
+    for parent in parents {
+        while !parent.is_within(&group) {
+            group = group.parent();
+        }
+    }
+    group
 }

@@ -3,15 +3,12 @@
 
 use crate::answer::app::AppAnswer;
 use crate::answer::deployment::StepAnswer;
-use crate::app::App;
-use crate::desired::Desired;
+use crate::answer::plan::PlanAnswer;
 use crate::instance::State;
 use crate::path::AppId;
-use crate::plan::{Deployment, Plan};
 use crate::stamp::Stamp;
 use plenum_sdk::door::hub;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Events a listener may be behind before it is dropped: Marathon's own default.
@@ -206,125 +203,10 @@ impl Body<'_> {
     }
 }
 
-/// A plan with the whole tree before and after, which typed clients insist on.
-#[derive(Debug, Clone, Serialize)]
-pub struct PlanAnswer {
-    id: String,
-    original: GroupAnswer,
-    target: GroupAnswer,
-    steps: Vec<StepAnswer>,
-    version: Stamp,
-}
-
-/// A group with all below it.
-#[derive(Debug, Clone, Serialize)]
-pub struct GroupAnswer {
-    id: String,
-    apps: Vec<AppAnswer>,
-    dependencies: [(); 0],
-    groups: Vec<GroupAnswer>,
-    pods: [(); 0],
-    version: Stamp,
-}
-
-impl PlanAnswer {
-    /// The plan of `deployment`, all apps of `desired` that it does not change standing on both sides.
-    #[must_use]
-    pub fn of(desired: &Desired, deployment: &Deployment) -> Self {
-        let plan = &deployment.plan;
-        Self {
-            id: plan.id.clone(),
-            original: tree(desired, plan, Side::Before),
-            target: tree(desired, plan, Side::After),
-            steps: deployment.steps.iter().map(StepAnswer::of).collect(),
-            version: plan.version,
-        }
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Side {
-    Before,
-    After,
-}
-
-fn tree(desired: &Desired, plan: &Plan, side: Side) -> GroupAnswer {
-    let mut apps: BTreeMap<&AppId, &App> = desired.apps.iter().map(|(id, r)| (id, &*r.app)).collect();
-    for (id, difference) in &plan.apps {
-        let app = match side {
-            Side::Before => &difference.original,
-            Side::After => &difference.target,
-        };
-        match app {
-            Some(app) => apps.insert(id, app),
-            None => apps.remove(id),
-        };
-    }
-    let mut root = GroupAnswer::empty(&AppId::from_root("/"), plan.version);
-    for (id, app) in apps {
-        root.at(&id.parent(), 0).apps.push(AppAnswer::of(app));
-    }
-    root
-}
-
-impl GroupAnswer {
-    fn empty(id: &AppId, version: Stamp) -> Self {
-        Self {
-            id: id.to_string(),
-            apps: Vec::new(),
-            dependencies: [],
-            groups: Vec::new(),
-            pods: [],
-            version,
-        }
-    }
-
-    /// The group `path` below this one, which stands `depth` segments down; made if it is not there.
-    fn at(&mut self, path: &AppId, depth: usize) -> &mut Self {
-        if path.segments().len() == depth {
-            return self;
-        }
-        let id = AppId::from_root(&path.segments()[..=depth].join("/"));
-        let text = id.to_string();
-        let found = self.groups.iter().position(|g| g.id == text).unwrap_or_else(|| {
-            self.groups.push(Self::empty(&id, self.version));
-            self.groups.len() - 1
-        });
-        self.groups[found].at(path, depth + 1)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change::{Force, Limits, Occasion, Wish, propose};
-    use crate::tests::canonical;
     use futures::StreamExt;
-
-    #[test]
-    fn a_plan_shows_the_whole_tree_before_and_after() {
-        let app = canonical(r#"{"id":"/g/h/a","cmd":"xx"}"#).unwrap();
-        let occasion = Occasion {
-            now: Stamp::from_ms(1),
-            deployment: "d".into(),
-            force: Force::No,
-        };
-        let limits = Limits {
-            service_ports: 1..9,
-            deployments: 9,
-            versions: 9,
-        };
-        let wish = (app.id.clone(), Wish::Become(Box::new(app)));
-        let made = propose(&Desired::default(), vec![wish], &occasion, &limits).unwrap();
-        let plan = PlanAnswer::of(&made.desired, &made.desired.deployments[0]);
-        let json = serde_json::to_value(&plan).unwrap();
-        assert_eq!(json["original"]["groups"], serde_json::json!([]));
-        assert_eq!(
-            json["target"]["groups"][0]["groups"][0]["apps"][0]["id"],
-            "/g/h/a"
-        );
-        assert_eq!(json["target"]["groups"][0]["id"], "/g");
-    }
 
     #[test]
     fn an_event_is_one_line_with_its_type_and_time() {

@@ -1,4 +1,4 @@
-//! Ids of apps: paths of segments, absolute or relative in requests, always absolute here.
+//! Ids of apps and groups: paths of segments, absolute or relative in requests, always absolute here.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -10,15 +10,29 @@ pub const SEGMENT_PATTERN: &str =
 /// Last segments that would be taken for a part of the API's own path.
 pub const RESERVED: [&str; 3] = ["restart", "tasks", "versions"];
 
+/// What is said of an id that ends with one of them.
+pub const ENDS_RESERVED: &str =
+    "must not end with any of the following reserved keywords: restart, tasks, versions";
+
 /// An absolute path with `.` and `..` resolved: `/shop/web`. May be the root, `/`, which no app can be.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AppId(Vec<String>);
 
 impl AppId {
     /// The path that `given` means from the root: empty segments vanish, `..` at the root stays there.
     #[must_use]
     pub fn from_root(given: &str) -> Self {
-        let mut path: Vec<String> = Vec::new();
+        Self::default().join(given)
+    }
+
+    /// The path that `given` means from here; an absolute one means itself.
+    #[must_use]
+    pub fn join(&self, given: &str) -> Self {
+        let mut path = if given.starts_with('/') {
+            Vec::new()
+        } else {
+            self.0.clone()
+        };
         for segment in given.split('/').filter(|s| !s.is_empty() && *s != ".") {
             if segment == ".." {
                 path.pop();
@@ -45,6 +59,11 @@ impl AppId {
     #[must_use]
     pub fn parent(&self) -> Self {
         Self(self.0[..self.0.len().saturating_sub(1)].to_vec())
+    }
+
+    /// The groups above, outermost first, without the root.
+    pub fn ancestors(&self) -> impl Iterator<Item = Self> + '_ {
+        (1..self.0.len()).map(|end| Self(self.0[..end].to_vec()))
     }
 
     /// Whether this lies under `group` (or is it).
@@ -157,6 +176,24 @@ mod tests {
         ] {
             assert_eq!(AppId::from_root(given).to_string(), absolute, "{given}");
         }
+    }
+
+    #[test]
+    fn a_relative_path_is_meant_from_where_it_is_written() {
+        let group = AppId::from_root("/shop/web");
+        for (given, absolute) in [
+            ("db", "/shop/web/db"),
+            ("../db", "/shop/db"),
+            ("/db", "/db"),
+            ("", "/shop/web"),
+        ] {
+            assert_eq!(group.join(given).to_string(), absolute, "{given}");
+        }
+        let above: Vec<_> = AppId::from_root("/a/b/c")
+            .ancestors()
+            .map(|a| a.to_string())
+            .collect();
+        assert_eq!(above, ["/a", "/a/b"]);
     }
 
     #[test]

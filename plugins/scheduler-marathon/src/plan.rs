@@ -2,36 +2,50 @@
 //! locks, and how it is taken back. Steps say what shall be true, so a plan may be begun again at any time.
 
 use crate::app::App;
+use crate::group::Group;
+use crate::past::Past;
 use crate::path::AppId;
 use crate::stamp::Stamp;
 use plenum_model::ids::TaskId;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// One app before and after.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Difference {
     /// As it was; none: it is new.
-    pub original: Option<App>,
+    pub original: Option<Arc<App>>,
     /// As it shall be; none: it goes.
-    pub target: Option<App>,
+    pub target: Option<Arc<App>>,
     /// Tasks that the user named to go when it is scaled down.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub victims: BTreeSet<TaskId>,
     /// What its tasks belong to while it goes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_uid: Option<String>,
+    /// How many apps stand below it, itself included: lower layers start first and stop last.
+    pub layer: u32,
 }
 
-/// A deployment's plan. What is stored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// One group before and after.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupDifference {
+    /// As it was; none: it is new.
+    pub original: Option<Group>,
+    /// As it shall be; none: it goes.
+    pub target: Option<Group>,
+}
+
+/// A deployment's plan.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Plan {
     /// A uuid.
     pub id: String,
-    /// The version of the apps that it makes.
+    /// The version of the tree that it makes.
     pub version: Stamp,
-    /// What it changes.
+    /// The apps that it changes.
     pub apps: BTreeMap<AppId, Difference>,
+    /// The groups that it changes; nothing is locked by these.
+    pub groups: BTreeMap<AppId, GroupDifference>,
 }
 
 /// What a step does to one app.
@@ -89,24 +103,50 @@ impl Difference {
 }
 
 impl Plan {
-    /// The steps, in order: what goes, what is new, then every change side by side.
+    /// The steps, in order: what goes, from the top layer down; what is new, at once; then the changes, from
+    /// the lowest layer up, those of a layer side by side.
     #[must_use]
     pub fn steps(&self) -> Vec<Step> {
-        let step = |kind_of: &dyn Fn(&Difference) -> Option<Kind>| -> Step {
-            let actions = self.apps.iter().filter_map(|(app, difference)| {
-                kind_of(difference).map(|kind| Action {
-                    kind,
-                    app: app.clone(),
-                })
-            });
-            actions.collect()
-        };
-        let all = [
-            step(&|d| d.target.is_none().then_some(Kind::Stop)),
-            step(&|d| (d.original.is_none() && d.target.is_some()).then_some(Kind::Start)),
-            step(&Difference::action),
-        ];
-        all.into_iter().filter(|actions| !actions.is_empty()).collect()
+        let stops = self.by_layer(|d| d.target.is_none().then_some(Kind::Stop));
+        let is_new = |d: &Difference| (d.original.is_none() && d.target.is_some()).then_some(Kind::Start);
+        let mut starts: Step = self.by_layer(is_new).into_values().flatten().collect();
+        starts.sort_by(|a, b| a.app.cmp(&b.app));
+        let changes = self.by_layer(Difference::action);
+        let stops = stops.into_values().rev();
+        let starts = (!starts.is_empty()).then_some(starts);
+        stops.chain(starts).chain(changes.into_values()).collect()
+    }
+
+    fn by_layer(&self, kind_of: impl Fn(&Difference) -> Option<Kind>) -> BTreeMap<u32, Step> {
+        let mut layers: BTreeMap<u32, Step> = BTreeMap::new();
+        for (app, difference) in &self.apps {
+            if let Some(kind) = kind_of(difference) {
+                let app = app.clone();
+                layers
+                    .entry(difference.layer)
+                    .or_default()
+                    .push(Action { kind, app });
+            }
+        }
+        layers
+    }
+
+    /// Whether it changes nothing at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.apps.is_empty() && self.groups.is_empty()
+    }
+
+    /// What it replaces.
+    #[must_use]
+    pub fn past(&self) -> Past {
+        let app = |(id, d): (&AppId, &Difference)| (id.clone(), d.original.clone());
+        let group = |(id, d): (&AppId, &GroupDifference)| (id.clone(), d.original.clone());
+        Past {
+            version: self.version,
+            apps: self.apps.iter().map(app).collect(),
+            groups: self.groups.iter().map(group).collect(),
+        }
     }
 
     /// What it locks.
@@ -119,22 +159,13 @@ impl Plan {
     pub fn conflicts_with(&self, other: &Self) -> bool {
         self.affected().any(|app| other.apps.contains_key(app))
     }
-
-    /// What taking it back makes of its apps: each as it was, or gone.
-    #[must_use]
-    pub fn reverted(&self) -> BTreeMap<AppId, Option<App>> {
-        self.apps
-            .iter()
-            .map(|(id, d)| (id.clone(), d.original.clone()))
-            .collect()
-    }
 }
 
 /// A deployment under way.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Deployment {
     /// Its plan.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// The plan's steps.
     pub steps: Vec<Step>,
     /// Which of them is under way.
@@ -159,13 +190,24 @@ impl Deployment {
     #[must_use]
     pub fn begin(plan: Plan) -> Self {
         let steps = plan.steps();
-        Self { plan, steps, step: 0 }
+        Self {
+            plan: Arc::new(plan),
+            steps,
+            step: 0,
+        }
     }
 
     /// The actions under way; none once all steps are done.
     #[must_use]
     pub fn current(&self) -> &[Action] {
         self.steps.get(self.step).map_or(&[], Vec::as_slice)
+    }
+
+    /// What the tasks of apps belong to that it stops in a step after this one.
+    pub fn stopped_later(&self) -> impl Iterator<Item = &str> {
+        let later = self.steps.iter().skip(self.step + 1).flatten();
+        let stops = later.filter(|a| a.kind == Kind::Stop);
+        stops.filter_map(|a| self.plan.apps.get(&a.app)?.stopped_uid.as_deref())
     }
 
     /// What it wants of `app`; none if it does not concern it, or no more.
@@ -210,11 +252,11 @@ mod tests {
     }
 
     fn plan(differences: Vec<(&str, Option<App>, Option<App>)>) -> Plan {
-        let difference = |original, target| Difference {
-            original,
-            target,
-            victims: [].into(),
-            stopped_uid: None,
+        let difference = |original: Option<App>, target: Option<App>| Difference {
+            original: original.map(Arc::new),
+            target: target.map(Arc::new),
+            layer: 1,
+            ..Difference::default()
         };
         let apps = differences
             .into_iter()
@@ -223,6 +265,7 @@ mod tests {
             id: "d".into(),
             version: Stamp::from_ms(9),
             apps: apps.collect(),
+            ..Plan::default()
         }
     }
 
@@ -314,9 +357,35 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_reads_back_from_the_store() {
-        let p = plan(vec![("/a", Some(app(1, "one", 1)), None)]);
-        let bytes = serde_json::to_vec(&p).unwrap();
-        assert_eq!(serde_json::from_slice::<Plan>(&bytes).unwrap(), p);
+    fn layers_start_from_below_and_stop_from_above() {
+        let app = || Some(app(1, "one", 1));
+        let changed = |a: Option<App>| a.map(|a| after(&a, 2, "one", 2));
+        let mut p = plan(vec![
+            ("/db", None, app()),
+            ("/api", app(), changed(app())),
+            ("/web", None, app()),
+            ("/old-db", app(), None),
+            ("/old-web", app(), None),
+        ]);
+        for (id, layer) in [
+            ("/db", 1),
+            ("/api", 2),
+            ("/web", 3),
+            ("/old-db", 1),
+            ("/old-web", 2),
+        ] {
+            p.apps.get_mut(&AppId::from_root(id)).unwrap().layer = layer;
+        }
+        assert_eq!(
+            shown(&p),
+            [
+                "StopApplication/old-web",
+                "StopApplication/old-db",
+                "StartApplication/db StartApplication/web",
+                "ScaleApplication/db",
+                "ScaleApplication/api",
+                "ScaleApplication/web",
+            ]
+        );
     }
 }

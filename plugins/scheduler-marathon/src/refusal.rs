@@ -79,6 +79,12 @@ pub enum Refusal {
     /// The app exists already.
     #[error("An app with id [{0}] already exists.")]
     Exists(AppId),
+    /// The group exists already.
+    #[error("Group {0} is already created. Use PUT to change this group.")]
+    GroupExists(AppId),
+    /// An app is where a group shall be.
+    #[error("An app with the path {0} already exists.")]
+    AppAt(AppId),
     /// Deployments under way hold what this one would change.
     #[error("App is locked by one or more deployments: {0:?}")]
     Locked(Vec<String>),
@@ -136,7 +142,7 @@ impl Refusal {
             | Self::NoDeployment(_)
             | Self::NotQueued(_)
             | Self::NotFound(_) => 404,
-            Self::Exists(_) | Self::Locked(_) => 409,
+            Self::Exists(_) | Self::GroupExists(_) | Self::AppAt(_) | Self::Locked(_) => 409,
             Self::TooManyDeployments(_) => 403,
             Self::Unavailable(_) => 503,
             Self::Contradiction(_) | Self::NoRoute => 500,
@@ -189,6 +195,8 @@ impl Refusal {
             | Self::Argument(_)
             | Self::BadRequest(_)
             | Self::Exists(_)
+            | Self::GroupExists(_)
+            | Self::AppAt(_)
             | Self::TooManyDeployments(_)
             | Self::Unavailable(_)
             | Self::Contradiction(_)

@@ -91,16 +91,16 @@ impl Running {
             why,
         };
         // said at once, before anything runs: what is damaged does not mend itself by being read again
-        if let Err(LoadError::Value { key, source }) = store::load(&*context.state).await {
-            return Err(cannot(format!("state `{key}` does not read back: {source}")));
+        match store::load(&*context.state).await {
+            Err(LoadError::Value { key, source }) => {
+                return Err(cannot(format!("state `{key}` does not read back: {source}")));
+            }
+            Err(LoadError::Missing { key }) => return Err(cannot(format!("state `{key}` is missing"))),
+            Err(LoadError::Store(_)) | Ok(_) => {}
         }
         let clock = Clock::default();
         let (hub, launches) = (Hub::default(), Arc::new(Launches::default()));
-        let limits = Limits {
-            service_ports: config.service_ports(),
-            deployments: config.max_running_deployments,
-            versions: config.max_versions,
-        };
+        let limits = Limits::of(&config);
         let (desk, runner, clerk) = desk(Arc::clone(&context.state), limits, hub.clone(), clock.clone());
         let session = Arc::new(SessionState::new());
         let planner = MarathonPlanner::new(

@@ -5,9 +5,10 @@ use crate::app::{
     VolumeMode,
 };
 use crate::json::number;
+use crate::path::AppId;
 use crate::stamp::Stamp;
 use serde::{Serialize, Serializer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An app, without what is embedded on request.
 #[derive(Debug, Clone, Serialize)]
@@ -27,6 +28,8 @@ pub struct AppAnswer {
     container: Option<ContainerAnswer>,
     #[serde(serialize_with = "number")]
     cpus: f64,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    dependencies: BTreeSet<AppId>,
     #[serde(serialize_with = "number")]
     disk: f64,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -87,6 +90,7 @@ impl AppAnswer {
                     .map(|ports| ports.into_iter().map(Into::into).collect()),
             }),
             cpus: c.cpus,
+            dependencies: c.dependencies,
             disk: c.disk,
             env: c.env,
             executor: c.executor,

@@ -75,6 +75,22 @@ impl DeploymentAnswer {
     }
 }
 
+/// The steps alone, of a change that was only tried.
+#[derive(Debug, Clone, Serialize)]
+pub struct StepsAnswer {
+    steps: Vec<StepAnswer>,
+}
+
+impl StepsAnswer {
+    /// The steps of `plan`.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        Self {
+            steps: plan.steps().iter().map(StepAnswer::of).collect(),
+        }
+    }
+}
+
 /// What a change answers: the deployment that brings it about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -104,15 +120,14 @@ mod tests {
     fn a_new_app_is_two_steps_and_the_first_is_under_way() {
         let app = app_at(r#"{"id":"/a","cmd":"xx"}"#, 7);
         let difference = Difference {
-            original: None,
-            target: Some(app.clone()),
-            victims: [].into(),
-            stopped_uid: None,
+            target: Some(app.clone().into()),
+            ..Difference::default()
         };
         let plan = Plan {
             id: "d".into(),
             version: app.version,
             apps: [(app.id.clone(), difference)].into(),
+            ..Plan::default()
         };
         let json = serde_json::to_value(DeploymentAnswer::of(&Deployment::begin(plan))).unwrap();
         assert_eq!(

@@ -3,5 +3,7 @@
 
 pub mod app;
 pub mod deployment;
+pub mod group;
+pub mod plan;
 pub mod queue;
 pub mod task;

@@ -4,6 +4,7 @@ use crate::app::{Backoff, Config, Container};
 use crate::canonical::Canonical;
 use crate::path::AppId;
 use crate::request::fields::{AppFields, ContainerFields};
+use std::collections::BTreeSet;
 
 /// Fills in every default of `fields`, whose ports stand where the network mode wants them.
 #[must_use]
@@ -38,12 +39,22 @@ pub fn finish(fields: AppFields) -> Canonical {
             kill_grace_seconds: fields.kill_grace_seconds,
             upgrade: fields.upgrade.unwrap_or_default(),
             labels: fields.labels.unwrap_or_default(),
+            dependencies: paths(fields.dependencies),
             accepted_resource_roles: fields.accepted_resource_roles,
             network,
             unreachable: fields.unreachable.unwrap_or_default(),
             kill_selection: fields.kill_selection.unwrap_or_default(),
         },
     }
+}
+
+/// What a group has not made absolute already is meant from the root.
+fn paths(given: Option<Vec<String>>) -> BTreeSet<AppId> {
+    given
+        .iter()
+        .flatten()
+        .map(|path| AppId::from_root(path))
+        .collect()
 }
 
 fn container(fields: ContainerFields) -> Container {

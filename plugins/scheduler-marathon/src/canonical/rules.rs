@@ -2,7 +2,7 @@
 
 use crate::app::{Engine, NetworkMode, Protocol, Unreachable};
 use crate::canonical::{Canonical, Violations};
-use crate::path::AppId;
+use crate::path::{AppId, ENDS_RESERVED};
 use crate::request::fields::{AppFields, ContainerFields};
 use crate::request::reader::NOT_SUPPORTED;
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,11 +62,7 @@ fn check_id(fields: &AppFields, v: &mut Violations) {
         "Path must contain at least one path element",
     );
     v.require(!id.is_root(), "/", "must not be root");
-    v.require(
-        !id.ends_reserved(),
-        "/id",
-        "must not end with any of the following reserved keywords: restart, tasks, versions",
-    );
+    v.require(!id.ends_reserved(), "/id", ENDS_RESERVED);
 }
 
 fn check_command(fields: &AppFields, v: &mut Violations) {

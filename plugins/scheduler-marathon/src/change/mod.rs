@@ -1,20 +1,25 @@
 //! What a request makes of what is wanted: pure. The desk stores the result before anybody sees it.
 
+mod apply;
+pub mod revert;
+
 use crate::app::App;
 use crate::canonical::Canonical;
+use crate::config::MarathonConfig;
+use crate::dependency::{self, Cyclic};
 use crate::desired::{AppRecord, Desired};
+use crate::group::Group;
+use crate::past::Past;
 use crate::path::AppId;
-use crate::plan::{Deployment, Difference, Plan};
+use crate::plan::{Deployment, Plan};
 use crate::refusal::{Detail, Refusal};
-use crate::service_ports;
 use crate::stamp::Stamp;
-use crate::update;
 use plenum_model::ids::TaskId;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// What is wished of one app.
+/// What is wished of one app, or of one group.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Wish {
     /// That it is this; made if it is not there.
@@ -25,6 +30,10 @@ pub enum Wish {
     Shrink(BTreeSet<TaskId>),
     /// That it is gone.
     Gone,
+    /// That there is a group of this name, as said; made if it is not there.
+    Group(Group),
+    /// That there is no group of this name; its members are wished away one by one.
+    NoGroup,
 }
 
 /// Whether a change may cancel deployments that stand in its way.
@@ -43,8 +52,20 @@ pub struct Limits {
     pub service_ports: Range<u16>,
     /// Deployments under way at once.
     pub deployments: usize,
-    /// Versions kept of one app.
+    /// Versions kept of one app, and of the tree.
     pub versions: usize,
+}
+
+impl Limits {
+    /// Those that are configured.
+    #[must_use]
+    pub fn of(config: &MarathonConfig) -> Self {
+        Self {
+            service_ports: config.service_ports(),
+            deployments: config.max_running_deployments,
+            versions: config.max_versions,
+        }
+    }
 }
 
 /// When, and under which name.
@@ -73,6 +94,8 @@ pub struct Proposal {
     pub removed: Vec<Arc<AppRecord>>,
     /// Versions that are too old to be kept, by the app's uid.
     pub dropped_versions: Vec<(String, Stamp)>,
+    /// Changes that are too old to be kept.
+    pub dropped_past: Vec<Arc<Past>>,
 }
 
 /// A change that is refused.
@@ -93,157 +116,86 @@ impl From<Refusal> for Box<Declined> {
 /// What `wishes` make of `desired`.
 ///
 /// # Errors
-/// `NoApp` for a wish on an app that is not there, `Locked` and `TooManyDeployments` unless forced,
-/// `Argument` when no service port is free.
+/// `NoApp` for a wish on an app that is not there, `Argument` when no service port is free, `Rules` when the
+/// tree that comes of it is none, `Locked` and `TooManyDeployments` unless forced.
 pub fn propose(
     desired: &Desired,
     wishes: Vec<(AppId, Wish)>,
     occasion: &Occasion,
     limits: &Limits,
 ) -> Result<Proposal, Box<Declined>> {
-    let version = desired.next_version(occasion.now);
-    let plan = Plan {
-        id: occasion.deployment.clone(),
-        version,
-        apps: BTreeMap::new(),
-    };
-    let mut proposal = Proposal {
-        desired: desired.clone(),
-        plan,
-        cancelled: Vec::new(),
-        put: BTreeSet::new(),
-        removed: Vec::new(),
-        dropped_versions: Vec::new(),
-    };
+    let mut proposal = Proposal::nothing(desired, occasion);
     for (id, wish) in wishes {
         proposal.take(&id, wish, limits)?;
     }
-    if proposal.plan.apps.is_empty() {
+    if proposal.plan.is_empty() {
         return Ok(proposal);
     }
+    proposal.order(desired)?;
     if let Err(refusal) = proposal.lock(occasion.force, limits.deployments) {
         return Err(Box::new(Declined {
             refusal,
             plan: Some(proposal.plan),
         }));
     }
+    proposal.remember(limits.versions);
     let deployment = Deployment::begin(proposal.plan.clone());
-    proposal.desired.deployments.push(Arc::new(deployment));
+    if !deployment.steps.is_empty() {
+        proposal.desired.deployments.push(Arc::new(deployment));
+    }
     Ok(proposal)
 }
 
 impl Proposal {
-    fn take(&mut self, id: &AppId, wish: Wish, limits: &Limits) -> Result<(), Refusal> {
-        let record = self.desired.app(id).cloned();
-        match (record, wish) {
-            (None, Wish::Become(new)) => self.create(id, *new, limits),
-            (Some(record), Wish::Become(new)) => self.change(id, &record, *new, limits),
-            (Some(record), Wish::Restart) => {
-                let app = update::restarted(&record.app, self.plan.version);
-                self.put(id, &record, app, BTreeSet::new(), limits);
-                Ok(())
-            }
-            (Some(record), Wish::Shrink(victims)) => {
-                let mut new = update::of_version(&record.app);
-                new.instances = new
-                    .instances
-                    .saturating_sub(u32::try_from(victims.len()).unwrap_or(u32::MAX));
-                if let Some(app) = update::changed(&record.app, new, self.plan.version) {
-                    self.put(id, &record, app, victims, limits);
-                }
-                Ok(())
-            }
-            (Some(record), Wish::Gone) => {
-                self.remove(id, record);
-                Ok(())
-            }
-            (None, Wish::Restart | Wish::Shrink(_) | Wish::Gone) => Err(Refusal::NoApp(id.clone(), None)),
+    fn nothing(desired: &Desired, occasion: &Occasion) -> Self {
+        let plan = Plan {
+            id: occasion.deployment.clone(),
+            version: desired.next_version(occasion.now),
+            ..Plan::default()
+        };
+        Self {
+            desired: desired.clone(),
+            plan,
+            cancelled: Vec::new(),
+            put: BTreeSet::new(),
+            removed: Vec::new(),
+            dropped_versions: Vec::new(),
+            dropped_past: Vec::new(),
         }
     }
 
-    fn create(&mut self, id: &AppId, mut new: Canonical, limits: &Limits) -> Result<(), Refusal> {
-        let clash = |other: &AppId| other.is_within(id) || id.is_within(other);
-        if self.desired.apps.keys().any(clash) {
+    /// Checks the tree that came of the wishes, and says which apps start before which.
+    fn order(&mut self, before: &Desired) -> Result<(), Refusal> {
+        self.check_names()?;
+        let circle = |e: Cyclic| Refusal::Rules(vec![Detail::new("/", e.to_string())]);
+        let apps = |of: &Desired| -> Vec<Arc<App>> { of.apps.values().map(|r| Arc::clone(&r.app)).collect() };
+        let (now, was) = (apps(&self.desired), apps(before));
+        let now = dependency::layers(now.iter().map(|a| &**a), &self.desired.groups).map_err(circle)?;
+        // what is stored has been checked; a tree that is not in order is still taken down
+        let was = dependency::layers(was.iter().map(|a| &**a), &before.groups).unwrap_or_default();
+        for (id, difference) in &mut self.plan.apps {
+            let layers = if difference.target.is_some() { &now } else { &was };
+            difference.layer = layers.of(id);
+        }
+        Ok(())
+    }
+
+    /// Apps and groups share one space of names.
+    fn check_names(&self) -> Result<(), Refusal> {
+        let apps = &self.desired.apps;
+        let app_clashes = |id: &AppId| {
+            apps.contains_key(id)
+                && (self.desired.groups.contains_key(id) || id.ancestors().any(|a| apps.contains_key(&a)))
+        };
+        let group_clashes = |id: &AppId| {
+            self.desired.groups.contains_key(id)
+                && (apps.contains_key(id) || id.ancestors().any(|a| apps.contains_key(&a)))
+        };
+        if self.plan.apps.keys().any(app_clashes) || self.plan.groups.keys().any(group_clashes) {
             let error = "Groups and Applications may not have the same identifier.";
             return Err(Refusal::Rules(vec![Detail::new("/", error)]));
         }
-        self.number_ports(&mut new, &[], limits)?;
-        let app = Arc::new(update::created(new, self.plan.version));
-        let record = AppRecord {
-            uid: format!("{id}@{}", self.plan.version.ms()),
-            versions: [(app.version, Arc::clone(&app))].into(),
-            app: Arc::clone(&app),
-        };
-        self.desired.apps.insert(id.clone(), Arc::new(record));
-        self.put.insert(id.clone());
-        self.note(id, None, Some((*app).clone()), BTreeSet::new());
         Ok(())
-    }
-
-    fn change(
-        &mut self,
-        id: &AppId,
-        record: &AppRecord,
-        mut new: Canonical,
-        limits: &Limits,
-    ) -> Result<(), Refusal> {
-        let own = record.app.config.service_ports();
-        self.number_ports(&mut new, &own, limits)?;
-        if let Some(app) = update::changed(&record.app, new, self.plan.version) {
-            self.put(id, record, app, BTreeSet::new(), limits);
-        }
-        Ok(())
-    }
-
-    fn put(&mut self, id: &AppId, record: &AppRecord, app: App, victims: BTreeSet<TaskId>, limits: &Limits) {
-        let app = Arc::new(app);
-        let mut versions = record.versions.clone();
-        versions.insert(app.version, Arc::clone(&app));
-        while versions.len() > limits.versions {
-            let Some((oldest, _)) = versions.pop_first() else {
-                break;
-            };
-            self.dropped_versions.push((record.uid.clone(), oldest));
-        }
-        let next = AppRecord {
-            uid: record.uid.clone(),
-            versions,
-            app: Arc::clone(&app),
-        };
-        self.desired.apps.insert(id.clone(), Arc::new(next));
-        self.put.insert(id.clone());
-        self.note(id, Some((*record.app).clone()), Some((*app).clone()), victims);
-    }
-
-    fn remove(&mut self, id: &AppId, record: Arc<AppRecord>) {
-        self.desired.apps.remove(id);
-        self.put.remove(id);
-        self.note(id, Some((*record.app).clone()), None, BTreeSet::new());
-        if let Some(difference) = self.plan.apps.get_mut(id) {
-            difference.stopped_uid = Some(record.uid.clone());
-        }
-        self.removed.push(record);
-    }
-
-    /// An app that is named twice in one request differs from what it was before the request.
-    fn note(&mut self, id: &AppId, original: Option<App>, target: Option<App>, victims: BTreeSet<TaskId>) {
-        let original = match self.plan.apps.remove(id) {
-            Some(earlier) => earlier.original,
-            None => original,
-        };
-        let difference = Difference {
-            original,
-            target,
-            victims,
-            stopped_uid: None,
-        };
-        self.plan.apps.insert(id.clone(), difference);
-    }
-
-    fn number_ports(&self, new: &mut Canonical, own: &[u16], limits: &Limits) -> Result<(), Refusal> {
-        let taken = self.desired.service_ports(&new.id);
-        service_ports::assign(&mut new.config, own, &taken, &limits.service_ports)
-            .map_err(|e| Refusal::Argument(e.to_string()))
     }
 
     fn lock(&mut self, force: Force, most: usize) -> Result<(), Refusal> {
@@ -262,24 +214,15 @@ impl Proposal {
         (self.cancelled, self.desired.deployments) = (cancelled, kept);
         Ok(())
     }
-}
 
-/// The wishes that take `deployment` back: its apps become what they were before it.
-#[must_use]
-pub fn reverting(desired: &Desired, deployment: &Deployment) -> Vec<(AppId, Wish)> {
-    let back = deployment
-        .plan
-        .reverted()
-        .into_iter()
-        .filter_map(|(id, original)| {
-            let wish = match original {
-                Some(app) => Wish::Become(Box::new(update::of_version(&app))),
-                None => Wish::Gone,
-            };
-            let there = desired.app(&id).is_some();
-            (there || wish != Wish::Gone).then_some((id, wish))
-        });
-    back.collect()
+    /// Makes the next version of the tree.
+    fn remember(&mut self, most: usize) {
+        let history = &mut self.desired.history;
+        self.desired.version = self.plan.version;
+        history.push(Arc::new(self.plan.past()));
+        let surplus = history.len().saturating_sub(most);
+        self.dropped_past = history.drain(..surplus).collect();
+    }
 }
 
 #[cfg(test)]

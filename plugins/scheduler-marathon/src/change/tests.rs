@@ -1,5 +1,6 @@
 //! What requests make of what is wanted.
 
+use super::revert::reverting;
 use super::*;
 use crate::plan::Kind;
 use crate::tests::canonical;

@@ -76,7 +76,11 @@ fn infos(
 
 /// What `embed` asks for, with either prefix.
 fn embed(query: &Query) -> Result<Embed, Refusal> {
-    let mut embed = Embed::default();
+    let mut embed = Embed {
+        counts: true,
+        deployments: true,
+        ..Embed::default()
+    };
     for asked in query.0.all("embed") {
         let name = asked
             .strip_prefix("apps.")
@@ -86,10 +90,8 @@ fn embed(query: &Query) -> Result<Embed, Refusal> {
             "tasks" => embed.tasks = true,
             "lastTaskFailure" => embed.last_task_failure = true,
             "failures" => {
-                embed = Embed {
-                    tasks: true,
-                    last_task_failure: true,
-                }
+                embed.tasks = true;
+                embed.last_task_failure = true;
             }
             "counts" | "deployments" | "readiness" => {}
             _ => {
@@ -140,6 +142,8 @@ pub(super) async fn get(State(door): State<Arc<Door>>, Path(path): Path<String>,
     let desired = door.desk.desired();
     embed(&query)?; // all that can be embedded always is here
     let embed = Embed {
+        counts: true,
+        deployments: true,
         tasks: true,
         last_task_failure: true,
     };

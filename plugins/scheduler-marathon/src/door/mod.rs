@@ -5,6 +5,7 @@ mod app_tasks;
 mod apps;
 mod deployments;
 mod events;
+mod group_path;
 mod groups;
 mod info;
 mod kill;
@@ -12,6 +13,7 @@ mod queue;
 mod reply;
 mod request;
 mod tasks;
+mod unserved;
 mod view;
 
 use crate::config::MarathonConfig;
@@ -97,11 +99,23 @@ pub(crate) fn router(door: Arc<Door>) -> Router {
         .route("/v2/queue", get(queue::list))
         .route("/v2/queue/{*path}", delete(queue::reset_delay))
         .route("/v2/events", get(events::stream))
-        .route("/v2/groups", any(groups::not_served))
-        .route("/v2/groups/{*path}", any(groups::not_served))
-        .route("/v2/pods", any(groups::no_pods))
-        .route("/v2/pods/{*path}", any(groups::no_pods))
-        .route("/v2/eventSubscriptions", any(groups::no_subscriptions))
+        .route(
+            "/v2/groups",
+            get(groups::root)
+                .post(groups::create_in_root)
+                .put(groups::put_root)
+                .delete(groups::delete_root),
+        )
+        .route(
+            "/v2/groups/{*path}",
+            get(groups::get)
+                .post(groups::create)
+                .put(groups::put)
+                .delete(groups::delete),
+        )
+        .route("/v2/pods", any(unserved::no_pods))
+        .route("/v2/pods/{*path}", any(unserved::no_pods))
+        .route("/v2/eventSubscriptions", any(unserved::no_subscriptions))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(from_fn_with_state(Arc::clone(&door), headers))

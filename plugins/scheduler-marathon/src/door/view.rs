@@ -11,9 +11,13 @@ use plenum_sdk::observed::Observed;
 use serde::Serialize;
 use std::sync::Arc;
 
-/// What is embedded in an app beside counts and deployments, which always are.
+/// What is embedded in an app.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Embed {
+    /// How many of its tasks stand how.
+    pub(super) counts: bool,
+    /// The deployments that change it.
+    pub(super) deployments: bool,
     /// Its tasks.
     pub(super) tasks: bool,
     /// Its last failure.
@@ -25,15 +29,23 @@ pub(super) struct Embed {
 pub(super) struct AppInfo {
     #[serde(flatten)]
     app: AppAnswer,
-    tasks_staged: usize,
-    tasks_running: usize,
-    tasks_healthy: usize,
-    tasks_unhealthy: usize,
-    deployments: Vec<Id>,
+    #[serde(flatten)]
+    counts: Option<Counts>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deployments: Option<Vec<Id>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tasks: Option<Vec<TaskAnswer>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_task_failure: Option<TaskFailure>,
+}
+
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Counts {
+    tasks_staged: usize,
+    tasks_running: usize,
+    tasks_healthy: usize,
+    tasks_unhealthy: usize,
 }
 
 /// An id alone.
@@ -43,7 +55,7 @@ pub(super) struct Id {
 }
 
 impl AppInfo {
-    /// An app with its counts, deployments and what is embedded.
+    /// An app with what is embedded.
     pub(super) fn of(
         door: &Door,
         desired: &Desired,
@@ -51,14 +63,10 @@ impl AppInfo {
         record: &AppRecord,
         embed: Embed,
     ) -> Self {
-        let in_state = |states: &[State]| {
-            let counts = |t: &&Arc<Task>| matches!(condition(t), Condition::Active(s) if states.contains(&s));
-            observed.workload(&record.uid).filter(counts).count()
-        };
         Self {
-            tasks_staged: in_state(&[State::TaskStaging, State::TaskStarting]),
-            tasks_running: in_state(&[State::TaskRunning]),
-            deployments: deployment_ids(desired, record),
+            app: AppAnswer::of(&record.app),
+            counts: embed.counts.then(|| Counts::of(observed, record)),
+            deployments: embed.deployments.then(|| deployment_ids(desired, record)),
             tasks: embed
                 .tasks
                 .then(|| tasks_of(observed, record, ServicePorts::Left)),
@@ -66,7 +74,6 @@ impl AppInfo {
                 .last_task_failure
                 .then(|| last_failure(door, observed, record))
                 .flatten(),
-            ..Self::new(record, Vec::new())
         }
     }
 
@@ -74,13 +81,24 @@ impl AppInfo {
     pub(super) fn new(record: &AppRecord, deployments: Vec<Id>) -> Self {
         Self {
             app: AppAnswer::of(&record.app),
-            tasks_staged: 0,
-            tasks_running: 0,
-            tasks_healthy: 0,
-            tasks_unhealthy: 0,
-            deployments,
+            counts: Some(Counts::default()),
+            deployments: Some(deployments),
             tasks: Some(Vec::new()),
             last_task_failure: None,
+        }
+    }
+}
+
+impl Counts {
+    fn of(observed: &Observed, record: &AppRecord) -> Self {
+        let in_state = |states: &[State]| {
+            let counts = |t: &&Arc<Task>| matches!(condition(t), Condition::Active(s) if states.contains(&s));
+            observed.workload(&record.uid).filter(counts).count()
+        };
+        Self {
+            tasks_staged: in_state(&[State::TaskStaging, State::TaskStarting]),
+            tasks_running: in_state(&[State::TaskRunning]),
+            ..Self::default()
         }
     }
 }

@@ -14,14 +14,20 @@ use std::sync::Arc;
 /// Ended tasks of an app that are kept, so that their logs and exits can be looked at.
 const KEEP_ENDED: usize = 10;
 
-/// Tasks of workloads that nobody wants any more: stopped, then forgotten.
+/// Tasks of workloads that nobody wants any more: stopped, then forgotten. Those of an app that a deployment
+/// removes stay until it is their turn.
 pub(super) fn orphans(desired: &Desired, observed: &Observed, plan: &mut Plan) {
     let wanted: BTreeSet<&str> = desired.apps.values().map(|r| r.uid.as_str()).collect();
+    let later: BTreeSet<&str> = desired
+        .deployments
+        .iter()
+        .flat_map(|d| d.stopped_later())
+        .collect();
     for uid in observed.workloads().filter(|uid| !wanted.contains(uid)) {
         for task in observed.workload(uid) {
             if task.status.phase().is_terminal() {
                 plan.forgets.push(task.id());
-            } else if !task.released {
+            } else if !task.released && !later.contains(uid) {
                 plan.release(task.id());
             }
         }

@@ -50,11 +50,12 @@ pub fn read_apps(json: &Json, form: Form, unknown: UnknownFields) -> Result<Vec<
     reader.finish(fields)
 }
 
-fn app(r: &mut Reader, at: At<'_>, form: Form) -> Option<AppFields> {
+/// Reads an app where it stands in a request.
+pub(super) fn app(r: &mut Reader, at: At<'_>, form: Form) -> Option<AppFields> {
     let o = r.object(at, &APP)?;
     let id = match form {
-        Form::Whole => r.required(&o, "id", app_id),
-        Form::Change => r.optional(&o, "id", app_id),
+        Form::Whole => r.required(&o, "id", path_id),
+        Form::Change => r.optional(&o, "id", path_id),
     };
     let mut fields = AppFields {
         id,
@@ -67,7 +68,8 @@ fn app(r: &mut Reader, at: At<'_>, form: Form) -> Option<AppFields> {
     Some(fields)
 }
 
-fn app_id(r: &mut Reader, at: At<'_>) -> Option<String> {
+/// An id of an app or a group as written, absolute or relative.
+pub(super) fn path_id(r: &mut Reader, at: At<'_>) -> Option<String> {
     let path = at.path.clone();
     let id = r.filled(at)?;
     if path::is_path(&id) {
@@ -83,6 +85,7 @@ fn read_command(r: &mut Reader, o: &Object<'_>, fields: &mut AppFields) {
     fields.user = r.optional(o, "user", Reader::text);
     fields.env = r.optional(o, "env", |r, at| r.map(at, env_value));
     fields.labels = r.optional(o, "labels", Reader::text_map);
+    fields.dependencies = r.optional(o, "dependencies", |r, at| r.list(at, path_id));
     fields.executor = r.optional(o, "executor", executor);
     fields.container = r.optional(o, "container", container::container);
 }
@@ -160,7 +163,8 @@ fn unreachable(r: &mut Reader, at: At<'_>) -> Option<Unreachable> {
     })
 }
 
-fn version(r: &mut Reader, at: At<'_>) -> Option<String> {
+/// A version as answers write it.
+pub(super) fn version(r: &mut Reader, at: At<'_>) -> Option<String> {
     let path = at.path.clone();
     let text = r.text(at)?;
     if text.parse::<crate::stamp::Stamp>().is_ok() {
@@ -276,7 +280,7 @@ mod tests {
     #[test]
     fn what_is_not_served_is_refused_by_path_and_accepted_at_its_default() {
         let (stage, lines) = refused(
-            r#"{"id":"a","gpus":1,"healthChecks":[{}],"constraints":[["hostname","UNIQUE"]],"dependencies":["/b"],
+            r#"{"id":"a","gpus":1,"healthChecks":[{}],"constraints":[["hostname","UNIQUE"]],
                "env":{"S":{"secret":"s"}},"networks":[{"name":"dcos"}],"executor":"/x",
                "container":{"docker":{"image":"i","parameters":[{"key":"a","value":"b"}],"network":"USER"},
                             "volumes":[{"containerPath":"d","mode":"RW","persistent":{"size":1}}]}}"#,
@@ -290,7 +294,6 @@ mod tests {
                 "/container/docker/network",
                 "/container/docker/parameters",
                 "/container/volumes(0)/persistent",
-                "/dependencies",
                 "/env/S",
                 "/executor",
                 "/gpus",

@@ -51,6 +51,8 @@ pub struct AppFields {
     pub upgrade: Option<UpgradeStrategy>,
     /// Labels.
     pub labels: Option<BTreeMap<String, String>>,
+    /// As written, maybe relative.
+    pub dependencies: Option<Vec<String>>,
     /// Roles.
     pub accepted_resource_roles: Option<Vec<String>>,
     /// Kill selection.
@@ -152,6 +154,7 @@ impl AppFields {
             kill_grace_seconds: config.kill_grace_seconds,
             upgrade: Some(config.upgrade),
             labels: Some(config.labels),
+            dependencies: Some(config.dependencies.iter().map(ToString::to_string).collect()),
             accepted_resource_roles: config.accepted_resource_roles,
             kill_selection: Some(config.kill_selection),
             unreachable: Some(config.unreachable),
@@ -184,6 +187,7 @@ impl AppFields {
             kill_grace_seconds: self.kill_grace_seconds.or(base.kill_grace_seconds),
             upgrade: self.upgrade.or(base.upgrade),
             labels: self.labels.or(base.labels),
+            dependencies: self.dependencies.or(base.dependencies),
             accepted_resource_roles: self.accepted_resource_roles.or(base.accepted_resource_roles),
             kill_selection: self.kill_selection.or(base.kill_selection),
             unreachable: self.unreachable.or(base.unreachable),

@@ -4,6 +4,7 @@
 pub mod app;
 pub mod container;
 pub mod fields;
+pub mod group;
 pub mod names;
 pub mod ports;
 pub mod reader;

@@ -92,6 +92,7 @@ pub const APP: Shape = Shape {
         "taskKillGracePeriodSeconds",
         "upgradeStrategy",
         "labels",
+        "dependencies",
         "acceptedResourceRoles",
         "killSelection",
         "unreachableStrategy",
@@ -111,7 +112,6 @@ pub const APP: Shape = Shape {
     ],
     unserved: &[
         ("constraints", Default::Empty),
-        ("dependencies", Default::Empty),
         ("executorResources", Default::Absent),
         ("fetch", Default::Empty),
         ("uris", Default::Empty),
@@ -128,6 +128,13 @@ pub const APP: Shape = Shape {
         ("role", Default::Absent),
         ("resourceLimits", Default::Absent),
     ],
+};
+
+/// A group, or a change to one.
+pub const GROUP: Shape = Shape {
+    served: &["id", "apps", "groups", "dependencies", "scaleBy", "version"],
+    output: &[],
+    unserved: &[("pods", Default::Empty), ("enforceRole", Default::Absent)],
 };
 
 /// `upgradeStrategy`.

@@ -51,6 +51,32 @@ async fn a_deployment_is_told_step_by_step() {
 }
 
 #[tokio::test]
+async fn a_group_that_goes_is_told_app_by_app_and_one_without_apps_is_told_too() {
+    let f = Field::with_room(5).await;
+    f.create("/g/a", 1).await;
+    let events = f
+        .http
+        .get(format!("{}/v2/events", f.url))
+        .header("Accept", "text/event-stream");
+    let mut events = events.send().await.unwrap();
+    let made = f.post("/v2/groups", &json!({"id": "/empty"})).await.good();
+    let told = read_until(&mut events, "deployment_success").await;
+    let of = |told: &[Value], kind: &str| -> Vec<Value> {
+        told.iter().filter(|e| e["eventType"] == kind).cloned().collect()
+    };
+    assert_eq!(of(&told, "deployment_success")[0]["id"], made["deploymentId"]);
+    assert_eq!(of(&told, "group_change_success")[0]["version"], made["version"]);
+    f.call("DELETE", "/v2/groups/g", None).await.good();
+    let told = read_until(&mut events, "deployment_success").await;
+    assert_eq!(of(&told, "group_change_success")[0]["groupId"], "/");
+    assert_eq!(of(&told, "app_terminated_event")[0]["appId"], "/g/a");
+    let plan = &of(&told, "deployment_info")[0]["plan"];
+    assert_eq!(plan["original"]["groups"][1]["apps"][0]["id"], "/g/a");
+    assert_eq!(plan["target"]["groups"][0]["id"], "/empty");
+    assert_eq!(plan["target"]["groups"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn events_are_filtered_by_type_and_refused_to_who_cannot_read_them() {
     let f = Field::with_room(5).await;
     assert_eq!(f.call("GET", "/v2/events", None).await.status, 405);

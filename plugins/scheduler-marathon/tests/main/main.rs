@@ -7,6 +7,7 @@ mod crash;
 mod events;
 mod fake;
 mod field;
+mod groups;
 mod queue;
 mod state;
 mod storm;

@@ -51,13 +51,6 @@ async fn refusals_have_marathons_status_and_body() {
             500,
             Some(r#"{"message":"URI not found"}"#),
         ),
-        (
-            "GET",
-            "/v2/groups",
-            None,
-            404,
-            Some(r#"{"message":"Groups are not supported by this version of Plenum"}"#),
-        ),
         ("HEAD", "/v2/pods", None, 404, Some("")),
         ("POST", "/ping", None, 405, None),
     ] {
