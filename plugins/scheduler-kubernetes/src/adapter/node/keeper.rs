@@ -162,6 +162,11 @@ impl Keeper {
             let made = nodes.patch_status(&name, &params, &patch).await?;
             self.book.put_node(made, true, false);
         }
+        // what was just written has made it another version
+        let have = self
+            .book
+            .read(|pages| pages.nodes.get(&name).cloned())
+            .unwrap_or(have);
         if node.liveness == Liveness::Ready {
             self.untaint(&have, &nodes, &name).await?;
         }

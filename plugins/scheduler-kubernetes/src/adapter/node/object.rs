@@ -110,7 +110,8 @@ pub fn allocatable(node: &Node, scheduler: &SchedulerId) -> Amounts {
     })
 }
 
-/// Amounts in Kubernetes' names and forms.
+/// Amounts in Kubernetes' names and canonical forms: what the server would write otherwise would be found to differ,
+/// and be written again, for ever.
 #[must_use]
 pub fn quantities(amounts: &Amounts) -> BTreeMap<String, Quantity> {
     let cpu = match amounts.cpu_millis % 1000 {
@@ -131,18 +132,22 @@ pub fn quantities(amounts: &Amounts) -> BTreeMap<String, Quantity> {
             format!("{RESOURCE_PREFIX}{name}")
         }
     };
+    let canonical = |text: String| {
+        let parsed = crate::object::quantity::Quantity::parse(&text);
+        Quantity(parsed.map_or(text, |quantity| quantity.to_string()))
+    };
     let mut out: BTreeMap<String, Quantity> = [
         ("cpu", cpu),
         ("memory", bytes(amounts.memory_bytes)),
         ("ephemeral-storage", bytes(amounts.disk_bytes)),
         ("pods", amounts.slots.to_string()),
     ]
-    .map(|(k, v)| (k.to_owned(), Quantity(v)))
+    .map(|(k, v)| (k.to_owned(), canonical(v)))
     .into();
     let extended = amounts
         .extended
         .iter()
-        .map(|(name, n)| (named(name), Quantity(n.to_string())));
+        .map(|(name, n)| (named(name), canonical(n.to_string())));
     out.extend(extended);
     out
 }
@@ -324,7 +329,17 @@ mod tests {
         let text = quantities(&shown);
         assert_eq!(
             (text["cpu"].0.as_str(), text["memory"].0.as_str()),
-            ("2500m", "6291456Ki")
+            ("2500m", "6Gi")
+        );
+        let many = Amounts {
+            slots: 1000,
+            ..Amounts::task(2000, 1_500_000, 1 << 40)
+        };
+        let text = quantities(&many);
+        let of = |name: &str| text[name].0.as_str();
+        assert_eq!(
+            (of("cpu"), of("memory"), of("ephemeral-storage"), of("pods")),
+            ("2", "1500k", "1Ti", "1k")
         );
     }
 
