@@ -252,6 +252,10 @@ fn outside(parts: &Parts, segments: &[&str]) -> Response {
         return answer::problem(&Problem::method_not_allowed());
     }
     let ok = |value| answer::json_value(StatusCode::OK, &value);
+    let document = |group: &str, version: &str| {
+        let found = discovery::document(group, version);
+        found.map_or_else(not_found, |bytes| answer::json_bytes(StatusCode::OK, bytes))
+    };
     let or_none = |value: Option<serde_json::Value>| value.map_or_else(not_found, ok);
     match segments {
         ["api"] | ["apis"] if aggregated_discovery(&parts.headers).is_some() => {
@@ -276,8 +280,8 @@ fn outside(parts: &Parts, segments: &[&str]) -> Response {
             response
         }
         ["openapi", "v2"] => discovery::second(&parts.headers).unwrap_or_else(not_found),
-        ["openapi", "v3", "api", version] => or_none(discovery::document("", version)),
-        ["openapi", "v3", "apis", group, version] => or_none(discovery::document(group, version)),
+        ["openapi", "v3", "api", version] => document("", version),
+        ["openapi", "v3", "apis", group, version] => document(group, version),
         ["version"] => {
             let (major, minor, git) = discovery::VERSION;
             ok(json!({

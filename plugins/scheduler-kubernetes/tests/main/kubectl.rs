@@ -346,3 +346,37 @@ async fn access_is_asked_for_and_tokens_are_made() {
             .is(0, "serviceaccount/default");
     }
 }
+
+#[tokio::test]
+async fn each_field_is_explained() {
+    for program in kubectls().await {
+        let (_api, kubectl) = with(&program).await;
+        let pods = kubectl.said("explain pods").await;
+        assert_eq!(pods.code, 0, "{}", pods.err);
+        for part in [
+            "KIND:       Pod",
+            "Pod is a collection of containers",
+            "spec\t<PodSpec>",
+        ] {
+            assert!(pods.out.contains(part), "{part} in\n{}", pods.out);
+        }
+        let surge = kubectl
+            .said("explain deployment.spec.strategy.rollingUpdate.maxSurge")
+            .await;
+        for part in [
+            "GROUP:      apps",
+            "FIELD: maxSurge <IntOrString>",
+            "Defaults to 25%",
+        ] {
+            assert!(surge.out.contains(part), "{part} in\n{}", surge.out);
+        }
+        let env = kubectl
+            .said("explain job.spec.template.spec.containers.env --recursive")
+            .await;
+        assert!(env.out.contains("  valueFrom\t<EnvVarSource>"), "{}", env.out);
+        kubectl
+            .said("explain pod.spec.bogus")
+            .await
+            .fails("error: field \"bogus\" does not exist");
+    }
+}

@@ -1,9 +1,10 @@
 //! What the server says it serves: in one piece for clients that ask so, else in lists; and the OpenAPI documents
-//! from which clients learn that the server checks fields itself.
+//! from which clients learn that the server checks fields itself, and people what each field means.
 
 mod aggregated;
 mod openapi;
 mod plain;
+mod schemas;
 
 pub use aggregated::answer as aggregated;
 pub use openapi::{document, index, second};

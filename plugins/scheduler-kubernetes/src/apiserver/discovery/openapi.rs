@@ -1,13 +1,16 @@
-//! OpenAPI v3, as much as tools need: which kinds there are and that the server checks their fields, so that
-//! clients leave the checking to it. Of OpenAPI v2 only the cover: some clients want it for a `List`, find no kind in
+//! OpenAPI v3: which kinds there are, what their fields mean, and that the server checks them, so that clients leave
+//! the checking to it. Each document is made once, when somebody first asks. Of OpenAPI v2 only the cover: some clients want it for a `List`, find no kind in
 //! it and leave the checking to the server again.
 
+use super::super::answer::to_bytes;
 use super::super::kinds::Resource;
-use super::{group_version, group_versions, hash, kinds_of};
+use super::{group_version, group_versions, hash, kinds_of, schemas};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use serde_json::{Map, Value, json};
+use std::sync::LazyLock;
 
 /// The forms of OpenAPI v2 in which clients ask for it; the first is also a media type that parses.
 const V2: [&str; 2] = [
@@ -38,16 +41,34 @@ fn field(number: u8, content: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// One document as it is sent.
+struct Document {
+    group: &'static str,
+    version: &'static str,
+    hash: String,
+    bytes: Bytes,
+}
+
+static DOCUMENTS: LazyLock<Vec<Document>> = LazyLock::new(|| {
+    let made = group_versions().into_iter().map(|(group, version)| {
+        let bytes = to_bytes(&whole(group, version));
+        Document {
+            group,
+            version,
+            hash: hash(&bytes),
+            bytes,
+        }
+    });
+    made.collect()
+});
+
 /// Where the documents are.
 #[must_use]
 pub fn index() -> Value {
     let mut paths = Map::new();
-    for (group, version) in group_versions() {
-        let path = path(group, version);
-        let document = document(group, version)
-            .map(|d| d.to_string())
-            .unwrap_or_default();
-        let url = format!("/openapi/v3/{path}?hash={}", hash(document.as_bytes()));
+    for document in DOCUMENTS.iter() {
+        let path = path(document.group, document.version);
+        let url = format!("/openapi/v3/{path}?hash={}", document.hash);
         paths.insert(path, json!({ "serverRelativeURL": url }));
     }
     json!({ "paths": paths })
@@ -58,12 +79,16 @@ fn path(group: &str, version: &str) -> String {
     format!("{prefix}/{}", group_version(group, version))
 }
 
-/// The document of a group's version.
+/// The document of a group's version, in JSON.
 #[must_use]
-pub fn document(group: &str, version: &str) -> Option<Value> {
-    if !group_versions().contains(&(group, version)) {
-        return None;
-    }
+pub fn document(group: &str, version: &str) -> Option<Bytes> {
+    let found = DOCUMENTS
+        .iter()
+        .find(|d| (d.group, d.version) == (group, version));
+    found.map(|document| document.bytes.clone())
+}
+
+fn whole(group: &str, version: &str) -> Value {
     let mut paths = Map::new();
     for kind in kinds_of(group, version) {
         let root = path(group, version);
@@ -82,12 +107,12 @@ pub fn document(group: &str, version: &str) -> Option<Value> {
             }),
         );
     }
-    Some(json!({
+    json!({
         "openapi": "3.0.0",
         "info": { "title": "Kubernetes", "version": super::VERSION.2 },
         "paths": paths,
-        "components": { "schemas": {} },
-    }))
+        "components": { "schemas": schemas::of(kinds_of(group, version)) },
+    })
 }
 
 fn one(kind: &Resource) -> Value {

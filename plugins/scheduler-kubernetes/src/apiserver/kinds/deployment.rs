@@ -3,7 +3,7 @@
 use super::{
     Column, Generation, Propagation, Resource, Scope, StatusMetadata, Subresource, age_column, name_column,
 };
-use super::{DeleteAnswer, as_given, as_written, at_once, cells};
+use super::{DeleteAnswer, as_given, as_written, at_once, cells, described};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -21,6 +21,7 @@ pub(super) static DEPLOYMENT: Resource = Resource {
     delete_collection: true,
     subresources: &[Subresource::Scale, Subresource::Status],
     selectable: &[],
+    described: described::<k8s_openapi::api::apps::v1::Deployment>,
     columns: &COLUMNS,
     row,
     generation: Generation::SpecAndAnnotations,

@@ -1,7 +1,7 @@
 //! Events: what happened to an object.
 
 use super::{Column, Generation, NO_METADATA, Propagation, Resource, Scope};
-use super::{DeleteAnswer, as_given, as_written, at_once, cells};
+use super::{DeleteAnswer, as_given, as_written, at_once, cells, described};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -31,6 +31,7 @@ pub(super) static EVENT: Resource = Resource {
         "source",
         "type",
     ],
+    described: described::<k8s_openapi::api::core::v1::Event>,
     columns: &COLUMNS,
     row,
     generation: Generation::None,

@@ -3,7 +3,7 @@
 use super::{
     Column, Generation, Propagation, Resource, Scope, StatusMetadata, Subresource, age_column, name_column,
 };
-use super::{DeleteAnswer, as_written, at_once, cells};
+use super::{DeleteAnswer, as_written, at_once, cells, described};
 use crate::object::defaults;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ pub(super) static JOB: Resource = Resource {
     delete_collection: true,
     subresources: &[Subresource::Status],
     selectable: &["status.succeeded"],
+    described: described::<k8s_openapi::api::batch::v1::Job>,
     columns: &COLUMNS,
     row,
     generation: Generation::Spec,

@@ -1,7 +1,7 @@
 //! Leases: who leads, which node lives.
 
 use super::{Column, Generation, NO_METADATA, Propagation, Resource, Scope, age_column, name_column};
-use super::{DeleteAnswer, as_given, as_written, at_once, cells};
+use super::{DeleteAnswer, as_given, as_written, at_once, cells, described};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -19,6 +19,7 @@ pub(super) static LEASE: Resource = Resource {
     delete_collection: true,
     subresources: &[],
     selectable: &[],
+    described: described::<k8s_openapi::api::coordination::v1::Lease>,
     columns: &COLUMNS,
     row,
     generation: Generation::None,

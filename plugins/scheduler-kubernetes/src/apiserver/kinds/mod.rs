@@ -21,6 +21,7 @@ use super::storage::Shape;
 use crate::object::problem::Problem;
 use crate::object::schema;
 use jiff::Timestamp;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
 /// Every kind that has objects, in the order of discovery.
@@ -162,6 +163,9 @@ pub struct Resource {
     pub subresources: &'static [Subresource],
     /// Fields that selectors may name, beside name and namespace.
     pub selectable: &'static [&'static str],
+    /// Puts its fields with their descriptions, and those of all it consists of, among these schemas; the name of its
+    /// own.
+    pub described: fn(&mut SchemaGenerator) -> String,
     /// The columns of its table.
     pub columns: &'static [Column],
     /// The cells of one object.
@@ -183,6 +187,12 @@ pub struct Resource {
     /// How long its deletion waits for whoever runs it, in seconds, given what the client asked for; none: it is
     /// gone at once.
     pub grace: fn(&Value, Option<i64>) -> Option<i64>,
+}
+
+/// The schema of a kind whose objects are `T`s.
+pub(super) fn described<T: JsonSchema>(schemas: &mut SchemaGenerator) -> String {
+    schemas.subschema_for::<T>();
+    T::schema_name().into_owned()
 }
 
 /// Nothing of a new object is changed.

@@ -3,7 +3,7 @@
 use super::{
     Column, Generation, Propagation, Resource, Scope, StatusMetadata, Subresource, age_column, name_column,
 };
-use super::{DeleteAnswer, as_written, at_once, cells};
+use super::{DeleteAnswer, as_written, at_once, cells, described};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -21,6 +21,7 @@ pub(super) static NAMESPACE: Resource = Resource {
     delete_collection: false,
     subresources: &[Subresource::Finalize, Subresource::Status],
     selectable: &["status.phase"],
+    described: described::<k8s_openapi::api::core::v1::Namespace>,
     columns: &COLUMNS,
     row,
     generation: Generation::None,

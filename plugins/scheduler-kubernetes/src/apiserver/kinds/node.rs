@@ -3,7 +3,7 @@
 use super::{
     Column, Generation, Propagation, Resource, Scope, StatusMetadata, Subresource, age_column, name_column,
 };
-use super::{DeleteAnswer, as_written, at_once, cells};
+use super::{DeleteAnswer, as_written, at_once, cells, described};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -21,6 +21,7 @@ pub(super) static NODE: Resource = Resource {
     delete_collection: true,
     subresources: &[Subresource::Status],
     selectable: &["spec.unschedulable"],
+    described: described::<k8s_openapi::api::core::v1::Node>,
     columns: &COLUMNS,
     row,
     generation: Generation::None,

@@ -3,7 +3,7 @@
 use super::{
     Column, Generation, Propagation, Resource, Scope, StatusMetadata, Subresource, age_column, name_column,
 };
-use super::{DeleteAnswer, as_written, cells};
+use super::{DeleteAnswer, as_written, cells, described};
 use crate::object::defaults;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -42,6 +42,7 @@ pub(super) static POD: Resource = Resource {
         "status.podIPs",
         "status.nominatedNodeName",
     ],
+    described: described::<k8s_openapi::api::core::v1::Pod>,
     columns: &COLUMNS,
     row,
     generation: Generation::Spec,

@@ -3,7 +3,7 @@
 use super::{
     Column, Generation, NO_METADATA, Propagation, Resource, Scope, Subresource, age_column, name_column,
 };
-use super::{DeleteAnswer, as_given, as_written, at_once, cells};
+use super::{DeleteAnswer, as_given, as_written, at_once, cells, described};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -21,6 +21,7 @@ pub(super) static SERVICE_ACCOUNT: Resource = Resource {
     delete_collection: true,
     subresources: &[Subresource::Token],
     selectable: &[],
+    described: described::<k8s_openapi::api::core::v1::ServiceAccount>,
     columns: &COLUMNS,
     row,
     generation: Generation::None,
