@@ -1,83 +1,14 @@
 //! `kill -9` of every part in turn while a deployment rolls out: `rollout status` sees it to its end, and nothing
 //! is lost, made twice or restarted.
 
+use crate::support::eventually;
 use crate::support::image::docker;
 use crate::support::kubectl::{Kubectl, STAYS, container, program, ready};
-use crate::support::parts::{Part, endpoint};
-use crate::support::{eventually, plenum};
+use crate::support::kubernetes_parts::{Door, Pool};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
-
-struct Pool {
-    /// Broker, agent, scheduler.
-    parts: Vec<Part>,
-    kubeconfig: PathBuf,
-    data: tempfile::TempDir,
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
-fn text(path: &Path) -> String {
-    path.to_str().unwrap().to_owned()
-}
-
-impl Pool {
-    async fn start() -> Self {
-        let data = tempfile::Builder::new()
-            .prefix("plenum-parts-")
-            .tempdir()
-            .unwrap();
-        let dir = |name: &str| text(&data.path().join(name));
-        let broker = format!("127.0.0.1:{}", free_port());
-        let url = format!("http://{broker}");
-        let door = format!("127.0.0.1:{}", free_port());
-        let lines: [Vec<&str>; 3] = [
-            vec!["broker", "--listen", &broker],
-            vec![
-                "agent",
-                "--broker",
-                &url,
-                "--name",
-                "k1",
-                "--address",
-                "127.79.0.1",
-            ],
-            vec!["scheduler", "kubernetes", "--broker", &url, "--listen", &door],
-        ];
-        let start = |line: &Vec<&str>| {
-            let own = dir(line[0]);
-            let mut args = line.clone();
-            args.extend(["--data", &own]);
-            Part::start(&[], &args, &data.path().join(format!("{}.log", line[0])))
-        };
-        let parts = lines.iter().map(start).collect();
-        endpoint(&data.path().join("scheduler"), "kubernetes").await;
-        let kubeconfig = data.path().join("scheduler/kubeconfig");
-        Self {
-            parts,
-            kubeconfig,
-            data,
-        }
-    }
-}
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        self.parts.clear();
-        for part in ["agent", "broker", "scheduler"] {
-            let _ = Command::new(plenum())
-                .args(["down", "--data"])
-                .arg(self.data.path().join(part))
-                .output();
-        }
-    }
-}
 
 fn deployment(name: &str, replicas: u32) -> Value {
     json!({
@@ -118,7 +49,7 @@ async fn a_rollout_goes_on_through_the_death_of_every_part() {
     let (true, Some(program)) = (docker(), program()) else {
         return;
     };
-    let mut pool = Pool::start().await;
+    let mut pool = Pool::start(&["127.80.0.1"], Door::Whole).await;
     let kubectl = Kubectl::with(pool.kubeconfig.clone(), program);
     kubectl.apply(&[deployment("steady", 2), deployment("web", 6)]);
     for name in ["deploy/steady", "deploy/web"] {
@@ -133,7 +64,7 @@ async fn a_rollout_goes_on_through_the_death_of_every_part() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    for part in &mut pool.parts {
+    for (_, part) in &mut pool.parts {
         tokio::time::sleep(Duration::from_millis(700)).await;
         part.kill_hard();
         part.start_again();

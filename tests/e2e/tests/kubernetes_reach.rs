@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Pods that are logged to their end, spoken to, and reached.
-fn three() -> Value {
+fn three() -> Vec<Value> {
     let mut asks = container("c", "read x; echo got $x");
     asks["stdin"] = json!(true);
     asks["stdinOnce"] = json!(true);
@@ -20,7 +20,7 @@ fn three() -> Value {
     let serves = container(
         "c",
         &format!(
-            "echo page > /www/index.html; httpd -p 8080 -h /www; busybox ln -s busybox /bin/tar; {STAYS}"
+            "busybox head -c 1000000 /dev/urandom > /www/index.html; httpd -p 8080 -h /www; busybox ln -s busybox /bin/tar; {STAYS}"
         ),
     );
     let mut items = vec![
@@ -34,7 +34,7 @@ fn three() -> Value {
     for item in &mut items {
         item["metadata"]["labels"]["all"] = json!("three");
     }
-    json!({"apiVersion": "v1", "kind": "List", "items": items})
+    items
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,8 +44,8 @@ async fn pods_are_reached_as_people_do_it() {
     };
     let up = Up::start_with(2, &["kubernetes"]).await;
     let kubectl = Kubectl::of(&up, program.clone());
-    kubectl.apply(&[three()]);
-    kubectl.apply(&[three()]);
+    kubectl.apply(&three());
+    kubectl.apply(&three());
     kubectl
         .until("counts", "has begun", |p| p["status"]["phase"] != "Pending")
         .await;
@@ -124,12 +124,16 @@ fn forward(kubectl: &Kubectl, port: &str) -> (Background, u16) {
 
 async fn forwards(kubectl: &Kubectl) {
     let (running, port) = forward(kubectl, ":8080");
+    let page = kubectl
+        .run(&["exec", "serves", "--", "cat", "/www/index.html"])
+        .stdout;
+    assert_eq!(page.len(), 1_000_000);
     let fetches = (0..20).map(|_| async {
         let answer = reqwest::get(format!("http://127.0.0.1:{port}/")).await.unwrap();
-        answer.text().await.unwrap()
+        answer.bytes().await.unwrap()
     });
-    for text in futures::future::join_all(fetches).await {
-        assert_eq!(text, "page\n");
+    for bytes in futures::future::join_all(fetches).await {
+        assert!(bytes == page, "{} bytes came", bytes.len());
     }
     drop(running);
     let (mut refused, port) = forward(kubectl, ":9");

@@ -165,15 +165,14 @@ async fn a_broken_image_stalls_and_jobs_come_to_their_end() {
     };
     let up = Up::start_with(2, &["kubernetes"]).await;
     let kubectl = Kubectl::of(&up, program);
-    let mut web = deployment("web", 3);
-    web["spec"]["progressDeadlineSeconds"] = json!(3);
     kubectl.apply(&[
-        web,
+        deployment("web", 3),
         job("good", "echo done", &json!({"completions": 3, "parallelism": 2})),
         job("bad", "exit 3", &json!({"backoffLimit": 0})),
     ]);
     rolled_out(&kubectl, "web");
     let before = pods(&kubectl, "web");
+    kubectl.deadline("web", 3);
     kubectl.ok(&["set", "image", "deploy/web", "c=nowhere.invalid/broken:1"]);
     let waits = kubectl.run(&["rollout", "status", "deploy/web", "--timeout=1s"]);
     assert_eq!(waits.status.code(), Some(1), "{waits:?}");
@@ -183,6 +182,7 @@ async fn a_broken_image_stalls_and_jobs_come_to_their_end() {
     assert!(why.contains("exceeded its progress deadline"), "{why}");
     let during = pods(&kubectl, "web");
     assert!(before.is_subset(&during), "the old pods serve on: {during:?}");
+    kubectl.deadline("web", 60);
     kubectl.ok(&["rollout", "undo", "deploy/web"]);
     rolled_out(&kubectl, "web");
     assert_eq!(pods(&kubectl, "web"), before);

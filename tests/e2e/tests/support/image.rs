@@ -7,6 +7,9 @@ use std::sync::OnceLock;
 /// Its name.
 pub(crate) const BUSYBOX: &str = "plenum-test/busybox:1";
 
+/// The same image by another name.
+pub(crate) const BUSYBOX_TOO: &str = "plenum-test/busybox:2";
+
 const APPLETS: [&str; 13] = [
     "sh", "sleep", "cat", "echo", "httpd", "date", "ls", "wget", "kill", "env", "true", "false", "hostname",
 ];
@@ -53,4 +56,8 @@ fn import() {
         .unwrap();
     docker.stdin.take().unwrap().write_all(&tar.stdout).unwrap();
     assert!(docker.wait().unwrap().success(), "docker import failed");
+    let tagged = Command::new("docker")
+        .args(["tag", BUSYBOX, BUSYBOX_TOO])
+        .status();
+    assert!(tagged.unwrap().success(), "docker tag failed");
 }

@@ -20,11 +20,21 @@ pub(crate) fn program() -> Option<PathBuf> {
     there.then_some(program)
 }
 
+/// That kubectl, and the older one of `E2E_KUBECTL_OLD` where there is one: it asks in other ways.
+pub(crate) fn programs() -> Vec<PathBuf> {
+    let old = std::env::var_os("E2E_KUBECTL_OLD").map(PathBuf::from);
+    program()
+        .into_iter()
+        .flat_map(|new| std::iter::once(new).chain(old.clone()))
+        .collect()
+}
+
 /// kubectl against a pool.
 pub(crate) struct Kubectl {
     program: PathBuf,
     pub(crate) kubeconfig: PathBuf,
     cache: tempfile::TempDir,
+    namespace: Option<String>,
 }
 
 impl Kubectl {
@@ -39,7 +49,15 @@ impl Kubectl {
             program,
             kubeconfig,
             cache: tempfile::tempdir().unwrap(),
+            namespace: None,
         }
+    }
+
+    /// In a new namespace of this name from here on.
+    pub(crate) fn within(mut self, namespace: &str) -> Self {
+        self.ok(&["create", "namespace", namespace]);
+        self.namespace = Some(namespace.to_owned());
+        self
     }
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {
@@ -48,8 +66,11 @@ impl Kubectl {
             .arg("--kubeconfig")
             .arg(&self.kubeconfig)
             .arg("--cache-dir")
-            .arg(self.cache.path())
-            .args(args);
+            .arg(self.cache.path());
+        if let Some(namespace) = &self.namespace {
+            command.arg("--namespace").arg(namespace);
+        }
+        command.args(args);
         command
     }
 
@@ -62,6 +83,19 @@ impl Kubectl {
         let out = self.run(args);
         assert!(out.status.success(), "kubectl {args:?}: {out:?}");
         String::from_utf8(out.stdout).unwrap().trim_end().to_owned()
+    }
+
+    /// What it said on both sides when it was refused with exit code 1, as it must be.
+    pub(crate) fn refused(&self, args: &[&str]) -> String {
+        let out = self.run(args);
+        assert_eq!(out.status.code(), Some(1), "kubectl {args:?}: {out:?}");
+        both(&out)
+    }
+
+    /// The exit code of a command that reads this, and what it said on both sides.
+    pub(crate) fn told(&self, args: &[&str], input: &str) -> (i32, String) {
+        let out = self.with_input(args, input.as_bytes());
+        (out.status.code().unwrap_or(-1), both(&out))
     }
 
     pub(crate) fn with_input(&self, args: &[&str], input: &[u8]) -> Output {
@@ -84,9 +118,15 @@ impl Kubectl {
     }
 
     pub(crate) fn apply(&self, objects: &[Value]) {
-        let documents: Vec<String> = objects.iter().map(ToString::to_string).collect();
-        let out = self.with_input(&["apply", "-f", "-"], documents.join("\n---\n").as_bytes());
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        let out = self.with_input(&["apply", "-f", "-"], list.to_string().as_bytes());
         assert!(out.status.success(), "{out:?}");
+    }
+
+    /// How long a deployment's rollout may make no progress.
+    pub(crate) fn deadline(&self, deployment: &str, seconds: u32) {
+        let patch = json!({"spec": {"progressDeadlineSeconds": seconds}}).to_string();
+        self.ok(&["patch", "deploy", deployment, "-p", &patch]);
     }
 
     pub(crate) fn get(&self, what: &[&str]) -> Value {
@@ -137,6 +177,12 @@ impl Kubectl {
             .map(|e| (text(&e["reason"]), text(&e["message"])))
             .collect()
     }
+}
+
+/// What was said on both sides.
+fn both(out: &Output) -> String {
+    let said = [&out.stdout, &out.stderr].map(|bytes| String::from_utf8_lossy(bytes).trim_end().to_owned());
+    said.join("\n").trim().to_owned()
 }
 
 /// A kubectl in the background, ended when dropped.

@@ -4,6 +4,7 @@ pub(crate) mod docker;
 pub(crate) mod dockerd;
 pub(crate) mod image;
 pub(crate) mod kubectl;
+pub(crate) mod kubernetes_parts;
 pub(crate) mod parts;
 pub(crate) mod registry;
 pub(crate) mod up;
