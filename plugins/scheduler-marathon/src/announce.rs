@@ -3,15 +3,23 @@
 
 use crate::answer::deployment::StepAnswer;
 use crate::answer::plan::PlanAnswer;
+use crate::app::App;
 use crate::desired::Desired;
 use crate::events::{Body, Hub};
 use crate::path::AppId;
-use crate::plan::{Deployment, Kind, Plan};
+use crate::plan::{Deployment, Difference, Kind, Plan};
 use crate::refusal::Refusal;
 use crate::stamp::Stamp;
 
 /// Marathon's reason for a deployment that another took the place of, or that was stopped.
 const CANCELLED: &str = "The upgrade has been cancelled";
+
+/// The app as it shall be, if its tasks are others than before.
+fn newly_configured(difference: &Difference) -> Option<&App> {
+    let target = difference.target.as_ref()?;
+    let before = difference.original.as_ref().map(|app| app.config_version());
+    (before != Some(target.config_version())).then_some(target)
+}
 
 /// Publishes through a hub.
 pub(crate) struct Announcer(pub(crate) Hub);
@@ -41,6 +49,33 @@ impl Announcer {
             plan: PlanAnswer::of(desired, deployment),
             current_step: StepAnswer::of(step),
         });
+    }
+
+    /// The health checks of what a deployment makes begin.
+    pub(crate) fn checks_added(&self, now: Stamp, plan: &Plan) {
+        for app in plan.apps.values().filter_map(newly_configured) {
+            for check in &app.config.health_checks {
+                self.0.publish(now, || Body::AddHealthCheck {
+                    app_id: app.id.clone(),
+                    version: app.version,
+                    health_check: check.clone().into(),
+                });
+            }
+        }
+    }
+
+    /// The health checks of what a deployment has replaced or removed are over.
+    pub(crate) fn checks_removed(&self, now: Stamp, plan: &Plan) {
+        for difference in plan.apps.values() {
+            let gone = difference.target.is_none() || newly_configured(difference).is_some();
+            for app in difference.original.iter().filter(|_| gone) {
+                for _ in &app.config.health_checks {
+                    self.0.publish(now, || Body::RemoveHealthCheck {
+                        app_id: app.id.clone(),
+                    });
+                }
+            }
+        }
     }
 
     /// A deployment is done.

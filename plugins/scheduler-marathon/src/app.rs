@@ -1,6 +1,7 @@
 //! An app in its canonical form: every default filled in, old forms of fields translated, ids absolute.
 //! This is what is stored, compared, planned with and answered.
 
+use crate::checks::{HealthCheck, ReadinessCheck};
 use crate::path::AppId;
 use crate::stamp::Stamp;
 use serde::{Deserialize, Serialize};
@@ -94,6 +95,12 @@ pub struct Config {
     pub unreachable: Unreachable,
     /// Which instance goes first when scaling down.
     pub kill_selection: KillSelection,
+    /// What must pass for an instance to count as healthy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub health_checks: Vec<HealthCheck>,
+    /// What must have passed for a new instance to count in a deployment; at most one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readiness_checks: Vec<ReadinessCheck>,
 }
 
 impl Config {

@@ -8,6 +8,7 @@ use crate::path::AppId;
 use crate::plan::{Deployment, Mode, Plan};
 use crate::stamp::Stamp;
 use plenum_model::ids::SessionEpoch;
+use plenum_model::task::Task;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -20,6 +21,19 @@ pub struct AppRecord {
     pub app: Arc<App>,
     /// All versions kept, the newest included.
     pub versions: BTreeMap<Stamp, Arc<App>>,
+}
+
+impl AppRecord {
+    /// The app in the configuration that `task` runs; as it is now if that version is not kept any more.
+    #[must_use]
+    pub fn app_of(&self, task: &Task) -> &App {
+        let version = &task.terms.workload.version;
+        let runs = |app: &&Arc<App>| app.config_version().to_string() == *version;
+        if runs(&&self.app) {
+            return &self.app;
+        }
+        self.versions.values().rev().find(runs).unwrap_or(&self.app)
+    }
 }
 
 /// Everything wanted.

@@ -289,7 +289,10 @@ impl DeskClerk {
         board.show(Arc::clone(&after));
         self.announcer.taken(now, group, proposal.plan.version);
         match after.deployment(&proposal.plan.id) {
-            Some(deployment) => self.announcer.step(now, &after, deployment),
+            Some(deployment) => {
+                self.announcer.checks_added(now, &deployment.plan);
+                self.announcer.step(now, &after, deployment);
+            }
             None => {
                 let done = Deployment::begin(proposal.plan.clone());
                 self.announcer.success(now, &after, &done);
@@ -360,6 +363,7 @@ impl DeskClerk {
         self.announcer.step_success(now, before, deployment);
         let after = Arc::new(after);
         board.show(Arc::clone(&after));
+        self.announcer.checks_removed(now, &next.plan);
         self.announcer.success(now, &after, &next);
     }
 

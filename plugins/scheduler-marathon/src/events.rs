@@ -2,6 +2,7 @@
 //! happen, written once, shared by all listeners.
 
 use crate::answer::app::AppAnswer;
+use crate::answer::checks::HealthCheckAnswer;
 use crate::answer::deployment::StepAnswer;
 use crate::answer::plan::PlanAnswer;
 use crate::instance::State;
@@ -120,11 +121,78 @@ pub enum Body<'a> {
         /// Why not.
         reason: String,
     },
+    /// A health check of an app begins to be done.
+    AddHealthCheck {
+        /// Which app.
+        app_id: AppId,
+        /// In which version.
+        version: Stamp,
+        /// The check.
+        health_check: HealthCheckAnswer,
+    },
+    /// A health check of an app is done no more.
+    RemoveHealthCheck {
+        /// Which app.
+        app_id: AppId,
+    },
+    /// A health check of an instance failed, and that counts.
+    FailedHealthCheck {
+        /// Which app.
+        app_id: AppId,
+        /// The instance: so Marathon names the field.
+        task_id: String,
+        /// The check.
+        health_check: HealthCheckAnswer,
+    },
+    /// A health check of an instance came to pass, or to fail.
+    HealthStatusChanged {
+        /// Which app.
+        app_id: AppId,
+        /// Which instance.
+        instance_id: String,
+        /// Which configuration it runs.
+        version: String,
+        /// Whether it passes.
+        alive: bool,
+    },
+    /// The same of a check that the node does in Marathon.
+    InstanceHealthChanged {
+        /// Which instance.
+        instance_id: String,
+        /// Which app.
+        run_spec_id: AppId,
+        /// Whether it passes.
+        healthy: bool,
+        /// Which configuration it runs.
+        run_spec_version: String,
+    },
+    /// An instance is killed because a health check failed too often.
+    UnhealthyInstanceKill(UnhealthyKill),
     /// An app's tasks are gone.
     AppTerminated {
         /// Which app.
         app_id: AppId,
     },
+}
+
+/// An instance is killed because a health check failed too often.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnhealthyKill {
+    /// Its app.
+    pub app_id: AppId,
+    /// Its task.
+    pub task_id: String,
+    /// It.
+    pub instance_id: String,
+    /// Which configuration it runs.
+    pub version: String,
+    /// The last failure.
+    pub reason: String,
+    /// Where its ports are.
+    pub host: String,
+    /// The node.
+    pub slave_id: String,
 }
 
 /// A task's state changed.
@@ -175,6 +243,12 @@ impl Body<'_> {
             Self::DeploymentFailed { .. } => "deployment_failed",
             Self::GroupChangeSuccess { .. } => "group_change_success",
             Self::GroupChangeFailed { .. } => "group_change_failed",
+            Self::AddHealthCheck { .. } => "add_health_check_event",
+            Self::RemoveHealthCheck { .. } => "remove_health_check_event",
+            Self::FailedHealthCheck { .. } => "failed_health_check_event",
+            Self::HealthStatusChanged { .. } => "health_status_changed_event",
+            Self::InstanceHealthChanged { .. } => "instance_health_changed_event",
+            Self::UnhealthyInstanceKill(_) => "unhealthy_instance_kill_event",
             Self::AppTerminated { .. } => "app_terminated_event",
         }
     }

@@ -1,5 +1,7 @@
 //! An instance as Marathon's users know it: one attempt of one slot of an app, which is one task of the pool.
 
+use crate::app::App;
+use crate::probes;
 use crate::stamp::Stamp;
 use plenum_model::ids::TaskId;
 use plenum_model::phase::Phase;
@@ -140,12 +142,16 @@ pub fn stamp(unix_ms: u64) -> Stamp {
     Stamp::from_ms(i64::try_from(unix_ms).unwrap_or(i64::MAX))
 }
 
-/// When `task` ended as a failure that its app shows as its last one; none if it did not.
+/// When `task` of `app` failed so that the app shows it as its last failure; none if it did not. A kill for failed
+/// checks is one as soon as it is asked for.
 #[must_use]
-pub fn failed_at(task: &Task) -> Option<u64> {
+pub fn failed_at(app: &App, task: &Task) -> Option<u64> {
     match condition(task) {
         Condition::Ended(state) if state.is_failure() => {
             Some(task.status.ended_at.unwrap_or(task.status.claimed_at))
+        }
+        Condition::Ended(State::TaskKilled) | Condition::Active(State::TaskKilling) => {
+            probes::deadly(app, task)?.last_failure
         }
         Condition::Ended(_) | Condition::Active(_) | Condition::Scheduled => None,
     }

@@ -4,6 +4,7 @@
 use crate::app::{App, Config, Engine, NetworkMode, Protocol, Unreachable, VolumeMode};
 use crate::env;
 use crate::path::AppId;
+use crate::probes;
 use plenum_model::amounts::Amounts;
 use plenum_model::claim::{HostPort, LostAfter, PortAsk, Protocol as Transport, Terms, Workload};
 use plenum_model::ids::TenantPath;
@@ -80,6 +81,7 @@ pub fn spec(app: &App, cpu_cap: CpuCap) -> TaskSpec {
             .kill_grace_seconds
             .map_or(DEFAULT_GRACE_MS, |s| u64::from(s) * 1000),
         privileged: config.docker().is_some_and(|d| d.privileged),
+        probes: probes::of(config),
         ..ContainerSpec::default()
     };
     let network = match config.network {

@@ -1,5 +1,6 @@
 //! An app as answers and events show it.
 
+use crate::answer::checks::{HealthCheckAnswer, ReadinessCheckAnswer};
 use crate::app::{
     App, Engine, KillSelection, NetworkMode, PortDefinition, PortMapping, Protocol, Unreachable, VersionInfo,
     VolumeMode,
@@ -36,6 +37,8 @@ pub struct AppAnswer {
     env: BTreeMap<String, String>,
     executor: String,
     gpus: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    health_checks: Vec<HealthCheckAnswer>,
     instances: u32,
     labels: BTreeMap<String, String>,
     max_launch_delay_seconds: u32,
@@ -44,6 +47,8 @@ pub struct AppAnswer {
     networks: [NetworkAnswer; 1],
     #[serde(skip_serializing_if = "Option::is_none")]
     port_definitions: Option<Vec<PortDefinitionAnswer>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    readiness_checks: Vec<ReadinessCheckAnswer>,
     require_ports: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     task_kill_grace_period_seconds: Option<u32>,
@@ -95,6 +100,7 @@ impl AppAnswer {
             env: c.env,
             executor: c.executor,
             gpus: 0,
+            health_checks: c.health_checks.into_iter().map(Into::into).collect(),
             instances: app.instances,
             labels: c.labels,
             max_launch_delay_seconds: c.backoff.max_seconds,
@@ -103,6 +109,7 @@ impl AppAnswer {
             port_definitions: c
                 .port_definitions
                 .map(|ports| ports.into_iter().map(Into::into).collect()),
+            readiness_checks: c.readiness_checks.into_iter().map(Into::into).collect(),
             require_ports: c.require_ports,
             task_kill_grace_period_seconds: c.kill_grace_seconds,
             upgrade_strategy: UpgradeAnswer {

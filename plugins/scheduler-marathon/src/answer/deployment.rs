@@ -1,5 +1,6 @@
 //! Deployments as answers and events show them.
 
+use crate::answer::checks::ReadinessAnswer;
 use crate::path::AppId;
 use crate::plan::{Action, Deployment, Plan, Step};
 use crate::stamp::Stamp;
@@ -36,7 +37,7 @@ struct ActionAnswer {
 struct CurrentAction {
     action: &'static str,
     app: AppId,
-    readiness_check_results: [(); 0],
+    readiness_check_results: Vec<ReadinessAnswer>,
 }
 
 impl StepAnswer {
@@ -54,13 +55,13 @@ impl StepAnswer {
 }
 
 impl DeploymentAnswer {
-    /// The answer for a deployment under way.
+    /// The answer for a deployment under way; `readiness` says how an app's readiness check stands.
     #[must_use]
-    pub fn of(deployment: &Deployment) -> Self {
+    pub fn of(deployment: &Deployment, readiness: impl Fn(&AppId) -> Vec<ReadinessAnswer>) -> Self {
         let action = |a: &Action| CurrentAction {
             action: a.kind.name(),
             app: a.app.clone(),
-            readiness_check_results: [],
+            readiness_check_results: readiness(&a.app),
         };
         Self {
             id: deployment.plan.id.clone(),
@@ -129,7 +130,8 @@ mod tests {
             apps: [(app.id.clone(), difference)].into(),
             ..Plan::default()
         };
-        let json = serde_json::to_value(DeploymentAnswer::of(&Deployment::begin(plan))).unwrap();
+        let json =
+            serde_json::to_value(DeploymentAnswer::of(&Deployment::begin(plan), |_| Vec::new())).unwrap();
         assert_eq!(
             json,
             serde_json::json!({

@@ -2,6 +2,7 @@
 //! them, so optional fields that are empty are left out and nothing of ours is ever added.
 
 pub mod app;
+pub mod checks;
 pub mod deployment;
 pub mod group;
 pub mod plan;

@@ -1,7 +1,9 @@
 //! Tasks as answers show them.
 
+use crate::answer::checks::HealthAnswer;
 use crate::app::App;
 use crate::instance::{Condition, State, condition, failed_at, stamp};
+use crate::probes;
 use crate::stamp::Stamp;
 use plenum_model::node::Node;
 use plenum_model::task::{Exit, Task};
@@ -12,7 +14,7 @@ use serde::Serialize;
 #[serde(rename_all = "camelCase")]
 pub struct TaskAnswer {
     app_id: String,
-    health_check_results: [(); 0],
+    health_check_results: Vec<HealthAnswer>,
     host: String,
     id: String,
     ip_addresses: Vec<IpAddress>,
@@ -66,7 +68,11 @@ impl TaskAnswer {
         let address = status.address.clone().unwrap_or_else(|| host.clone());
         Some(Self {
             app_id: app.id.to_string(),
-            health_check_results: [],
+            health_check_results: if active {
+                HealthAnswer::all(app, task)
+            } else {
+                Vec::new()
+            },
             ip_addresses: vec![IpAddress {
                 protocol: if address.contains(':') { "IPv6" } else { "IPv4" },
                 ip_address: address,
@@ -126,18 +132,19 @@ pub struct TaskFailure {
 }
 
 impl TaskFailure {
-    /// The failure that `task` ended in; none if it did not fail.
+    /// The failure of `task`, which runs `app` in this configuration; none if it did not fail.
     #[must_use]
     pub fn of(app: &App, task: &Task, node: Option<&Node>) -> Option<Self> {
-        let timestamp = stamp(failed_at(task)?);
-        let Condition::Ended(state) = condition(task) else {
-            return None;
-        };
+        let timestamp = stamp(failed_at(app, task)?);
         let status = &task.status;
-        let message = match &status.exit {
-            Some(exit) if !exit.message.is_empty() => exit.message.clone(),
-            Some(exit) => exit_in_words(exit),
-            None => status.message.clone(),
+        let (state, message) = match (condition(task), &status.exit) {
+            (Condition::Ended(state), Some(exit)) if state.is_failure() => (state, exit_in_words(exit)),
+            (Condition::Ended(state), None) if state.is_failure() => (state, status.message.clone()),
+            (Condition::Ended(_) | Condition::Active(_) | Condition::Scheduled, _) => {
+                let cause = &probes::deadly(app, task)?.cause;
+                let message = format!("Task was killed since health check failed. Reason: {cause}");
+                (State::TaskKilled, message)
+            }
         };
         Some(Self {
             app_id: app.id.to_string(),
@@ -173,8 +180,11 @@ impl TaskFailure {
     }
 }
 
-/// Mesos' words for an end about which the runtime said nothing.
+/// What the runtime said of an end; Mesos' words where it said nothing.
 fn exit_in_words(exit: &Exit) -> String {
+    if !exit.message.is_empty() {
+        return exit.message.clone();
+    }
     match (exit.code, exit.signal) {
         (_, Some(signal)) => format!("Command terminated with signal {signal}"),
         (Some(code), None) => format!("Command exited with status {code}"),

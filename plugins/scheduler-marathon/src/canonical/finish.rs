@@ -2,6 +2,7 @@
 
 use crate::app::{Backoff, Config, Container};
 use crate::canonical::Canonical;
+use crate::checks::HealthCheck;
 use crate::path::AppId;
 use crate::request::fields::{AppFields, ContainerFields};
 use std::collections::BTreeSet;
@@ -44,6 +45,13 @@ pub fn finish(fields: AppFields) -> Canonical {
             network,
             unreachable: fields.unreachable.unwrap_or_default(),
             kill_selection: fields.kill_selection.unwrap_or_default(),
+            health_checks: fields
+                .health_checks
+                .unwrap_or_default()
+                .into_iter()
+                .map(health)
+                .collect(),
+            readiness_checks: fields.readiness_checks.unwrap_or_default(),
         },
     }
 }
@@ -55,6 +63,19 @@ fn paths(given: Option<Vec<String>>) -> BTreeSet<AppId> {
         .flatten()
         .map(|path| AppId::from_root(path))
         .collect()
+}
+
+/// What Marathon leaves out of a check: the delay of its own, the path of what is no GET.
+fn health(check: HealthCheck) -> HealthCheck {
+    HealthCheck {
+        path: check.path.filter(|_| check.protocol.is_http()),
+        delay_seconds: if check.protocol.is_of_node() {
+            check.delay_seconds
+        } else {
+            HealthCheck::DEFAULT_DELAY
+        },
+        ..check
+    }
 }
 
 fn container(fields: ContainerFields) -> Container {

@@ -1,6 +1,7 @@
 //! From fields to a canonical app, in Marathon's order: rules on old forms, translation of old forms, rules
 //! on the app, defaults. The first stage that finds something answers alone.
 
+pub mod checks;
 pub mod finish;
 pub mod migrate;
 pub mod old_rules;
@@ -28,7 +29,8 @@ pub struct Canonical {
 /// `Rules` from the first stage that finds something; `Contradiction` where Marathon answers 500.
 pub fn canonical(fields: AppFields) -> Result<Canonical, Refusal> {
     Violations::check(|v| old_rules::check(&fields, v))?;
-    let migrated = migrate::whole(fields)?;
+    let mut migrated = migrate::whole(fields)?;
+    checks::default_ports(&mut migrated);
     Violations::check(|v| rules::check(&migrated, v))?;
     let canonical = finish::finish(migrated);
     Violations::check(|v| rules::check_model(&canonical, v))?;

@@ -1,7 +1,7 @@
 //! Rules on an app whose old forms are translated.
 
 use crate::app::{Engine, NetworkMode, Protocol, Unreachable};
-use crate::canonical::{Canonical, Violations};
+use crate::canonical::{Canonical, Violations, checks};
 use crate::path::{AppId, ENDS_RESERVED};
 use crate::request::fields::{AppFields, ContainerFields};
 use crate::request::reader::NOT_SUPPORTED;
@@ -15,6 +15,7 @@ pub fn check(fields: &AppFields, v: &mut Violations) {
     check_networks(fields, v);
     check_roles(fields, v);
     check_labels(fields, v);
+    checks::check(fields, v);
     if let Some(container) = &fields.container {
         check_container(container, v);
     }

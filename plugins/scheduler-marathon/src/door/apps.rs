@@ -93,7 +93,8 @@ fn embed(query: &Query) -> Result<Embed, Refusal> {
                 embed.tasks = true;
                 embed.last_task_failure = true;
             }
-            "counts" | "deployments" | "readiness" => {}
+            "readiness" => embed.readiness = true,
+            "counts" | "deployments" => {}
             _ => {
                 let text = format!("embed={asked} is not supported by this version of Plenum");
                 return Err(Refusal::BadRequest(text));
@@ -146,6 +147,7 @@ pub(super) async fn get(State(door): State<Arc<Door>>, Path(path): Path<String>,
         deployments: true,
         tasks: true,
         last_task_failure: true,
+        readiness: true,
     };
     match AppPath::parse(&path)? {
         AppPath::App(id) => {

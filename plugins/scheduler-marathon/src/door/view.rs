@@ -2,9 +2,11 @@
 
 use super::Door;
 use crate::answer::app::AppAnswer;
+use crate::answer::checks::ReadinessAnswer;
 use crate::answer::task::{ServicePorts, TaskAnswer, TaskFailure};
 use crate::desired::{AppRecord, Desired};
 use crate::instance::{Condition, State, condition};
+use crate::probes;
 use plenum_model::node::Node;
 use plenum_model::task::Task;
 use plenum_sdk::observed::Observed;
@@ -22,6 +24,8 @@ pub(super) struct Embed {
     pub(super) tasks: bool,
     /// Its last failure.
     pub(super) last_task_failure: bool,
+    /// How its readiness check stands.
+    pub(super) readiness: bool,
 }
 
 #[derive(Serialize)]
@@ -37,6 +41,8 @@ pub(super) struct AppInfo {
     tasks: Option<Vec<TaskAnswer>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_task_failure: Option<TaskFailure>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    readiness_check_results: Option<Vec<ReadinessAnswer>>,
 }
 
 #[derive(Default, Serialize)]
@@ -67,6 +73,7 @@ impl AppInfo {
             app: AppAnswer::of(&record.app),
             counts: embed.counts.then(|| Counts::of(observed, record)),
             deployments: embed.deployments.then(|| deployment_ids(desired, record)),
+            readiness_check_results: embed.readiness.then(|| readiness_of(observed, record)),
             tasks: embed
                 .tasks
                 .then(|| tasks_of(observed, record, ServicePorts::Left)),
@@ -85,6 +92,7 @@ impl AppInfo {
             deployments: Some(deployments),
             tasks: Some(Vec::new()),
             last_task_failure: None,
+            readiness_check_results: None,
         }
     }
 }
@@ -95,12 +103,42 @@ impl Counts {
             let counts = |t: &&Arc<Task>| matches!(condition(t), Condition::Active(s) if states.contains(&s));
             observed.workload(&record.uid).filter(counts).count()
         };
+        let (tasks_healthy, tasks_unhealthy) = health_counts(observed, record);
         Self {
             tasks_staged: in_state(&[State::TaskStaging, State::TaskStarting]),
             tasks_running: in_state(&[State::TaskRunning]),
-            ..Self::default()
+            tasks_healthy,
+            tasks_unhealthy,
         }
     }
+}
+
+/// Tasks whose health checks all pass, and those of which one is known not to.
+fn health_counts(observed: &Observed, record: &AppRecord) -> (usize, usize) {
+    let (mut healthy, mut unhealthy) = (0, 0);
+    for task in observed.workload(&record.uid) {
+        if !matches!(condition(task), Condition::Active(_)) {
+            continue;
+        }
+        let passes = probes::health_of(record.app_of(task), task);
+        let passes: Vec<_> = passes.map(|(_, told)| told.and_then(|c| c.passes)).collect();
+        healthy += usize::from(!passes.is_empty() && passes.iter().all(|p| *p == Some(true)));
+        unhealthy += usize::from(passes.contains(&Some(false)));
+    }
+    (healthy, unhealthy)
+}
+
+/// How the readiness check of an app stands, task by task of its present configuration.
+pub(super) fn readiness_of(observed: &Observed, record: &AppRecord) -> Vec<ReadinessAnswer> {
+    let version = record.app.config_version().to_string();
+    let shown = |t: &&Arc<Task>| {
+        let runs = Condition::Active(State::TaskRunning);
+        condition(t) == runs && t.terms.workload.version == version
+    };
+    let tasks = observed.workload(&record.uid).filter(shown);
+    tasks
+        .filter_map(|t| ReadinessAnswer::of(&record.app, t))
+        .collect()
 }
 
 /// The deployments that change an app.
@@ -130,7 +168,7 @@ pub(super) fn task_answer(
     task: &Task,
     ports: ServicePorts,
 ) -> Option<TaskAnswer> {
-    TaskAnswer::of(&record.app, task, node_of(observed, task), ports)
+    TaskAnswer::of(record.app_of(task), task, node_of(observed, task), ports)
 }
 
 fn node_of<'a>(observed: &'a Observed, task: &Task) -> Option<&'a Node> {
@@ -143,7 +181,7 @@ fn node_of<'a>(observed: &'a Observed, task: &Task) -> Option<&'a Node> {
 
 /// The newest failure of an app: of a task that ended, or of a launch that was refused.
 fn last_failure(door: &Door, observed: &Observed, record: &AppRecord) -> Option<TaskFailure> {
-    let failure = |t: &Arc<Task>| TaskFailure::of(&record.app, t, node_of(observed, t));
+    let failure = |t: &Arc<Task>| TaskFailure::of(record.app_of(t), t, node_of(observed, t));
     let ended = observed.workload(&record.uid).filter_map(failure);
     let refused = door.launches.with(|l| l.refused.get(&record.app.id).cloned());
     ended.chain(refused).max_by_key(TaskFailure::timestamp)

@@ -81,7 +81,8 @@ pub(super) fn forget_old(record: &AppRecord, observed: &Observed, plan: &mut Pla
         return;
     }
     ended.sort_by_key(|t| (std::cmp::Reverse(ended_at(t)), t.id()));
-    let newest_failure = ended.iter().find(|t| failed_at(t).is_some()).map(|t| t.id());
+    let failed = |t: &&&Arc<Task>| failed_at(record.app_of(t), t).is_some();
+    let newest_failure = ended.iter().find(failed).map(|t| t.id());
     let old = ended[KEEP_ENDED..]
         .iter()
         .map(|t| t.id())

@@ -4,6 +4,7 @@
 //! what the pool says in `news`.
 
 mod app;
+mod health;
 pub mod launches;
 mod leftovers;
 mod news;
@@ -118,6 +119,7 @@ impl Planner for MarathonPlanner {
         let mut done = BTreeMap::new();
         for (id, record) in &desired.apps {
             done.insert(id, self.app(now, record, &desired, observed, &mut plan));
+            health::unhealthy(record, observed, &mut plan);
             leftovers::forget_old(record, observed, &mut plan);
         }
         leftovers::orphans(&desired, observed, &mut plan);

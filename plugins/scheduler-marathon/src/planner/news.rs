@@ -2,19 +2,24 @@
 
 use super::MarathonPlanner;
 use crate::answer::task::host_of;
-use crate::app::Backoff;
+use crate::desired::AppRecord;
 use crate::events::{Body, EventAddress, StatusUpdate};
 use crate::instance::{Condition, State, condition, stamp};
 use crate::path::AppId;
 use crate::stamp::Stamp;
 use plenum_model::task::Task;
 use plenum_sdk::time::Moment;
+use std::sync::Arc;
 
 impl MarathonPlanner {
     pub(super) fn task_changed(&self, now: Moment, before: Option<&Task>, after: &Task) {
-        let Some((id, backoff)) = self.app_of(after) else {
+        let Some(record) = self.record_of(after) else {
             return;
         };
+        let (id, backoff) = (record.app.id.clone(), record.app.config.backoff);
+        if let Some(before) = before {
+            self.health_changed(now, before, after, record.app_of(after));
+        }
         let is = condition(after);
         let was = before.map(condition);
         if was == Some(is) {
@@ -40,11 +45,6 @@ impl MarathonPlanner {
     }
 
     fn status_update(&self, app_id: AppId, state: State, task: &Task) -> StatusUpdate {
-        let node = task.status.node.as_ref();
-        let host = node
-            .and_then(|n| self.addresses.get(n))
-            .cloned()
-            .unwrap_or_else(|| host_of(task, None));
         let address = task.status.address.clone();
         StatusUpdate {
             slave_id: host_of(task, None),
@@ -56,7 +56,7 @@ impl MarathonPlanner {
                 .as_ref()
                 .map_or_else(|| task.status.message.clone(), |e| e.message.clone()),
             app_id,
-            host,
+            host: self.host(task),
             ip_addresses: address
                 .into_iter()
                 .map(|ip_address| EventAddress {
@@ -69,10 +69,18 @@ impl MarathonPlanner {
         }
     }
 
-    fn app_of(&self, task: &Task) -> Option<(AppId, Backoff)> {
+    /// The address of a task's node, or the node's name.
+    pub(super) fn host(&self, task: &Task) -> String {
+        let node = task.status.node.as_ref();
+        node.and_then(|n| self.addresses.get(n))
+            .cloned()
+            .unwrap_or_else(|| host_of(task, None))
+    }
+
+    fn record_of(&self, task: &Task) -> Option<Arc<AppRecord>> {
         let id = AppId::from_root(&task.terms.workload.name);
         let desired = self.desk.desired();
         let record = desired.app(&id)?;
-        (record.uid == task.terms.workload.uid).then(|| (id, record.app.config.backoff))
+        (record.uid == task.terms.workload.uid).then(|| Arc::clone(record))
     }
 }

@@ -4,6 +4,7 @@ use crate::app::{KillSelection, Unreachable, UpgradeStrategy};
 use crate::json::Json;
 use crate::path;
 use crate::refusal::Refusal;
+use crate::request::checks;
 use crate::request::container;
 use crate::request::fields::AppFields;
 use crate::request::names::{APP, UNREACHABLE, UPGRADE_STRATEGY, UnknownFields};
@@ -135,6 +136,8 @@ fn read_changing(r: &mut Reader, o: &Object<'_>, fields: &mut AppFields) {
     fields.kill_selection = r.optional(o, "killSelection", |r, at| r.choice(at, &SELECTIONS));
     fields.unreachable = r.optional(o, "unreachableStrategy", unreachable);
     fields.version = r.optional(o, "version", version);
+    fields.health_checks = r.optional(o, "healthChecks", |r, at| r.list(at, checks::health));
+    fields.readiness_checks = r.optional(o, "readinessChecks", |r, at| r.list(at, checks::readiness));
 }
 
 fn upgrade_strategy(r: &mut Reader, at: At<'_>) -> Option<UpgradeStrategy> {
@@ -280,7 +283,7 @@ mod tests {
     #[test]
     fn what_is_not_served_is_refused_by_path_and_accepted_at_its_default() {
         let (stage, lines) = refused(
-            r#"{"id":"a","gpus":1,"healthChecks":[{}],"constraints":[["hostname","UNIQUE"]],
+            r#"{"id":"a","gpus":1,"healthChecks":[{"ignoreHttp1xx":true}],"constraints":[["hostname","UNIQUE"]],
                "env":{"S":{"secret":"s"}},"networks":[{"name":"dcos"}],"executor":"/x",
                "container":{"docker":{"image":"i","parameters":[{"key":"a","value":"b"}],"network":"USER"},
                             "volumes":[{"containerPath":"d","mode":"RW","persistent":{"size":1}}]}}"#,
@@ -297,7 +300,7 @@ mod tests {
                 "/env/S",
                 "/executor",
                 "/gpus",
-                "/healthChecks",
+                "/healthChecks(0)/ignoreHttp1xx",
                 "/networks(0)/mode",
             ]
         );

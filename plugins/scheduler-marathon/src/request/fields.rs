@@ -4,6 +4,7 @@ use crate::app::{
     App, Docker, Engine, HostVolume, KillSelection, NetworkMode, PortDefinition, PortMapping, Protocol,
     Unreachable, UpgradeStrategy,
 };
+use crate::checks::{HealthCheck, ReadinessCheck};
 use std::collections::BTreeMap;
 
 /// Every field optional: what was not sent (or was `null`) is `None`.
@@ -59,6 +60,10 @@ pub struct AppFields {
     pub kill_selection: Option<KillSelection>,
     /// Unreachable strategy.
     pub unreachable: Option<Unreachable>,
+    /// Health checks.
+    pub health_checks: Option<Vec<HealthCheck>>,
+    /// Readiness checks.
+    pub readiness_checks: Option<Vec<ReadinessCheck>>,
     /// Alone with `id` it means: roll back to that version.
     pub version: Option<String>,
 }
@@ -158,6 +163,8 @@ impl AppFields {
             accepted_resource_roles: config.accepted_resource_roles,
             kill_selection: Some(config.kill_selection),
             unreachable: Some(config.unreachable),
+            health_checks: Some(config.health_checks),
+            readiness_checks: Some(config.readiness_checks),
             version: None,
         }
     }
@@ -191,6 +198,8 @@ impl AppFields {
             accepted_resource_roles: self.accepted_resource_roles.or(base.accepted_resource_roles),
             kill_selection: self.kill_selection.or(base.kill_selection),
             unreachable: self.unreachable.or(base.unreachable),
+            health_checks: self.health_checks.or(base.health_checks),
+            readiness_checks: self.readiness_checks.or(base.readiness_checks),
             version: None,
         }
     }

@@ -2,6 +2,7 @@
 //! `reader` knows JSON and paths, `names` knows which fields exist, `app` and `ports` know their types.
 
 pub mod app;
+pub mod checks;
 pub mod container;
 pub mod fields;
 pub mod group;

@@ -97,6 +97,8 @@ pub const APP: Shape = Shape {
         "killSelection",
         "unreachableStrategy",
         "version",
+        "healthChecks",
+        "readinessChecks",
     ],
     output: &[
         "versionInfo",
@@ -117,9 +119,7 @@ pub const APP: Shape = Shape {
         ("uris", Default::Empty),
         ("storeUrls", Default::Empty),
         ("gpus", Default::Zero),
-        ("healthChecks", Default::Empty),
         ("check", Default::Absent),
-        ("readinessChecks", Default::Empty),
         ("residency", Default::Absent),
         ("secrets", Default::EmptyMap),
         ("ipAddress", Default::Absent),
@@ -135,6 +135,47 @@ pub const GROUP: Shape = Shape {
     served: &["id", "apps", "groups", "dependencies", "scaleBy", "version"],
     output: &[],
     unserved: &[("pods", Default::Empty), ("enforceRole", Default::Absent)],
+};
+
+/// An element of `healthChecks`.
+pub const HEALTH_CHECK: Shape = Shape {
+    served: &[
+        "command",
+        "gracePeriodSeconds",
+        "intervalSeconds",
+        "maxConsecutiveFailures",
+        "path",
+        "port",
+        "portIndex",
+        "protocol",
+        "ipProtocol",
+        "timeoutSeconds",
+        "delaySeconds",
+    ],
+    output: &[],
+    unserved: &[("ignoreHttp1xx", Default::False)],
+};
+
+/// `command` of a health check.
+pub const COMMAND: Shape = Shape {
+    served: &["value"],
+    output: &[],
+    unserved: &[],
+};
+
+/// An element of `readinessChecks`.
+pub const READINESS_CHECK: Shape = Shape {
+    served: &[
+        "name",
+        "protocol",
+        "path",
+        "portName",
+        "intervalSeconds",
+        "timeoutSeconds",
+        "httpStatusCodesForReady",
+    ],
+    output: &[],
+    unserved: &[("preserveLastResponse", Default::False)],
 };
 
 /// `upgradeStrategy`.

@@ -38,7 +38,7 @@ pub fn mapping(r: &mut Reader, at: At<'_>) -> Option<MappingFields> {
 }
 
 /// A name of lower-case letters, digits and inner dashes, of any length.
-fn port_name(r: &mut Reader, at: At<'_>) -> Option<String> {
+pub fn port_name(r: &mut Reader, at: At<'_>) -> Option<String> {
     let path = at.path.clone();
     let name = r.filled(at)?;
     let plain = name

@@ -4,7 +4,7 @@ use crate::field::Field;
 use serde_json::{Value, json};
 
 /// Reads events until one of type `last` came.
-async fn read_until(response: &mut reqwest::Response, last: &str) -> Vec<Value> {
+pub(crate) async fn read_until(response: &mut reqwest::Response, last: &str) -> Vec<Value> {
     let mut text = String::new();
     let read = async {
         while !text.contains(&format!("event: {last}\r\n")) || !text.ends_with("\r\n\r\n") {

@@ -14,7 +14,7 @@ use plenum_model::ids::*;
 use plenum_model::node::*;
 use plenum_model::phase::Phase;
 use plenum_model::spec::TaskSpec;
-use plenum_model::task::{Exit, ExitReason, Status, Task};
+use plenum_model::task::{CheckStatus, Exit, ExitReason, Status, Task};
 use plenum_model::tenant::{Tenant, TenantUsage};
 use plenum_model::why::{Cause, NodeVerdict, Why};
 use std::collections::BTreeMap;
@@ -108,6 +108,16 @@ impl Fake {
         w.settle();
     }
 
+    /// What the node sees of a task's told probes; it is ready when all pass.
+    pub(crate) fn see_checks(&self, id: TaskId, checks: Vec<CheckStatus>) {
+        let mut w = self.0.lock().unwrap();
+        let all_pass = checks.iter().all(|c| c.passes == Some(true));
+        w.change(id, |t| {
+            t.status.ready = Some(all_pass);
+            t.status.checks = checks;
+        });
+    }
+
     /// The node falls silent, or is heard of again.
     pub(crate) fn set_silent(&self, silent: bool) {
         let mut w = self.0.lock().unwrap();
@@ -198,7 +208,10 @@ impl World {
             }
             let placed = self.tasks[id].status.phase() == Phase::Placed;
             if self.runs && placed && !self.tasks[id].released {
+                let spec = &self.specs[&self.tasks[id].terms.spec];
+                let probed = spec.containers.iter().any(|c| !c.probes.is_empty());
                 self.change(*id, |t| {
+                    t.status.ready = probed.then_some(false);
                     t.status.progress.phase = Phase::Running;
                     t.status.started_at = Some(now());
                 });

@@ -8,6 +8,7 @@ mod events;
 mod fake;
 mod field;
 mod groups;
+mod health;
 mod queue;
 mod state;
 mod storm;

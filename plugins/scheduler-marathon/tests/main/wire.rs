@@ -31,10 +31,10 @@ async fn refusals_have_marathons_status_and_body() {
         (
             "POST",
             "/v2/apps",
-            Some(r#"{"id":"/a","cmd":"xx","healthChecks":[{"protocol":"HTTP"}]}"#),
+            Some(r#"{"id":"/a","cmd":"xx","fetch":[{"uri":"http://h/x"}]}"#),
             422,
             Some(
-                r#"{"message":"Object is not valid","details":[{"path":"/healthChecks","errors":["is not supported by this version of Plenum"]}]}"#,
+                r#"{"message":"Object is not valid","details":[{"path":"/fetch","errors":["is not supported by this version of Plenum"]}]}"#,
             ),
         ),
         (
