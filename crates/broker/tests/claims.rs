@@ -8,7 +8,7 @@ use plenum_model::amounts::{Amounts, Resource};
 use plenum_model::claim::{Budget, Desired, FileRef, HostPort, PortAsk, Terms};
 use plenum_model::node::{RuntimeFacts, capability};
 use plenum_model::phase::Phase;
-use plenum_model::rules::{Affinity, Domains, Expr, LimitPerKey, Op, Spread, Toleration};
+use plenum_model::rules::{Domains, Expr, LimitPerKey, Op, Spread, Toleration};
 use plenum_model::spec::{Caps, Image, Network, Pull, RestartUnit, TaskSpec};
 use plenum_model::tally::{Among, Tally};
 use plenum_model::tenant::Tenant;
@@ -54,35 +54,12 @@ fn each_thing_that_is_not_honoured_is_refused_by_its_name() {
             t.priority.scope = Some("default".parse().unwrap());
         }),
         ("desired", |t| t.desired = Desired::Stopped),
-        ("rules.spread", |t| {
-            t.rules.spread = vec![Spread {
-                tally: Tally::of_workload("rack"),
-                max_skew: 1,
-                min_domains: 0,
-                over: Domains::Seen,
-                hard: true,
-            }];
-        }),
-        ("rules.affinity", |t| {
-            t.rules.affinity = vec![Affinity {
-                tally: Tally::of_workload("rack"),
-                away: true,
-                hard: true,
-            }];
-        }),
         ("rules.tolerations", |t| {
             t.rules.tolerations = vec![Toleration {
                 key: None,
                 value: None,
                 effect: None,
             }];
-        }),
-        ("rules.limits.among", |t| {
-            let tally = Tally {
-                among: Among::labelled(vec![Expr::equals("a", "b")]),
-                ..Tally::of_workload("rack")
-            };
-            t.rules.limits = vec![LimitPerKey { tally, max: 1 }];
         }),
     ];
     refused_at(RefusalReason::NotSupported, table);
@@ -91,6 +68,25 @@ fn each_thing_that_is_not_honoured_is_refused_by_its_name() {
 #[test]
 fn what_makes_no_sense_is_refused_at_its_field() {
     let table: &[(&str, Change)] = &[
+        ("rules.spread.max_skew", |t| {
+            t.rules.spread = vec![Spread {
+                tally: Tally::of_workload("rack"),
+                max_skew: 0,
+                min_domains: 0,
+                over: Domains::Seen,
+                hard: true,
+            }];
+        }),
+        ("rules", |t| {
+            let tally = Tally {
+                among: Among::labelled(vec![Expr {
+                    op: Op::Regex,
+                    ..Expr::equals("tier", "(")
+                }]),
+                ..Tally::of_workload("rack")
+            };
+            t.rules.limits = vec![LimitPerKey { tally, max: 1 }];
+        }),
         ("rules", |t| {
             t.rules.required = vec![vec![Expr {
                 op: Op::Regex,

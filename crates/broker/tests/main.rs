@@ -12,6 +12,8 @@ mod faults;
 mod files;
 mod golden;
 mod histories;
+mod relations;
+mod relations_random;
 mod running;
 mod scale;
 mod streams;

@@ -234,11 +234,11 @@ impl Core {
             holds: None,
             past_cordon: pin.past_cordon,
         };
-        let same = ledger.workloads.get(row.workload);
-        match verdict(&row.needs, &node.look(), &extra, same) {
+        let (look, around) = (node.look(), row.related.around(ix, &ledger.tallies));
+        match verdict(&row.needs, &look, &extra, &around) {
             Ok(ports) => Ok((ix, ports)),
             Err(cause) => {
-                let detail = in_words(&cause, &row.needs, &node.free, &node.facts);
+                let detail = in_words(&cause, &row.needs, &look, &around);
                 let detail = if detail.is_empty() {
                     detail
                 } else {

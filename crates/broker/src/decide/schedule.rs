@@ -27,9 +27,18 @@ const TOLD_PER_MS: u64 = 10;
 type Order = (Turn, u64, TenantPath);
 
 impl Core {
-    /// Places all that can be placed now.
+    /// Places all that can be placed now. What is placed may let something else pass: the fewest of an even spread
+    /// rose, a group that others must be near to has begun. So it goes on until nobody is awake.
     pub(super) fn schedule(&mut self) {
         self.wake();
+        while self.ledger.queue.awake().next().is_some() {
+            self.place_awake();
+            self.wake();
+        }
+        self.tell_why();
+    }
+
+    fn place_awake(&mut self) {
         let mut order: BinaryHeap<Reverse<Order>> = BinaryHeap::new();
         let awake: Vec<_> = self
             .ledger
@@ -58,7 +67,6 @@ impl Core {
                 order.push(Reverse((turn, age, path)));
             }
         }
-        self.tell_why();
     }
 
     fn turn_of(&self, path: &TenantPath) -> Turn {
@@ -81,6 +89,9 @@ impl Core {
                     self.ledger.queue.wake(&key, ix);
                 }
             }
+        }
+        for terms in self.ledger.helped() {
+            self.ledger.queue.wake_all(terms);
         }
     }
 
@@ -116,7 +127,9 @@ impl Core {
         let chosen = self.question(key.terms, id, holds.as_ref(), |q| match (&state, key.node) {
             (_, Some(only)) => q.among(&std::collections::BTreeSet::from([only])),
             (State::Woken(nodes), None) => q.among(nodes),
-            (State::Fresh | State::ForRoom(..) | State::ForLimit(_), None) => q.among_all(exact),
+            (State::Fresh | State::Again | State::ForRoom(..) | State::ForLimit(_), None) => {
+                q.among_all(exact)
+            }
         });
         match chosen {
             Some((node, ports)) => self.place(id, node, ports),
@@ -141,12 +154,7 @@ impl Core {
             return;
         };
         row.eligible.refresh(nodes, &row.needs);
-        let workload = ledger.workloads.get_mut(row.workload);
-        for limit in &row.needs.terms.rules.limits {
-            workload.count_by(&limit.tally.key, |node| {
-                Some(nodes.get(node)?.facts.attribute(&limit.tally.key)?.to_owned())
-            });
-        }
+        ledger.set_bars(ix);
     }
 
     fn question<T>(
@@ -166,6 +174,8 @@ impl Core {
                 past_cordon: false,
             },
             same: self.ledger.workloads.get(row.workload),
+            related: &row.related,
+            tallies: &self.ledger.tallies,
             nodes: &self.ledger.nodes,
             // What was placed before it, not a generator beside the ledger: the same after a restart.
             seed: self
@@ -217,11 +227,13 @@ impl Core {
     }
 
     fn park_for_room(&mut self, key: &ClassKey, id: TaskId, holds: Option<&Amounts>, state: &State) {
-        // A class that was woken has looked at every node that changed since its last full look: what it was
-        // told may be a little old, that it has no room is not.
+        // A class that was woken has looked at every node that changed for it since its last full look: what it
+        // was told may be a little old, that it has no room is not.
         let told = self.ledger.queue.get(key).and_then(|class| class.told.clone());
         let (why, old) = match (told, state) {
-            (Some((why, _)), State::Woken(_)) if why.limit.is_none() => (Why::clone(&why), true),
+            (Some((why, _)), State::Woken(_) | State::Again) if why.limit.is_none() => {
+                (Why::clone(&why), true)
+            }
             _ => (self.funnel(key, id, holds), false),
         };
         let (resource, amount) = self.scarcest(key.terms, &why);
@@ -355,7 +367,6 @@ impl Core {
     fn funnel(&self, key: &ClassKey, id: TaskId, holds: Option<&Amounts>) -> Why {
         let mut by: BTreeMap<Cause, u32> = BTreeMap::new();
         if let Some(row) = self.ledger.terms.get(key.terms) {
-            let same = self.ledger.workloads.get(row.workload);
             let extra = Extra {
                 task: id,
                 holds,
@@ -364,7 +375,10 @@ impl Core {
             for (ix, node) in self.ledger.nodes.iter() {
                 let cause = match key.node {
                     Some(only) if only != ix => Some(Cause::NotPinned),
-                    Some(_) | None => verdict(&row.needs, &node.look(), &extra, same).err(),
+                    Some(_) | None => {
+                        let around = row.related.around(ix, &self.ledger.tallies);
+                        verdict(&row.needs, &node.look(), &extra, &around).err()
+                    }
                 };
                 if let Some(cause) = cause {
                     *by.entry(cause).or_insert(0) += 1;

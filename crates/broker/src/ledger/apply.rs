@@ -131,6 +131,7 @@ impl Ledger {
         )?;
         let workload = self.workloads.refer(scheduler, &terms.workload.uid);
         self.terms.add(ix, scheduler.clone(), needs, workload);
+        self.relate(ix);
         Ok(())
     }
 
@@ -347,6 +348,10 @@ impl Ledger {
         let task = Arc::make_mut(&mut row.task);
         task.terms = terms;
         task.generation = task.generation.next();
+        if let (Some(node), Held::Full) = (row.node, row.held) {
+            self.count(old, node, false);
+            self.count(ix, node, true);
+        }
         self.unrefer(old);
         self.touch(id);
         self.enter(id);
@@ -355,8 +360,9 @@ impl Ledger {
     }
 
     fn unrefer(&mut self, ix: TermsIx) {
-        if let Some(workload) = self.terms.drop_ref(ix) {
-            self.workloads.drop_ref(workload);
+        if let Some(gone) = self.terms.drop_ref(ix) {
+            self.unrelate(ix, &gone);
+            self.workloads.drop_ref(gone.workload);
         }
     }
 
@@ -374,6 +380,7 @@ impl Ledger {
 
     fn node_joined(&mut self, ix: NodeIx, facts: &Arc<NodeFacts>) {
         self.nodes.put(ix, Some(NodeRow::new(Arc::clone(facts), self.at)));
+        self.regroup(ix, Some(facts));
         self.say_node(ix, "node.joined", "");
     }
 
@@ -385,7 +392,7 @@ impl Ledger {
             ..row.clone()
         };
         self.nodes.put(ix, Some(row));
-        self.workloads.attributes_changed();
+        self.regroup(ix, Some(facts));
         self.touch_node(ix);
         Ok(())
     }
@@ -423,7 +430,7 @@ impl Ledger {
             self.touch(id);
         }
         self.nodes.put(ix, None);
-        self.workloads.attributes_changed();
+        self.regroup(ix, None);
         self.news.rows.push(Change::NodeGone(name.clone()));
         self.news
             .events

@@ -47,13 +47,14 @@ impl Ledger {
             }
         });
         self.tenants.charge(&shared.tenant, &old, &new);
-        let nodes = &self.nodes;
-        let value = |key: &str| Some(nodes.get(node)?.facts.attribute(key)?.to_owned());
-        let workload = self.workloads.get_mut(terms.workload);
+        let (ix, workload) = (row.terms, self.workloads.get_mut(terms.workload));
         if to == Held::Full {
-            workload.add(node, value);
+            workload.add(node);
         } else if from == Held::Full {
-            workload.remove(node, value);
+            workload.remove(node);
+        }
+        if to == Held::Full || from == Held::Full {
+            self.count(ix, node, to == Held::Full);
         }
         if to < from {
             self.nodes.freed.insert(node);

@@ -4,9 +4,12 @@
 
 pub mod apply;
 pub mod book;
+pub mod domains;
 pub mod nodes;
 pub mod queue;
+pub mod relations;
 pub mod snapshot;
+pub mod tallies;
 pub mod tasks;
 pub mod tenants;
 pub mod terms;
@@ -18,8 +21,10 @@ use nodes::Nodes;
 use plenum_model::ids::{Cursor, LeaderEpoch, SchedulerId, SessionEpoch, SlotKey, TaskId};
 use plenum_model::task::Task;
 use queue::Queue;
+use relations::Finder;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use tallies::Tallies;
 use tasks::Tasks;
 use tenants::Tenants;
 use terms::TermsTable;
@@ -63,6 +68,9 @@ pub struct Ledger {
     pub schedulers: BTreeMap<SchedulerId, SchedulerRow>,
     /// The workloads of the terms.
     pub workloads: Workloads,
+    /// What rules about other tasks count.
+    pub tallies: Tallies,
+    finder: Finder,
     /// Who waits.
     pub queue: Queue,
     news: News,

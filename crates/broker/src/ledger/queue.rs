@@ -27,6 +27,8 @@ pub struct ClassKey {
 pub enum State {
     /// At all nodes.
     Fresh,
+    /// At all nodes; it was told why it waits, and only rules about other tasks may have changed that.
+    Again,
     /// At these.
     Woken(BTreeSet<NodeIx>),
     /// Nowhere: under a resource (by position) and an amount of it.
@@ -74,7 +76,7 @@ impl Class {
     }
 
     fn awake(&self) -> bool {
-        matches!(self.state, State::Fresh | State::Woken(_))
+        matches!(self.state, State::Fresh | State::Again | State::Woken(_))
     }
 }
 
@@ -158,7 +160,7 @@ impl Queue {
             return;
         };
         match &class.state {
-            State::Fresh | State::Woken(_) => {
+            State::Fresh | State::Again | State::Woken(_) => {
                 if let (Some((age, _)), Some(set)) = (class.first(), self.awake.get_mut(&class.tenant)) {
                     set.remove(&(age, *key));
                     if set.is_empty() {
@@ -185,7 +187,7 @@ impl Queue {
             return;
         };
         match &class.state {
-            State::Fresh | State::Woken(_) => {
+            State::Fresh | State::Again | State::Woken(_) => {
                 if let Some((age, _)) = class.first() {
                     self.awake
                         .entry(class.tenant.clone())
@@ -247,9 +249,23 @@ impl Queue {
                 State::Woken(nodes)
             }
             Some(State::ForRoom(..)) => State::Woken(BTreeSet::from([node])),
-            Some(State::Fresh | State::ForLimit(_)) | None => return,
+            Some(State::Fresh | State::Again | State::ForLimit(_)) | None => return,
         };
         self.turn(key, state);
+    }
+
+    /// Any node may help those of these terms that wait for room.
+    pub fn wake_all(&mut self, terms: TermsIx) {
+        let first = ClassKey { terms, node: None };
+        let parked = self
+            .classes
+            .range(first..)
+            .take_while(|(key, _)| key.terms == terms);
+        let parked = parked.filter(|(_, class)| matches!(class.state, State::ForRoom(..) | State::Woken(_)));
+        let keys: Vec<_> = parked.map(|(key, _)| *key).collect();
+        for key in keys {
+            self.turn(&key, State::Again);
+        }
     }
 
     /// Those that have not been told why they wait, class by class; they count as told.

@@ -1,5 +1,6 @@
 //! Terms and specs that tasks refer to: each kept once, however many tasks share it, and as long as one does.
 
+use super::relations::Related;
 use super::workloads::WorkloadIx;
 use crate::fact::TermsIx;
 use crate::place::choose::Eligible;
@@ -25,6 +26,8 @@ pub struct TermsRow {
     pub eligible: Eligible,
     /// The workload of these tasks.
     pub workload: WorkloadIx,
+    /// How they stand to other tasks.
+    pub related: Related,
     hash: TermsHash,
     refs: usize,
 }
@@ -120,6 +123,7 @@ impl TermsTable {
                 needs,
                 eligible: Eligible::default(),
                 workload,
+                related: Related::default(),
                 hash,
                 refs: 0,
             },
@@ -133,8 +137,8 @@ impl TermsTable {
         }
     }
 
-    /// One task less refers to them; without any they are gone. Says of which workload they were then.
-    pub fn drop_ref(&mut self, ix: TermsIx) -> Option<WorkloadIx> {
+    /// One task less refers to them; without any they are gone, and given back.
+    pub fn drop_ref(&mut self, ix: TermsIx) -> Option<TermsRow> {
         let row = self.rows.get_mut(&ix)?;
         row.refs -= 1;
         if row.refs > 0 {
@@ -149,6 +153,6 @@ impl TermsTable {
                 self.specs.remove(&spec);
             }
         }
-        Some(row.workload)
+        Some(row)
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::fact::NodeIx;
 use crate::place::bits::Bits;
-use crate::place::verdict::CountPerKey;
 use plenum_model::ids::{SchedulerId, TaskId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -19,8 +18,6 @@ pub struct WorkloadRow {
     on: BTreeMap<NodeIx, u32>,
     /// `at_least[n]`: the nodes with more than n of them.
     at_least: Vec<Bits>,
-    /// By the value of a key, for the keys that were asked about since nodes last changed.
-    per_key: BTreeMap<String, HashMap<String, u32>>,
     /// Those that ended, by the age of their claim.
     pub ended: BTreeSet<(u64, TaskId)>,
 }
@@ -44,8 +41,13 @@ impl WorkloadRow {
         self.at_least.len()
     }
 
-    /// Counts one more on a node, whose attribute `value` answers.
-    pub fn add(&mut self, node: NodeIx, value: impl Fn(&str) -> Option<String>) {
+    /// The nodes where one holds room.
+    pub fn hosts(&self) -> impl Iterator<Item = NodeIx> + '_ {
+        self.on.keys().copied()
+    }
+
+    /// Counts one more on a node.
+    pub fn add(&mut self, node: NodeIx) {
         let count = self.on.entry(node).or_insert(0);
         let level = *count as usize;
         *count += 1;
@@ -53,15 +55,10 @@ impl WorkloadRow {
             self.at_least.resize(level + 1, Bits::default());
         }
         self.at_least[level].put(node, true);
-        for (key, counts) in &mut self.per_key {
-            if let Some(value) = value(key) {
-                *counts.entry(value).or_insert(0) += 1;
-            }
-        }
     }
 
     /// Counts one less.
-    pub fn remove(&mut self, node: NodeIx, value: impl Fn(&str) -> Option<String>) {
+    pub fn remove(&mut self, node: NodeIx) {
         let Some(count) = self.on.get_mut(&node) else {
             return;
         };
@@ -74,35 +71,6 @@ impl WorkloadRow {
         while self.at_least.last().is_some_and(Bits::is_empty) {
             self.at_least.pop();
         }
-        for (key, counts) in &mut self.per_key {
-            if let Some(count) = value(key).and_then(|value| counts.get_mut(&value)) {
-                *count = count.saturating_sub(1);
-            }
-        }
-    }
-
-    /// Makes sure that the key can be asked about.
-    pub fn count_by(&mut self, key: &str, value: impl Fn(NodeIx) -> Option<String>) {
-        if self.per_key.contains_key(key) {
-            return;
-        }
-        let mut counts = HashMap::new();
-        for (node, n) in &self.on {
-            if let Some(value) = value(*node) {
-                *counts.entry(value).or_insert(0) += n;
-            }
-        }
-        self.per_key.insert(key.to_owned(), counts);
-    }
-}
-
-impl CountPerKey for WorkloadRow {
-    fn count(&self, key: &str, value: &str) -> u32 {
-        self.per_key
-            .get(key)
-            .and_then(|counts| counts.get(value))
-            .copied()
-            .unwrap_or(0)
     }
 }
 
@@ -151,10 +119,5 @@ impl Workloads {
     /// A workload, to be changed.
     pub fn get_mut(&mut self, ix: WorkloadIx) -> &mut WorkloadRow {
         &mut self.rows[ix.0]
-    }
-
-    /// Attributes of nodes have changed: what was counted by them is counted anew when asked for.
-    pub fn attributes_changed(&mut self) {
-        self.rows.iter_mut().for_each(|row| row.per_key.clear());
     }
 }

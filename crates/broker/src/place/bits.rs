@@ -49,6 +49,28 @@ impl Bits {
         }
     }
 
+    /// Puts in those that are in `other`.
+    pub fn join(&mut self, other: &Self) {
+        if self.0.len() < other.0.len() {
+            self.0.resize(other.0.len(), 0);
+        }
+        for (word, more) in self.0.iter_mut().zip(&other.0) {
+            *word |= more;
+        }
+    }
+
+    /// Whether one is in both.
+    #[must_use]
+    pub fn meets(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).any(|(a, b)| a & b != 0)
+    }
+
+    /// Whether one is in `a` and in `b` but not in `c`.
+    #[must_use]
+    pub fn any_of(a: &Self, b: &Self, c: &Self) -> bool {
+        (0..a.0.len().min(b.0.len())).any(|i| a.0[i] & b.0[i] & !c.word(i) != 0)
+    }
+
     /// Whether none is in.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -6,13 +6,16 @@
 use super::bits::Bits;
 use super::levels::{INDEXED, LEVELS, indexed};
 use super::needs::Needs;
+use super::relation::{Counts, Order};
 use super::verdict::{Extra, room};
 use crate::fact::NodeIx;
 use crate::ledger::nodes::Nodes;
+use crate::ledger::relations::Related;
+use crate::ledger::tallies::Tallies;
 use crate::ledger::workloads::WorkloadRow;
 use plenum_model::amounts::Amounts;
 use plenum_model::rules::Strategy;
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Fitting nodes of one level that are compared exactly: levels are narrow, a few are as good as all.
@@ -62,6 +65,11 @@ impl Eligible {
         }
     }
 
+    /// All of them, one set for each wish.
+    pub fn groups(&self) -> impl Iterator<Item = &Bits> + Clone {
+        self.wishes.values()
+    }
+
     fn wish(&self, ix: NodeIx) -> Option<i64> {
         self.place.get(ix.at()).copied().flatten()
     }
@@ -78,6 +86,10 @@ pub struct Question<'a> {
     pub extra: Extra<'a>,
     /// The tasks of its workload.
     pub same: &'a WorkloadRow,
+    /// How it stands to other tasks.
+    pub related: &'a Related,
+    /// The counts that this goes by.
+    pub tallies: &'a Tallies,
     /// All nodes.
     pub nodes: &'a Nodes,
     /// Differs for every placement, the same after a restart.
@@ -87,8 +99,13 @@ pub struct Question<'a> {
 /// A node with the ports it gives.
 pub type Chosen = (NodeIx, Vec<u16>);
 
-/// A node's place among those that fit; the lowest is taken. Ends with its number.
-type Rank = (Reverse<i64>, u32, u64, NodeIx);
+/// A node's place among those that fit, soft rules about other tasks apart; the lowest is taken.
+#[derive(Debug, Clone, Copy)]
+struct Rank {
+    wish: Reverse<i64>,
+    /// Asked after the soft rules. Ends with the node's number.
+    rest: (u32, u64, NodeIx),
+}
 
 impl Question<'_> {
     /// The best of all nodes, up to `exact` of them looked at one by one.
@@ -102,6 +119,9 @@ impl Question<'_> {
             set.keep(&self.nodes.ready);
             set.keep(&self.nodes.open);
             self.nodes.levels.keep_roomy(&mut set, &self.needs.terms.charge);
+            for bar in &self.related.bars {
+                self.tallies.keep(bar, &mut set);
+            }
             if set.is_empty() {
                 continue;
             }
@@ -109,12 +129,7 @@ impl Question<'_> {
                 question: self,
                 failures: 0,
             };
-            let found = match self.needs.terms.rules.strategy {
-                Strategy::Pack => look.by_level(&set, false),
-                Strategy::Spread => look.by_count(&set),
-                Strategy::Random => look.at_random(&set),
-            };
-            match found {
+            match look.by_orders(&set, &self.related.orders) {
                 Ok(Some(chosen)) => return Some(chosen),
                 Ok(None) => {}
                 Err(TooMany) => {
@@ -135,7 +150,8 @@ impl Question<'_> {
 
     fn best_of(&self, these: impl Iterator<Item = NodeIx>) -> Option<Chosen> {
         let fits = these.filter_map(|ix| self.fits(ix).map(|ports| (self.rank(ix), (ix, ports))));
-        fits.min_by_key(|(rank, _)| *rank).map(|(_, chosen)| chosen)
+        fits.min_by(|(a, _), (b, _)| self.compare(a, b))
+            .map(|(_, chosen)| chosen)
     }
 
     fn fits(&self, ix: NodeIx) -> Option<Vec<u16>> {
@@ -143,20 +159,40 @@ impl Question<'_> {
         if !self.nodes.ready.has(ix) || !self.nodes.open.has(ix) {
             return None;
         }
-        room(self.needs, &self.nodes.get(ix)?.look(), &self.extra, self.same).ok()
+        let around = self.related.around(ix, self.tallies);
+        if around.against().is_some() {
+            return None;
+        }
+        room(self.needs, &self.nodes.get(ix)?.look(), &self.extra, &around).ok()
     }
 
     fn rank(&self, ix: NodeIx) -> Rank {
-        let wish = Reverse(self.eligible.wish(ix).unwrap_or(i64::MIN));
         let free = self
             .nodes
             .get(ix)
             .map_or(0, |n| indexed(&n.free)[self.dominant()]);
-        match self.needs.terms.rules.strategy {
-            Strategy::Pack => (wish, 0, free, ix),
-            Strategy::Spread => (wish, self.same.on(ix), u64::MAX - free, ix),
-            Strategy::Random => (wish, 0, mix(self.seed ^ u64::from(ix.0)), ix),
+        Rank {
+            wish: Reverse(self.eligible.wish(ix).unwrap_or(i64::MIN)),
+            rest: match self.needs.terms.rules.strategy {
+                Strategy::Pack => (0, free, ix),
+                Strategy::Spread => (self.same.on(ix), u64::MAX - free, ix),
+                Strategy::Random => (0, mix(self.seed ^ u64::from(ix.0)), ix),
+            },
         }
+    }
+
+    fn compare(&self, a: &Rank, b: &Rank) -> Ordering {
+        let place = |order: &Order, rank: &Rank| order.place(self.tallies.here(order.tally, rank.rest.2));
+        let soft = || {
+            let orders = self.related.orders.iter();
+            orders
+                .map(|order| place(order, a).cmp(&place(order, b)))
+                .find(|o| o.is_ne())
+        };
+        a.wish
+            .cmp(&b.wish)
+            .then_with(|| soft().unwrap_or(Ordering::Equal))
+            .then_with(|| a.rest.cmp(&b.rest))
     }
 
     /// The resource of which the task asks the largest part of what the pool has.
@@ -182,6 +218,20 @@ struct Look<'a> {
 type Found = Result<Option<Chosen>, TooMany>;
 
 impl Look<'_> {
+    /// As the soft rules like it, one after the other; then as the strategy does.
+    fn by_orders(&mut self, set: &Bits, orders: &[Order]) -> Found {
+        if let Some((first, others)) = orders.split_first() {
+            let tallies = self.question.tallies;
+            let found = tallies.in_order(*first, set, |part| self.by_orders(part, others).transpose());
+            return found.transpose();
+        }
+        match self.question.needs.terms.rules.strategy {
+            Strategy::Pack => self.by_level(set, false),
+            Strategy::Spread => self.by_count(set),
+            Strategy::Random => self.at_random(set),
+        }
+    }
+
     /// The fewest of the same workload first; among those the emptiest.
     fn by_count(&mut self, set: &Bits) -> Found {
         let same = self.question.same;
@@ -251,7 +301,10 @@ impl Look<'_> {
                 continue;
             };
             let rank = self.question.rank(ix);
-            if best.as_ref().is_none_or(|(have, _)| rank < *have) {
+            if best
+                .as_ref()
+                .is_none_or(|(have, _)| self.question.compare(&rank, have).is_lt())
+            {
                 best = Some((rank, (ix, ports)));
             }
             compared += 1;

@@ -1,6 +1,7 @@
 //! What terms need of a node, prepared once and asked many times; and what of terms this broker does not
 //! honour yet, refused by name.
 
+use super::relation::Relation;
 use plenum_contract::broker::RefusalReason;
 use plenum_model::amounts::Amounts;
 use plenum_model::claim::{Desired, HostPort, Terms};
@@ -8,7 +9,6 @@ use plenum_model::ids::TenantPath;
 use plenum_model::node::{NodeFacts, capability};
 use plenum_model::rules::{Compiled, Expr};
 use plenum_model::spec::{Network, RestartUnit, TaskSpec};
-use plenum_model::tally::Tally;
 use plenum_model::why::Cause;
 use std::sync::Arc;
 
@@ -22,6 +22,8 @@ pub struct Needs {
     pub terms: Arc<Terms>,
     /// What to run.
     pub spec: Arc<TaskSpec>,
+    /// Rules about other tasks.
+    pub relations: Vec<Relation>,
     required: Vec<Vec<Compiled>>,
     preferred: Vec<(i32, Vec<Compiled>)>,
     runtimes: Vec<RuntimeNeed>,
@@ -66,11 +68,13 @@ impl Needs {
             .map(|p| Ok((p.weight, all(&p.all)?)))
             .collect::<Result<_, _>>()
             .map_err(bad)?;
+        let relations = Relation::all_of(&terms).map_err(bad)?;
         let secret = terms.files.iter().any(|f| f.secret);
         let runtimes = runtimes(&spec, strict_caps, secret);
         Ok(Self {
             terms,
             spec,
+            relations,
             required,
             preferred,
             runtimes,
@@ -173,7 +177,7 @@ fn runtimes(spec: &TaskSpec, strict_caps: bool, secret: bool) -> Vec<RuntimeNeed
 
 fn unsupported(terms: &Terms) -> Result<(), Unfit> {
     let rules = &terms.rules;
-    let table: [(bool, &'static str, &str); 10] = [
+    let table: [(bool, &'static str, &str); 7] = [
         (
             !terms.devices.is_empty(),
             "devices",
@@ -197,27 +201,9 @@ fn unsupported(terms: &Terms) -> Result<(), Unfit> {
             "claim it held or running, and amend it to stopped later",
         ),
         (
-            !rules.spread.is_empty(),
-            "rules.spread",
-            "even spread over a key is not honoured yet",
-        ),
-        (
-            !rules.affinity.is_empty(),
-            "rules.affinity",
-            "affinity to other tasks is not honoured yet",
-        ),
-        (
             !rules.tolerations.is_empty(),
             "rules.tolerations",
             "nodes have no taints yet",
-        ),
-        (
-            rules
-                .limits
-                .iter()
-                .any(|l| l.tally != Tally::of_workload(&l.tally.key)),
-            "rules.limits.among",
-            "a limit per key counts the tasks of the same workload only",
         ),
     ];
     match table.into_iter().find(|(asked, _, _)| *asked) {
@@ -227,7 +213,7 @@ fn unsupported(terms: &Terms) -> Result<(), Unfit> {
 }
 
 fn invalid(terms: &Terms, spec: &TaskSpec) -> Result<(), Unfit> {
-    let table: [(bool, &'static str, &str); 8] = [
+    let table: [(bool, &'static str, &str); 9] = [
         (
             spec.containers.is_empty(),
             "spec.containers",
@@ -263,6 +249,11 @@ fn invalid(terms: &Terms, spec: &TaskSpec) -> Result<(), Unfit> {
             fixed_twice(terms),
             "ports",
             "a fixed host port is asked for twice with the same protocol",
+        ),
+        (
+            terms.rules.spread.iter().any(|s| s.hard && s.max_skew == 0),
+            "rules.spread.max_skew",
+            "no domain could ever have one more than the others; at least 1",
         ),
     ];
     match table.into_iter().find(|(wrong, _, _)| *wrong) {

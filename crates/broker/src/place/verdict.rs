@@ -3,6 +3,7 @@
 
 use super::needs::Needs;
 use super::ports::Ports;
+use super::relation::{Bar, Counts};
 use plenum_model::amounts::Amounts;
 use plenum_model::ids::TaskId;
 use plenum_model::node::{Liveness, NodeFacts, Scheduling};
@@ -34,21 +35,53 @@ pub struct Extra<'a> {
     pub past_cordon: bool,
 }
 
-/// How many tasks of the same workload count on nodes that share a value of a key.
-pub trait CountPerKey {
-    /// On those whose `key` has the value that this node has.
-    fn count(&self, key: &str, value: &str) -> u32;
+/// Rules about other tasks: what refuses nodes, and the counts it looks at. `N` is how nodes are known to them.
+#[derive(Debug)]
+pub struct Around<'a, N, C> {
+    /// What refuses nodes, in the order in which it is asked.
+    pub bars: &'a [Bar],
+    /// The counts.
+    pub counts: &'a C,
+    /// The node that is looked at.
+    pub node: N,
+}
+
+impl<N: Copy, C: Counts<N>> Around<'_, N, C> {
+    /// What refuses the node first.
+    #[must_use]
+    pub fn against(&self) -> Option<&Bar> {
+        let refuses = |bar: &&Bar| !bar.passes(self.counts.here(bar.tally, self.node));
+        self.bars.iter().find(refuses)
+    }
+
+    /// The first cause against the node.
+    fn cause(&self) -> Option<Cause> {
+        let bar = self.against()?;
+        let key = self.counts.tally(bar.tally).map_or("", |tally| &tally.key);
+        Some(bar.no.cause(key))
+    }
+
+    fn in_words(&self, facts: &NodeFacts) -> String {
+        let bar = self.against();
+        let Some((bar, tally)) = bar.and_then(|bar| Some((bar, self.counts.tally(bar.tally)?))) else {
+            return String::new();
+        };
+        match (tally.domain(facts), self.counts.here(bar.tally, self.node)) {
+            (Some(domain), Some(here)) => bar.in_words(&tally.key, domain, here),
+            (_, _) => format!("it has no {}", tally.key),
+        }
+    }
 }
 
 /// The ports a node would give, or the first cause against it.
 ///
 /// # Errors
 /// That cause.
-pub fn verdict(
+pub fn verdict<N: Copy>(
     needs: &Needs,
     node: &NodeLook<'_>,
     extra: &Extra<'_>,
-    same: &impl CountPerKey,
+    around: &Around<'_, N, impl Counts<N>>,
 ) -> Result<Vec<u16>, Cause> {
     if node.liveness == Liveness::Unreachable {
         return Err(Cause::Unreachable);
@@ -59,27 +92,21 @@ pub fn verdict(
     if let Some(cause) = needs.against(node.facts) {
         return Err(cause);
     }
-    room(needs, node, extra, same)
+    room(needs, node, extra, around)
 }
 
 /// The last part of the funnel: what changes with every placement.
 ///
 /// # Errors
 /// The first cause against the node.
-pub fn room(
+pub fn room<N: Copy>(
     needs: &Needs,
     node: &NodeLook<'_>,
     extra: &Extra<'_>,
-    same: &impl CountPerKey,
+    around: &Around<'_, N, impl Counts<N>>,
 ) -> Result<Vec<u16>, Cause> {
-    for limit in &needs.terms.rules.limits {
-        let within = node
-            .facts
-            .attribute(&limit.tally.key)
-            .is_some_and(|value| same.count(&limit.tally.key, value) < limit.max);
-        if !within {
-            return Err(Cause::LimitPerKey(limit.tally.key.clone()));
-        }
+    if let Some(cause) = around.cause() {
+        return Err(cause);
     }
     let short = match extra.holds {
         None => needs.terms.charge.short_of(node.free),
@@ -94,7 +121,13 @@ pub fn room(
 
 /// The numbers behind a cause, for people; empty where there are none.
 #[must_use]
-pub fn in_words(cause: &Cause, needs: &Needs, free: &Amounts, facts: &NodeFacts) -> String {
+pub fn in_words<N: Copy>(
+    cause: &Cause,
+    needs: &Needs,
+    node: &NodeLook<'_>,
+    around: &Around<'_, N, impl Counts<N>>,
+) -> String {
+    let NodeLook { facts, free, .. } = node;
     match cause {
         Cause::Short(resource) => format!(
             "wants {}, {} free",
@@ -105,10 +138,9 @@ pub fn in_words(cause: &Cause, needs: &Needs, free: &Amounts, facts: &NodeFacts)
             Some(value) => format!("its {key} is {value}"),
             None => format!("it has no {key}"),
         },
-        Cause::LimitPerKey(key) => match facts.attribute(key) {
-            Some(value) => format!("{key} {value} has as many of this workload as allowed"),
-            None => format!("it has no {key} to count by"),
-        },
+        Cause::LimitPerKey(_) | Cause::Spread(_) | Cause::Near(_) | Cause::Away(_) | Cause::KeptAway(_) => {
+            around.in_words(facts)
+        }
         Cause::Runtime(_) => {
             let has: Vec<_> = facts.runtimes.keys().map(String::as_str).collect();
             format!(
@@ -133,10 +165,6 @@ pub fn in_words(cause: &Cause, needs: &Needs, free: &Amounts, facts: &NodeFacts)
         | Cause::NotPinned
         | Cause::Capability(_)
         | Cause::Taint(_)
-        | Cause::Spread(_)
-        | Cause::Near(_)
-        | Cause::Away(_)
-        | Cause::KeptAway(_)
         | Cause::Device(_)
         | Cause::Port(_) => String::new(),
     }

@@ -5,25 +5,14 @@ use crate::input::{Held, TaskNow};
 use crate::ledger::book::part;
 use crate::place::needs::Needs;
 use crate::place::ports::Ports;
-use crate::place::verdict::{CountPerKey, Extra, NodeLook, in_words, verdict};
+use crate::place::verdict::{Extra, NodeLook, in_words, verdict};
 use plenum_contract::pool::Explanation;
 use plenum_model::amounts::{Amounts, Resource};
 use plenum_model::ids::{NodeId, SchedulerId, TaskId};
+use plenum_model::node::NodeFacts;
 use plenum_model::why::{Cause, NodeVerdict, Why};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// Counted for one question: (key, value) -> tasks of the workload.
-struct Counted(BTreeMap<(String, String), u32>);
-
-impl CountPerKey for Counted {
-    fn count(&self, key: &str, value: &str) -> u32 {
-        self.0
-            .get(&(key.to_owned(), value.to_owned()))
-            .copied()
-            .unwrap_or(0)
-    }
-}
 
 impl View {
     /// Why a task waits, in full; none if there is no such task.
@@ -75,7 +64,7 @@ impl View {
     }
 
     fn verdicts(&self, now: &TaskNow, needs: &Needs) -> Vec<NodeVerdict> {
-        let same = self.counted(now, needs);
+        let standing = self.standing(now, needs);
         let only = now.on.as_ref();
         let holds = only.map(|_| part(&now.task.terms.charge, now.held));
         let extra = Extra {
@@ -85,24 +74,21 @@ impl View {
         };
         let look = |(id, seen): (&NodeId, &NodeSeen)| {
             let (free, ports) = (seen.free(), self.ports(seen, needs));
-            let facts = &seen.now.facts;
+            let facts: &NodeFacts = &seen.now.facts;
+            let node = NodeLook {
+                facts,
+                liveness: seen.now.liveness,
+                scheduling: seen.now.scheduling,
+                free: &free,
+                ports: &ports,
+            };
+            let around = standing.around(facts);
             let cause = match only {
                 Some(only) if only != id => Some(Cause::NotPinned),
-                Some(_) | None => {
-                    let node = NodeLook {
-                        facts,
-                        liveness: seen.now.liveness,
-                        scheduling: seen.now.scheduling,
-                        free: &free,
-                        ports: &ports,
-                    };
-                    verdict(needs, &node, &extra, &same).err()
-                }
+                Some(_) | None => verdict(needs, &node, &extra, &around).err(),
             };
-            let detail = cause
-                .as_ref()
-                .map(|c| in_words(c, needs, &free, facts))
-                .unwrap_or_default();
+            let words = cause.as_ref().map(|c| in_words(c, needs, &node, &around));
+            let detail = words.unwrap_or_default();
             NodeVerdict {
                 node: id.clone(),
                 cause,
@@ -125,36 +111,6 @@ impl View {
             }
         }
         ports
-    }
-
-    fn counted(&self, now: &TaskNow, needs: &Needs) -> Counted {
-        let mut counts = BTreeMap::new();
-        let keys: BTreeSet<_> = needs
-            .terms
-            .rules
-            .limits
-            .iter()
-            .map(|l| l.tally.key.as_str())
-            .collect();
-        if keys.is_empty() {
-            return Counted(counts);
-        }
-        let same = self.tasks.values().filter(|other| {
-            other.held == Held::Full
-                && other.task.scheduler == now.task.scheduler
-                && other.task.terms.workload.uid == now.task.terms.workload.uid
-        });
-        for other in same {
-            let Some(node) = other.on.as_ref().and_then(|n| self.nodes.get(n)) else {
-                continue;
-            };
-            for key in &keys {
-                if let Some(value) = node.now.facts.attribute(key) {
-                    *counts.entry(((*key).to_owned(), value.to_owned())).or_insert(0) += 1;
-                }
-            }
-        }
-        Counted(counts)
     }
 
     /// Who holds what is short: on all nodes, or of the tenant whose limit is reached.
@@ -225,13 +181,14 @@ impl View {
             Cause::Attribute(key) => Some(format!("add a node whose {key} matches, or change the rule")),
             Cause::LimitPerKey(key) => Some(format!("add a node with another {key}, or raise the limit")),
             Cause::Port(port) => Some(format!("release what holds port {port}, or ask for any port")),
+            Cause::Spread(key) => Some(format!(
+                "free room where the {key} has the fewest of them, or allow a larger skew"
+            )),
+            Cause::Near(key) => Some(format!("free room in the {key} of those it must be near to")),
+            Cause::Away(key) | Cause::KeptAway(key) => Some(format!("add a node with another {key}")),
             Cause::Unreachable
             | Cause::NotPinned
             | Cause::Taint(_)
-            | Cause::Spread(_)
-            | Cause::Near(_)
-            | Cause::Away(_)
-            | Cause::KeptAway(_)
             | Cause::Short(_)
             | Cause::Device(_)
             | Cause::DynamicPorts => None,

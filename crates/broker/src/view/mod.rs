@@ -1,6 +1,7 @@
 //! What readers see: tasks, nodes, tenants, schedulers and the timeline, made of durable changes only. One
 //! writer applies them in order; reads never meet the core, so they go on while the log cannot be written.
 
+mod around;
 mod explain;
 pub mod timeline;
 pub mod watch;
