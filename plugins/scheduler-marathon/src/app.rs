@@ -2,6 +2,7 @@
 //! This is what is stored, compared, planned with and answered.
 
 use crate::checks::{HealthCheck, ReadinessCheck};
+use crate::constraints::Constraint;
 use crate::path::AppId;
 use crate::stamp::Stamp;
 use serde::{Deserialize, Serialize};
@@ -95,6 +96,9 @@ pub struct Config {
     pub unreachable: Unreachable,
     /// Which instance goes first when scaling down.
     pub kill_selection: KillSelection,
+    /// Where instances may go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub constraints: Vec<Constraint>,
     /// What must pass for an instance to count as healthy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub health_checks: Vec<HealthCheck>,

@@ -66,12 +66,14 @@ pub struct Instance {
     pub started_at: Option<Stamp>,
     /// Whether its node has been silent so long that a replacement is due.
     pub inactive: bool,
+    /// The value that its node has of each `GROUP_BY` field of its app.
+    pub groups: Vec<Option<String>>,
 }
 
 impl Instance {
     /// The instance that `task` is.
     #[must_use]
-    pub fn of(task: &Task, inactive: bool) -> Self {
+    pub fn of(task: &Task, inactive: bool, groups: Vec<Option<String>>) -> Self {
         let condition = condition(task);
         let running = matches!(condition, Condition::Active(State::TaskRunning));
         Self {
@@ -84,6 +86,7 @@ impl Instance {
             staged_at: task.status.placed_at.map(stamp),
             started_at: task.status.started_at.map(stamp),
             inactive,
+            groups,
         }
     }
 

@@ -2,6 +2,7 @@
 //! its tasks; what differs from task to task stands in it as placeholders.
 
 use crate::app::{App, Config, Engine, NetworkMode, Protocol, Unreachable, VolumeMode};
+use crate::constraints;
 use crate::env;
 use crate::path::AppId;
 use crate::probes;
@@ -113,7 +114,7 @@ pub fn terms(app: &App, uid: &str, tenant: TenantPath, spec: &TaskSpec, node_tim
         spec: spec.id(),
         labels: config.labels.clone(),
         desired: plenum_model::claim::Desired::Running,
-        rules: plenum_model::rules::Rules::default(),
+        rules: constraints::rules(&config.constraints),
         lost_after: lost_after(config.unreachable, node_timeout_ms),
         priority: plenum_model::claim::Priority::default(),
         may_preempt: false,

@@ -2,6 +2,7 @@
 //! happened before or a scheduler crashed half-way. Replacing is the rollout engine's.
 
 use crate::app::{App, KillSelection};
+use crate::group_by::{self, Candidate};
 use crate::instance::{Condition, Instance, State};
 use plenum_model::ids::TaskId;
 use std::cmp::Ordering;
@@ -31,7 +32,12 @@ pub fn scale(app: &App, instances: &[Instance], victims: &BTreeSet<TaskId>) -> S
             .cmp(&first(b))
             .then_with(|| kill_order(app.config.kill_selection, a, b))
     });
-    let stop: Vec<_> = counted.iter().take(stop).map(|i| i.id).collect();
+    let mut stop_ids: Vec<_> = counted.iter().take(named).map(|i| i.id).collect();
+    stop_ids.extend(even_victims(&counted[named..], stop - named));
+    let others = counted.iter().map(|i| i.id);
+    let others: Vec<_> = others.filter(|id| !stop_ids.contains(id)).collect();
+    stop_ids.extend(others.into_iter().take(stop - stop_ids.len()));
+    let stop = stop_ids;
     let ending = instances.iter().any(|i| i.stopping && !i.is_over());
     let start = if ending && !victims.is_empty() {
         0 // kills come first, their ends are awaited, then the rest starts
@@ -44,6 +50,17 @@ pub fn scale(app: &App, instances: &[Instance], victims: &BTreeSet<TaskId>) -> S
         start,
         stop,
     }
+}
+
+/// Whom `GROUP_BY` chooses among those that run; those that wait have no node yet.
+fn even_victims(ordered: &[&Instance], count: usize) -> Vec<TaskId> {
+    let candidate = |i: &&Instance| Candidate {
+        id: i.id,
+        groups: i.groups.clone(),
+    };
+    let runs = |i: &&&Instance| i.condition != Condition::Scheduled;
+    let candidates: Vec<_> = ordered.iter().filter(runs).map(candidate).collect();
+    group_by::victims(&candidates, count)
 }
 
 /// Who goes first: whoever is furthest from serving, but those that still wait in the queue last, as
@@ -101,6 +118,7 @@ mod tests {
             staged_at: Some(Stamp::from_ms(started)),
             started_at: (state == State::TaskRunning).then(|| Stamp::from_ms(started)),
             inactive: false,
+            groups: Vec::new(),
         }
     }
 

@@ -181,6 +181,10 @@ fn rules_name_the_place_that_breaks_them() {
         ),
         (r#"{"id":"a","cmd":"xx","env":{"":"x"}}"#, &["/env/keys(0)"]),
         (
+            r#"{"id":"a","cmd":"xx","constraints":[["a","UNIQUE","b"],["x"]]}"#,
+            &["/constraints"],
+        ),
+        (
             r#"{"id":"a","cmd":"xx","unreachableStrategy":{"inactiveAfterSeconds":5,"expungeAfterSeconds":1}}"#,
             &["/unreachableStrategy"],
         ),
@@ -223,6 +227,10 @@ fn an_app_sent_back_as_it_is_changes_nothing() {
         r#"{"id":"/a","cmd":"sleep 1","env":{"A":"b"},"portDefinitions":[{"port":0,"name":"x"}]}"#,
         r#"{"id":"/a","networks":[{"mode":"container/bridge"}],"container":{"docker":{"image":"nginx"},
             "portMappings":[{"containerPort":80,"hostPort":0,"labels":{"V":"1"}}]}}"#,
+        r#"{"id":"/a","cmd":"sleep 1","constraints":[["hostname","UNIQUE"],["rack","like","r[12]"]],
+            "healthChecks":[{"path":"/up","delaySeconds":3},{"protocol":"MESOS_TCP"},
+                            {"protocol":"COMMAND","command":{"value":"true"},"delaySeconds":3}],
+            "readinessChecks":[{"portName":"default","protocol":"HTTPS","httpStatusCodesForReady":[204]}]}"#,
     ] {
         let app = app_at(text, 1000);
         let answer = serde_json::to_vec(&crate::answer::app::AppAnswer::of(&app)).unwrap();

@@ -5,6 +5,7 @@ use crate::app::{
     App, Engine, KillSelection, NetworkMode, PortDefinition, PortMapping, Protocol, Unreachable, VersionInfo,
     VolumeMode,
 };
+use crate::constraints::Constraint;
 use crate::json::number;
 use crate::path::AppId;
 use crate::stamp::Stamp;
@@ -27,6 +28,8 @@ pub struct AppAnswer {
     cmd: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     container: Option<ContainerAnswer>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    constraints: Vec<Vec<String>>,
     #[serde(serialize_with = "number")]
     cpus: f64,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
@@ -94,6 +97,7 @@ impl AppAnswer {
                     .port_mappings
                     .map(|ports| ports.into_iter().map(Into::into).collect()),
             }),
+            constraints: c.constraints.iter().map(Constraint::words).collect(),
             cpus: c.cpus,
             dependencies: c.dependencies,
             disk: c.disk,

@@ -3,6 +3,7 @@
 use crate::app::{Backoff, Config, Container};
 use crate::canonical::Canonical;
 use crate::checks::HealthCheck;
+use crate::constraints::Constraint;
 use crate::path::AppId;
 use crate::request::fields::{AppFields, ContainerFields};
 use std::collections::BTreeSet;
@@ -45,6 +46,7 @@ pub fn finish(fields: AppFields) -> Canonical {
             network,
             unreachable: fields.unreachable.unwrap_or_default(),
             kill_selection: fields.kill_selection.unwrap_or_default(),
+            constraints: constraints(fields.constraints),
             health_checks: fields
                 .health_checks
                 .unwrap_or_default()
@@ -63,6 +65,21 @@ fn paths(given: Option<Vec<String>>) -> BTreeSet<AppId> {
         .flatten()
         .map(|path| AppId::from_root(path))
         .collect()
+}
+
+/// Those that the rules have found well written, each once.
+fn constraints(given: Option<Vec<Vec<String>>>) -> Vec<Constraint> {
+    let mut constraints = Vec::new();
+    for one in given
+        .iter()
+        .flatten()
+        .filter_map(|words| Constraint::read(words).ok())
+    {
+        if !constraints.contains(&one) {
+            constraints.push(one);
+        }
+    }
+    constraints
 }
 
 /// What Marathon leaves out of a check: the delay of its own, the path of what is no GET.

@@ -2,6 +2,7 @@
 
 use crate::app::{Engine, NetworkMode, Protocol, Unreachable};
 use crate::canonical::{Canonical, Violations, checks};
+use crate::constraints::Constraint;
 use crate::path::{AppId, ENDS_RESERVED};
 use crate::request::fields::{AppFields, ContainerFields};
 use crate::request::reader::NOT_SUPPORTED;
@@ -16,6 +17,11 @@ pub fn check(fields: &AppFields, v: &mut Violations) {
     check_roles(fields, v);
     check_labels(fields, v);
     checks::check(fields, v);
+    for words in fields.constraints.iter().flatten() {
+        if let Err(fault) = Constraint::read(words) {
+            v.require(false, "/constraints", fault);
+        }
+    }
     if let Some(container) = &fields.container {
         check_container(container, v);
     }

@@ -3,7 +3,9 @@
 use super::MarathonPlanner;
 use super::launches::Waiting;
 use super::replace::{Moves, replace};
+use crate::app::App;
 use crate::config::MarathonConfig;
+use crate::constraints::{Constraint, Operator};
 use crate::desired::{AppRecord, Desired};
 use crate::instance::{Condition, Instance, stamp};
 use crate::lower;
@@ -57,7 +59,7 @@ impl MarathonPlanner {
                 }
                 (None, true) => false,
             };
-            Instance::of(task, inactive)
+            Instance::of(task, inactive, groups(&record.app, observed, task))
         };
         observed.workload(&record.uid).map(look).collect()
     }
@@ -155,6 +157,15 @@ impl MarathonPlanner {
             });
         }
     }
+}
+
+/// The value that the node of a task has of each `GROUP_BY` field of its app.
+fn groups(app: &App, observed: &Observed, task: &Task) -> Vec<Option<String>> {
+    let node = task.status.node.as_ref().and_then(|id| observed.node(id));
+    let grouped = |c: &&Constraint| c.operator == Operator::GroupBy;
+    let value = |c: &Constraint| c.value_of(&node?.facts).map(str::to_owned);
+    let constraints = app.config.constraints.iter().filter(grouped);
+    constraints.map(value).collect()
 }
 
 /// How long a node must be silent before its tasks get replacements while they themselves are kept; none if

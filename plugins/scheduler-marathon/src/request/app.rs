@@ -136,6 +136,9 @@ fn read_changing(r: &mut Reader, o: &Object<'_>, fields: &mut AppFields) {
     fields.kill_selection = r.optional(o, "killSelection", |r, at| r.choice(at, &SELECTIONS));
     fields.unreachable = r.optional(o, "unreachableStrategy", unreachable);
     fields.version = r.optional(o, "version", version);
+    fields.constraints = r.optional(o, "constraints", |r, at| {
+        r.list(at, |r, at| r.list(at, Reader::text))
+    });
     fields.health_checks = r.optional(o, "healthChecks", |r, at| r.list(at, checks::health));
     fields.readiness_checks = r.optional(o, "readinessChecks", |r, at| r.list(at, checks::readiness));
 }
@@ -283,7 +286,7 @@ mod tests {
     #[test]
     fn what_is_not_served_is_refused_by_path_and_accepted_at_its_default() {
         let (stage, lines) = refused(
-            r#"{"id":"a","gpus":1,"healthChecks":[{"ignoreHttp1xx":true}],"constraints":[["hostname","UNIQUE"]],
+            r#"{"id":"a","gpus":1,"healthChecks":[{"ignoreHttp1xx":true}],
                "env":{"S":{"secret":"s"}},"networks":[{"name":"dcos"}],"executor":"/x",
                "container":{"docker":{"image":"i","parameters":[{"key":"a","value":"b"}],"network":"USER"},
                             "volumes":[{"containerPath":"d","mode":"RW","persistent":{"size":1}}]}}"#,
@@ -293,7 +296,6 @@ mod tests {
         assert_eq!(
             paths,
             [
-                "/constraints",
                 "/container/docker/network",
                 "/container/docker/parameters",
                 "/container/volumes(0)/persistent",

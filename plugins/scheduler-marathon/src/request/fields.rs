@@ -5,6 +5,7 @@ use crate::app::{
     Unreachable, UpgradeStrategy,
 };
 use crate::checks::{HealthCheck, ReadinessCheck};
+use crate::constraints::Constraint;
 use std::collections::BTreeMap;
 
 /// Every field optional: what was not sent (or was `null`) is `None`.
@@ -60,6 +61,8 @@ pub struct AppFields {
     pub kill_selection: Option<KillSelection>,
     /// Unreachable strategy.
     pub unreachable: Option<Unreachable>,
+    /// Constraints, as written.
+    pub constraints: Option<Vec<Vec<String>>>,
     /// Health checks.
     pub health_checks: Option<Vec<HealthCheck>>,
     /// Readiness checks.
@@ -163,6 +166,7 @@ impl AppFields {
             accepted_resource_roles: config.accepted_resource_roles,
             kill_selection: Some(config.kill_selection),
             unreachable: Some(config.unreachable),
+            constraints: Some(config.constraints.iter().map(Constraint::words).collect()),
             health_checks: Some(config.health_checks),
             readiness_checks: Some(config.readiness_checks),
             version: None,
@@ -198,6 +202,7 @@ impl AppFields {
             accepted_resource_roles: self.accepted_resource_roles.or(base.accepted_resource_roles),
             kill_selection: self.kill_selection.or(base.kill_selection),
             unreachable: self.unreachable.or(base.unreachable),
+            constraints: self.constraints.or(base.constraints),
             health_checks: self.health_checks.or(base.health_checks),
             readiness_checks: self.readiness_checks.or(base.readiness_checks),
             version: None,

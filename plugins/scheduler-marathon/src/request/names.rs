@@ -97,6 +97,7 @@ pub const APP: Shape = Shape {
         "killSelection",
         "unreachableStrategy",
         "version",
+        "constraints",
         "healthChecks",
         "readinessChecks",
     ],
@@ -113,7 +114,6 @@ pub const APP: Shape = Shape {
         "readinessCheckResults",
     ],
     unserved: &[
-        ("constraints", Default::Empty),
         ("executorResources", Default::Absent),
         ("fetch", Default::Empty),
         ("uris", Default::Empty),
