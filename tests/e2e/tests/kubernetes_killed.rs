@@ -4,7 +4,7 @@
 use crate::support::eventually;
 use crate::support::image::docker;
 use crate::support::kubectl::{Kubectl, STAYS, container, program, ready};
-use crate::support::kubernetes_parts::{Door, Pool};
+use crate::support::kubernetes_parts::Pool;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::Stdio;
@@ -49,7 +49,7 @@ async fn a_rollout_goes_on_through_the_death_of_every_part() {
     let (true, Some(program)) = (docker(), program()) else {
         return;
     };
-    let mut pool = Pool::start(&["127.80.0.1"], Door::Whole).await;
+    let mut pool = Pool::start(&["127.80.0.1"]).await;
     let kubectl = Kubectl::with(pool.kubeconfig.clone(), program);
     kubectl.apply(&[deployment("steady", 2), deployment("web", 6)]);
     for name in ["deploy/steady", "deploy/web"] {

@@ -5,7 +5,7 @@
 use crate::support::eventually;
 use crate::support::image::docker;
 use crate::support::kubectl::{Background, Kubectl, STAYS, container, program, ready};
-use crate::support::kubernetes_parts::{Door, Pool};
+use crate::support::kubernetes_parts::Pool;
 use crate::support::root;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -316,7 +316,7 @@ async fn nothing_is_lost_on_those_who_watch_through_the_death_of_every_part() {
     let (true, Some(program)) = (docker(), program()) else {
         return;
     };
-    let mut pool = Pool::start(&["127.80.1.1", "127.80.1.2"], Door::Apart).await;
+    let mut pool = Pool::start(&["127.80.1.1", "127.80.1.2"]).await;
     let kubectl = Kubectl::with(pool.kubeconfig.clone(), program);
     let template =
         json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [container("c", STAYS)]}});

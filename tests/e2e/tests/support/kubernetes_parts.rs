@@ -1,19 +1,10 @@
-//! A pool whose every part is a process of its own that a test may kill: broker, agents, and the Kubernetes door in
-//! one piece or in two.
+//! A pool whose every part is a process of its own that a test may kill: broker, agents, API server and
+//! adapter.
 
 use super::parts::{Part, endpoint};
 use super::plenum;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// How the door runs.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Door {
-    /// API server and adapter in one process.
-    Whole,
-    /// Each in a process of its own.
-    Apart,
-}
 
 /// The pool.
 pub(crate) struct Pool {
@@ -32,7 +23,7 @@ fn free_address() -> String {
 
 impl Pool {
     /// With an agent on each of these addresses, which no other test may have.
-    pub(crate) async fn start(agents: &[&str], door: Door) -> Self {
+    pub(crate) async fn start(agents: &[&str]) -> Self {
         let data = tempfile::Builder::new()
             .prefix("plenum-parts-")
             .tempdir()
@@ -55,16 +46,10 @@ impl Pool {
         }
         let scheduler = format!("scheduler kubernetes --broker {of}");
         let own = format!("--listen {api}");
-        match door {
-            Door::Whole => pool.add("apiserver", &words(&[&scheduler, &own])),
-            Door::Apart => {
-                let first = "--set kubernetes.parts=apiserver";
-                let second =
-                    format!("--set kubernetes.parts=adapter --set kubernetes.api_server=http://{api}");
-                pool.add("apiserver", &words(&[&scheduler, &own, first]));
-                pool.add("adapter", &words(&[&scheduler, &second]));
-            }
-        }
+        let first = "--set kubernetes.parts=apiserver";
+        let second = format!("--set kubernetes.parts=adapter --set kubernetes.api_server=http://{api}");
+        pool.add("apiserver", &words(&[&scheduler, &own, first]));
+        pool.add("adapter", &words(&[&scheduler, &second]));
         let of_server = pool.data.path().join("apiserver");
         pool.url = endpoint(&of_server, "kubernetes").await;
         pool.kubeconfig = of_server.join("kubeconfig");
