@@ -13,7 +13,7 @@ use futures::stream::BoxStream;
 use plenum_model::claim::Protocol;
 use plenum_model::ids::{Incarnation, TaskId};
 use plenum_model::node::RuntimeFacts;
-use plenum_model::spec::{Caps, Image, LogLimits, Mount, Network};
+use plenum_model::spec::{Caps, Confinement, Image, LogLimits, Mount, Network};
 use plenum_model::task::{Exit, ExitReason};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -179,6 +179,8 @@ pub struct ContainerPlan {
     pub logs: LogLimits,
     /// All capabilities and devices of the node.
     pub privileged: bool,
+    /// What its processes may more or less than usual.
+    pub confinement: Confinement,
     /// Labels, where the runtime has them.
     pub labels: BTreeMap<String, String>,
     /// The task's own directory, which exists.

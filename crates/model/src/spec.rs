@@ -309,6 +309,23 @@ pub struct ContainerSpec {
     /// What is done before it is asked to stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pre_stop: Option<PreStop>,
+    /// What its processes may more or less than usual. Needs no particular [`RestartUnit`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub confinement: Confinement,
+}
+
+/// What the processes of a container may more or less than the runtime lets them by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Confinement {
+    /// Its own file system cannot be written; its mounts and volumes can.
+    pub read_only_root: bool,
+    /// They gain no privileges by what they execute.
+    pub no_new_privileges: bool,
+    /// Linux capabilities that are taken from them, without `CAP_`; `ALL` means each.
+    pub dropped: BTreeSet<String>,
+    /// Linux capabilities that they have beside what is left, without `CAP_`; `ALL` means each.
+    pub added: BTreeSet<String>,
 }
 
 /// An image and when to fetch it.

@@ -12,9 +12,9 @@ use bollard::query_parameters::{CreateContainerOptions, CreateImageOptions};
 use futures::TryStreamExt as _;
 use plenum_contract::runtime::{ContainerKey, ContainerPlan, PublishedPort, RuntimeError};
 use plenum_model::claim::Protocol;
-use plenum_model::spec::{Caps, Image, Mount, MountSource, Network, Pull};
+use plenum_model::spec::{Caps, Confinement, Image, Mount, MountSource, Network, Pull};
 use plenum_model::task::ExitReason;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 /// The period of the quota of processor time: the kernel's default.
@@ -150,7 +150,20 @@ fn host_config(owner: &str, plan: &ContainerPlan) -> Result<HostConfig, RuntimeE
         privileged: Some(plan.privileged),
         ..HostConfig::default()
     };
-    Ok(with_caps(config, &plan.caps))
+    Ok(with_caps(confined(config, &plan.confinement), &plan.caps))
+}
+
+fn confined(config: HostConfig, asked: &Confinement) -> HostConfig {
+    let names = |set: &BTreeSet<String>| (!set.is_empty()).then(|| set.iter().cloned().collect());
+    HostConfig {
+        readonly_rootfs: asked.read_only_root.then_some(true),
+        security_opt: asked
+            .no_new_privileges
+            .then(|| vec!["no-new-privileges".to_owned()]),
+        cap_drop: names(&asked.dropped),
+        cap_add: names(&asked.added),
+        ..config
+    }
 }
 
 fn with_caps(config: HostConfig, caps: &Caps) -> HostConfig {
@@ -297,6 +310,7 @@ mod tests {
             stop_signal: None,
             logs: LogLimits::default(),
             privileged: false,
+            confinement: Confinement::default(),
             labels: [].into(),
             sandbox: "/s".into(),
             among: None,
@@ -318,6 +332,27 @@ mod tests {
         assert_eq!((host.cpu_shares, host.pids_limit), (Some(2), Some(9)));
         let none = host_config("n1", &plan()).unwrap();
         assert_eq!((none.memory, none.cpu_quota, none.cpu_shares), (None, None, None));
+    }
+
+    #[test]
+    fn what_processes_may_less_or_more_is_told_to_the_daemon() {
+        let mut p = plan();
+        p.confinement = Confinement {
+            read_only_root: true,
+            no_new_privileges: true,
+            dropped: ["ALL".to_owned()].into(),
+            added: ["NET_ADMIN".to_owned()].into(),
+        };
+        let host = host_config("n1", &p).unwrap();
+        assert_eq!(host.readonly_rootfs, Some(true));
+        assert_eq!(host.security_opt, Some(vec!["no-new-privileges".to_owned()]));
+        assert_eq!(host.cap_drop, Some(vec!["ALL".to_owned()]));
+        assert_eq!(host.cap_add, Some(vec!["NET_ADMIN".to_owned()]));
+        let none = host_config("n1", &plan()).unwrap();
+        assert_eq!(
+            (none.readonly_rootfs, none.security_opt, none.cap_drop),
+            (None, None, None)
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use daemon::{Daemon, IMAGE};
 use plenum_contract::runtime::{ContainerPlan, Runtime};
 use plenum_contract::suite::runtime::{Subject, runtime_suite};
 use plenum_model::ids::{Incarnation, TaskId};
-use plenum_model::spec::{Caps, Image, LogLimits, Network, Pull};
+use plenum_model::spec::{Caps, Confinement, Image, LogLimits, Network, Pull};
 use runtime_docker::DockerRuntime;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -62,6 +62,7 @@ fn plan(dir: &tempfile::TempDir, script: &str) -> ContainerPlan {
         stop_signal: None,
         logs: LogLimits::default(),
         privileged: false,
+        confinement: Confinement::default(),
         labels: [].into(),
         sandbox,
         among: None,

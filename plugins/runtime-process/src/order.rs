@@ -7,7 +7,7 @@ use crate::mounts;
 use crate::users::{self, Identity};
 use plenum_contract::runtime::{ContainerPlan, RuntimeError};
 use plenum_model::node::capability;
-use plenum_model::spec::Network;
+use plenum_model::spec::{Confinement, Network};
 use plenum_model::task::ExitReason;
 use plenum_shim::config::{Config, LogLimits, Stdin, WindowSize};
 use std::collections::BTreeMap;
@@ -113,6 +113,12 @@ fn check(plan: &ContainerPlan, can: &Abilities) -> Result<(), RuntimeError> {
             format!("runtime {NAME} can run a container with all privileges only as root"),
         ),
         (
+            plan.confinement != Confinement::default(),
+            format!(
+                "runtime {NAME} has no read-only file system, no choice of capabilities and no bar to new privileges"
+            ),
+        ),
+        (
             plan.logs.max_bytes == 0 || plan.logs.files == 0,
             "log limits must not be zero".to_owned(),
         ),
@@ -186,6 +192,7 @@ pub(crate) mod tests {
             stop_signal: None,
             logs: plenum_model::spec::LogLimits::default(),
             privileged: false,
+            confinement: Confinement::default(),
             labels: BTreeMap::new(),
             sandbox: "/sandbox".into(),
             among: None,
@@ -238,6 +245,7 @@ pub(crate) mod tests {
         assert!(why(|p| p.network = Network::Bridge).contains("bridge network"));
         assert!(why(|p| p.hostname = Some("a".into())).contains("host name"));
         assert!(why(|p| p.privileged = true).contains("as root"));
+        assert!(why(|p| p.confinement.read_only_root = true).contains("read-only file system"));
         assert!(why(|p| p.logs.files = 0).contains("log limits"));
         assert!(why(|p| p.user = Some("4242".into())).contains("does not run as root"));
         let image = plenum_model::spec::Image {

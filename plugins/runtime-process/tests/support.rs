@@ -5,7 +5,7 @@ use futures::{Stream, StreamExt};
 use plenum_contract::runtime::{ContainerKey, ContainerPlan, Runtime, RuntimeIo};
 use plenum_contract::streams::{LogQuery, Output, StreamInput, StreamOutput};
 use plenum_model::ids::{Incarnation, TaskId};
-use plenum_model::spec::{Caps, LogLimits, Network};
+use plenum_model::spec::{Caps, Confinement, LogLimits, Network};
 use plenum_model::task::Exit;
 use runtime_process::{ProcessRuntime, Settings};
 use std::collections::BTreeMap;
@@ -72,6 +72,7 @@ impl World {
             stop_signal: None,
             logs: LogLimits::default(),
             privileged: false,
+            confinement: Confinement::default(),
             labels: BTreeMap::new(),
             sandbox,
             among: None,

@@ -140,6 +140,64 @@ async fn forward(kubectl: &Kubectl, said: &str) {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_is_confined_as_charts_want_it() {
+    let (true, Some(program)) = (docker(), program()) else {
+        return;
+    };
+    let up = Up::start_with(1, &["kubernetes"]).await;
+    let kubectl = Kubectl::of(&up, program);
+    let script = "echo x > /tmp/file && echo kept; echo x > /etc/file || echo refused; \
+                  busybox grep -E 'CapEff|CapBnd|NoNewPrivs' /proc/self/status; busybox id -u";
+    let confined = |context: Value| {
+        let mut container = container("c", script);
+        container["securityContext"] = context;
+        container["volumeMounts"] = json!([{"name": "tmp", "mountPath": "/tmp"}]);
+        json!({
+            "restartPolicy": "Never", "containers": [container],
+            "volumes": [{"name": "tmp", "emptyDir": {"medium": "Memory"}}],
+        })
+    };
+    kubectl.apply(&[
+        pod(
+            "least",
+            confined(json!({
+                "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "runAsNonRoot": true,
+                "runAsUser": 1000, "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"},
+            })),
+        ),
+        pod(
+            "more",
+            confined(json!({"capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]}})),
+        ),
+    ]);
+    for name in ["least", "more"] {
+        kubectl
+            .until(name, "has ended", |p| p["status"]["phase"] == "Succeeded")
+            .await;
+    }
+    let words = |name: &str| {
+        let said = kubectl.ok(&["logs", name]);
+        said.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let least = words("least").join(" ");
+    assert!(
+        least.starts_with("kept refused") && least.ends_with("NoNewPrivs: 1 1000"),
+        "{least}"
+    );
+    assert!(
+        least.contains("CapEff: 0000000000000000 CapBnd: 0000000000000000"),
+        "{least}"
+    );
+    let more = words("more").join(" ");
+    assert!(
+        more.contains("CapEff: 0000000000001000") && more.ends_with("NoNewPrivs: 0 0"),
+        "{more}"
+    );
+    assert!(more.contains("kept") && !more.contains("refused"), "{more}");
+    kubectl.ok(&["delete", "pods", "--all"]);
+}
+
 /// Pods of which each is stopped by something else.
 fn hopeless() -> Vec<Value> {
     let mut big = container("c", STAYS);

@@ -268,6 +268,7 @@ pub(super) fn container(
         stop_signal: c.stop_signal.clone(),
         logs: c.logs,
         privileged: c.privileged,
+        confinement: c.confinement.clone(),
         labels: c.labels.clone(),
         sandbox: sandbox(node, task.assigned.seat.id),
         among: (!alone).then_some(Among { sandbox: sandbox_of }),

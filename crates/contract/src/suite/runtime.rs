@@ -4,7 +4,7 @@ use crate::runtime::{ContainerKey, ContainerPlan, FoundState, Runtime, RuntimeEr
 use crate::streams::{ExecRequest, LogLine, LogQuery, LogSource, Output, StreamInput, StreamOutput};
 use futures::StreamExt as _;
 use plenum_model::ids::{Incarnation, TaskId};
-use plenum_model::spec::{Caps, LogLimits, Network};
+use plenum_model::spec::{Caps, Confinement, LogLimits, Network};
 use plenum_model::task::ExitReason;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -77,6 +77,7 @@ pub fn plan(subject: &Subject, script: &str) -> ContainerPlan {
         stop_signal: None,
         logs: LogLimits::default(),
         privileged: false,
+        confinement: Confinement::default(),
         labels: BTreeMap::new(),
         sandbox,
         among: None,

@@ -5,8 +5,8 @@ use super::template::{command, named, variable, words};
 use crate::malformed::{Malformed, each, maybe, need};
 use crate::proto::model::v1 as wire;
 use plenum_model::spec::{
-    Backoff, Caps, ContainerSpec, Image, LogLimits, Mount, MountSource, Network, PreStop, Pull, Restart,
-    RestartUnit, Role, TaskSpec, Volume, VolumeMount, VolumeSource,
+    Backoff, Caps, Confinement, ContainerSpec, Image, LogLimits, Mount, MountSource, Network, PreStop, Pull,
+    Restart, RestartUnit, Role, TaskSpec, Volume, VolumeMount, VolumeSource,
 };
 
 impl From<&TaskSpec> for wire::TaskSpec {
@@ -62,6 +62,29 @@ impl From<&ContainerSpec> for wire::ContainerSpec {
             volumes: c.volumes.iter().map(wire::VolumeMount::from).collect(),
             startup: c.startup.as_ref().map(wire::Probe::from),
             pre_stop: c.pre_stop.as_ref().map(wire::PreStop::from),
+            confinement: (c.confinement != Confinement::default()).then(|| (&c.confinement).into()),
+        }
+    }
+}
+
+impl From<&Confinement> for wire::Confinement {
+    fn from(c: &Confinement) -> Self {
+        Self {
+            read_only_root: c.read_only_root,
+            no_new_privileges: c.no_new_privileges,
+            dropped: c.dropped.iter().cloned().collect(),
+            added: c.added.iter().cloned().collect(),
+        }
+    }
+}
+
+impl From<wire::Confinement> for Confinement {
+    fn from(c: wire::Confinement) -> Self {
+        Self {
+            read_only_root: c.read_only_root,
+            no_new_privileges: c.no_new_privileges,
+            dropped: c.dropped.into_iter().collect(),
+            added: c.added.into_iter().collect(),
         }
     }
 }
@@ -93,6 +116,7 @@ impl TryFrom<wire::ContainerSpec> for ContainerSpec {
             volumes: c.volumes.into_iter().map(VolumeMount::from).collect(),
             startup: maybe(c.startup)?,
             pre_stop: maybe(c.pre_stop)?,
+            confinement: c.confinement.map(Confinement::from).unwrap_or_default(),
         })
     }
 }

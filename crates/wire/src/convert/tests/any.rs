@@ -10,12 +10,13 @@ use plenum_model::rules::{
     Affinity, Domains, Expr, LimitPerKey, Op, Preference, Rules, Spread, Strategy as Choice, Toleration,
 };
 use plenum_model::spec::{
-    Backoff, Caps, Check, ContainerSpec, Image, LogLimits, Mount, MountSource, Network, OnFailure, PreStop,
-    Probe, ProbePort, Pull, Restart, RestartUnit, Role, TaskSpec, Volume, VolumeMount, VolumeSource,
+    Backoff, Caps, Check, Confinement, ContainerSpec, Image, LogLimits, Mount, MountSource, Network,
+    OnFailure, PreStop, Probe, ProbePort, Pull, Restart, RestartUnit, Role, TaskSpec, Volume, VolumeMount,
+    VolumeSource,
 };
 use plenum_model::tally::{Among, Scope, Tally};
 use plenum_model::template::{Part, Placeholder, Template};
-use proptest::collection::{btree_map, vec};
+use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -231,38 +232,54 @@ fn container() -> impl Strategy<Value = ContainerSpec> {
         vec(volume_mount(), 0..2),
         of(probe()),
         of(pre_stop()),
+        confinement(),
     );
-    (what, how, end, among).prop_map(|(what, how, end, (role, volumes, startup, pre_stop))| {
-        let (name, runtime, image, entrypoint, args, env) = what;
-        let (workdir, user, [tty, stdin, privileged], caps, mounts, probes) = how;
-        let (restart, stop_signal, stop_grace_ms, (max_bytes, files), labels) = end;
-        let logs = LogLimits { max_bytes, files };
-        ContainerSpec {
-            name,
-            runtime,
-            image,
-            entrypoint,
-            args,
-            env,
-            workdir,
-            user,
-            tty,
-            stdin,
-            caps,
-            mounts,
-            probes,
-            restart,
-            stop_signal,
-            stop_grace_ms,
-            logs,
-            privileged,
-            labels,
-            role,
-            volumes,
-            startup,
-            pre_stop,
-        }
-    })
+    (what, how, end, among).prop_map(
+        |(what, how, end, (role, volumes, startup, pre_stop, confinement))| {
+            let (name, runtime, image, entrypoint, args, env) = what;
+            let (workdir, user, [tty, stdin, privileged], caps, mounts, probes) = how;
+            let (restart, stop_signal, stop_grace_ms, (max_bytes, files), labels) = end;
+            let logs = LogLimits { max_bytes, files };
+            ContainerSpec {
+                name,
+                runtime,
+                image,
+                entrypoint,
+                args,
+                env,
+                workdir,
+                user,
+                tty,
+                stdin,
+                caps,
+                mounts,
+                probes,
+                restart,
+                stop_signal,
+                stop_grace_ms,
+                logs,
+                privileged,
+                labels,
+                role,
+                volumes,
+                startup,
+                pre_stop,
+                confinement,
+            }
+        },
+    )
+}
+
+fn confinement() -> impl Strategy<Value = Confinement> {
+    let names = || btree_set(text(), 0..3);
+    (any::<[bool; 2]>(), names(), names()).prop_map(
+        |([read_only_root, no_new_privileges], dropped, added)| Confinement {
+            read_only_root,
+            no_new_privileges,
+            dropped,
+            added,
+        },
+    )
 }
 
 pub(super) fn spec() -> impl Strategy<Value = TaskSpec> {

@@ -7,9 +7,9 @@ use super::sources::Sources;
 use super::volumes::mounts;
 use super::{Refused, probe};
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
-use plenum_model::spec::{Caps, ContainerSpec, Image, LogLimits, PreStop, Pull, Restart, Role};
+use plenum_model::spec::{Caps, Confinement, ContainerSpec, Image, LogLimits, PreStop, Pull, Restart, Role};
 use plenum_model::template::{Part, Placeholder, Template};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Lowers one container. What is missing is noted in the draft.
 ///
@@ -67,7 +67,28 @@ pub fn container(
         volumes,
         startup: probe::startup(said)?,
         pre_stop,
+        confinement: confinement(said),
     })
+}
+
+/// What the security context takes from the container's processes, and gives them.
+fn confinement(said: &Container) -> Confinement {
+    let Some(said) = &said.security_context else {
+        return Confinement::default();
+    };
+    let names = |list: Option<&Vec<String>>| -> BTreeSet<String> {
+        let names = list.into_iter().flatten().map(|name| name.to_ascii_uppercase());
+        names
+            .map(|name| name.trim_start_matches("CAP_").to_owned())
+            .collect()
+    };
+    let capabilities = said.capabilities.as_ref();
+    Confinement {
+        read_only_root: said.read_only_root_filesystem == Some(true),
+        no_new_privileges: said.allow_privilege_escalation == Some(false),
+        dropped: names(capabilities.and_then(|c| c.drop.as_ref())),
+        added: names(capabilities.and_then(|c| c.add.as_ref())),
+    }
 }
 
 /// How long a pod may take to stop, in milliseconds.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::adapter::pod::sources::{NeededBy, TokenAsk, refs};
-use plenum_model::spec::{Check, OnFailure, PreStop, ProbePort, Pull, Restart, VolumeSource};
+use plenum_model::spec::{Check, Confinement, OnFailure, PreStop, ProbePort, Pull, Restart, VolumeSource};
 use plenum_model::template::Part;
 use serde_json::{Value, json};
 
@@ -249,8 +249,8 @@ fn what_is_not_served_is_refused_by_name() {
             "spec.volumes[0].emptyDir.sizeLimit on disk",
         ),
         (
-            inside(json!({"securityContext": {"capabilities": {"drop": ["ALL"]}}})),
-            "spec.containers[0].securityContext.capabilities.drop",
+            inside(json!({"securityContext": {"seccompProfile": {"type": "Unconfined"}}})),
+            "spec.containers[0].securityContext.seccompProfile",
         ),
         (
             inside(json!({"readinessProbe": {"grpc": {"port": 1}}})),
@@ -270,6 +270,27 @@ fn what_is_not_served_is_refused_by_name() {
     for (spec, field) in table {
         assert_eq!(refused(spec), field);
     }
+}
+
+#[test]
+fn what_charts_take_from_their_containers_is_taken_from_them() {
+    let context = json!({
+        "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "runAsNonRoot": true, "runAsUser": 1000,
+        "capabilities": {"drop": ["ALL"], "add": ["CAP_NET_BIND_SERVICE"]}, "seccompProfile": {"type": "RuntimeDefault"},
+    });
+    let draft = lowered(json!({"containers": [
+        {"name": "c", "image": "i", "securityContext": context},
+        {"name": "d", "image": "i", "securityContext": {"allowPrivilegeEscalation": true, "capabilities": {}}},
+    ]}));
+    let expected = Confinement {
+        read_only_root: true,
+        no_new_privileges: true,
+        dropped: ["ALL".to_owned()].into(),
+        added: ["NET_BIND_SERVICE".to_owned()].into(),
+    };
+    assert_eq!(draft.spec.containers[0].confinement, expected);
+    assert_eq!(draft.spec.containers[0].user.as_deref(), Some("1000"));
+    assert_eq!(draft.spec.containers[1].confinement, Confinement::default());
 }
 
 #[test]

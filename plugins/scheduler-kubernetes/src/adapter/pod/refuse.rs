@@ -131,23 +131,11 @@ fn security(spec: &PodSpec, container: &Container) -> Result<(), &'static str> {
         .run_as_non_root
         .or_else(|| all.and_then(|s| s.run_as_non_root))
         == Some(true);
-    let caps = said.capabilities.as_ref();
-    let named = |list: Option<&Vec<String>>| list.is_some_and(|l| !l.is_empty());
     let table = [
-        (
-            said.allow_privilege_escalation == Some(false),
-            "allowPrivilegeEscalation: false",
-        ),
         (said.app_armor_profile.is_some(), "appArmorProfile"),
-        (named(caps.and_then(|c| c.add.as_ref())), "capabilities.add"),
-        (named(caps.and_then(|c| c.drop.as_ref())), "capabilities.drop"),
         (
             said.proc_mount.as_deref().is_some_and(|p| p != "Default"),
             "procMount",
-        ),
-        (
-            said.read_only_root_filesystem == Some(true),
-            "readOnlyRootFilesystem",
         ),
         (said.se_linux_options.is_some(), "seLinuxOptions"),
         (
