@@ -7,12 +7,25 @@ use crate::desired::AppRecord;
 use crate::group::Group;
 use crate::path::AppId;
 use crate::plan::{Difference, GroupDifference};
-use crate::refusal::Refusal;
+use crate::refusal::{Detail, Refusal};
+use crate::request::reader::NOT_SUPPORTED;
 use crate::service_ports;
 use crate::update;
 use plenum_model::ids::TaskId;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// Instances of one app: each is kept, planned and shown one by one, and a slip of the keyboard must not take
+/// the memory of the whole pool.
+const MOST_INSTANCES: u32 = 100_000;
+
+fn check_count(new: &Canonical) -> Result<(), Refusal> {
+    if new.instances <= MOST_INSTANCES {
+        return Ok(());
+    }
+    let error = format!("more than {MOST_INSTANCES} instances of one app {NOT_SUPPORTED}");
+    Err(Refusal::Rules(vec![Detail::new("/instances", error)]))
+}
 
 impl Proposal {
     pub(super) fn take(&mut self, id: &AppId, wish: Wish, limits: &Limits) -> Result<(), Refusal> {
@@ -53,6 +66,7 @@ impl Proposal {
     }
 
     fn create(&mut self, id: &AppId, mut new: Canonical, limits: &Limits) -> Result<(), Refusal> {
+        check_count(&new)?;
         self.make_groups(id);
         self.number_ports(&mut new, &[], limits)?;
         let app = Arc::new(update::created(new, self.plan.version));
@@ -74,6 +88,7 @@ impl Proposal {
         mut new: Canonical,
         limits: &Limits,
     ) -> Result<(), Refusal> {
+        check_count(&new)?;
         let own = record.app.config.service_ports();
         self.number_ports(&mut new, &own, limits)?;
         if let Some(app) = update::changed(&record.app, new, self.plan.version) {

@@ -217,3 +217,65 @@ fn an_update_that_asks_for_any_port_keeps_its_own() {
         [10_000]
     );
 }
+
+#[test]
+fn reverting_removes_new_groups_unless_others_have_put_something_into_them() {
+    let g = |path: &str| AppId::from_root(path);
+    let made = propose_one(
+        &Desired::default(),
+        become_(r#"{"id":"/g/h/a","cmd":"one"}"#),
+        1,
+        Force::No,
+    )
+    .unwrap();
+    let first = made.desired.deployments[0].clone();
+    let alone = propose(
+        &made.desired,
+        reverting(&made.desired, &first),
+        &occasion(2, Force::Yes),
+        &limits(),
+    );
+    assert!(alone.unwrap().desired.groups.is_empty());
+
+    let more = propose_one(
+        &made.desired,
+        become_(r#"{"id":"/g/b","cmd":"one"}"#),
+        2,
+        Force::No,
+    )
+    .unwrap();
+    let back = propose(
+        &more.desired,
+        reverting(&more.desired, &first),
+        &occasion(3, Force::Yes),
+        &limits(),
+    );
+    let back = back.unwrap().desired;
+    assert_eq!(back.groups.keys().collect::<Vec<_>>(), [&g("/g")]);
+    assert_eq!(back.apps.keys().collect::<Vec<_>>(), [&g("/g/b")]);
+}
+
+#[test]
+fn reverting_takes_back_its_own_dependencies_only() {
+    let group = |needs: &[&str]| Group {
+        dependencies: needs.iter().map(|n| AppId::from_root(n)).collect(),
+    };
+    let g = AppId::from_root("/g");
+    let wish = |needs: &[&str]| (g.clone(), Wish::Group(group(needs)));
+    let base = propose_one(&Desired::default(), wish(&["/old"]), 1, Force::No)
+        .unwrap()
+        .desired;
+    let changes = vec![wish(&["/mine"]), become_(r#"{"id":"/g/a","cmd":"one"}"#)];
+    let changed = propose(&base, changes, &occasion(2, Force::No), &limits())
+        .unwrap()
+        .desired;
+    let deployment = changed.deployments[0].clone();
+    let theirs = propose_one(&changed, wish(&["/mine", "/theirs"]), 3, Force::No)
+        .unwrap()
+        .desired;
+    let wishes = reverting(&theirs, &deployment);
+    let back = propose(&theirs, wishes, &occasion(4, Force::Yes), &limits())
+        .unwrap()
+        .desired;
+    assert_eq!(back.groups[&g], group(&["/old", "/theirs"]));
+}

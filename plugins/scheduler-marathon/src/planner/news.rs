@@ -13,35 +13,39 @@ use std::sync::Arc;
 
 impl MarathonPlanner {
     pub(super) fn task_changed(&self, now: Moment, before: Option<&Task>, after: &Task) {
-        let Some(record) = self.record_of(after) else {
-            return;
-        };
-        let (id, backoff) = (record.app.id.clone(), record.app.config.backoff);
-        if let Some(before) = before {
+        let record = self.record_of(after);
+        if let (Some(record), Some(before)) = (&record, before) {
             self.health_changed(now, before, after, record.app_of(after));
         }
         let is = condition(after);
-        let was = before.map(condition);
-        if was == Some(is) {
+        let news = before.is_some() || after.status.claimed_at >= self.began.0;
+        if before.map(condition) == Some(is) || !news {
             return;
         }
-        let version: Option<Stamp> = after.terms.workload.version.parse().ok();
-        let news = before.is_some() || after.status.claimed_at >= self.began.0;
-        if let (Some(version), true) = (version, news) {
-            let key = (id.clone(), version);
-            self.launches.with(|l| match is {
-                Condition::Ended(state) if state.delays_launch() && !after.released => {
-                    l.delays.failed(key, backoff, now);
-                }
-                Condition::Active(State::TaskRunning) => l.delays.started(&key, now),
-                Condition::Ended(_) | Condition::Active(_) | Condition::Scheduled => {}
-            });
+        if let Some(record) = record {
+            self.note_launch(now, &record, is, after);
         }
-        if let (Condition::Active(state) | Condition::Ended(state), true) = (is, news) {
+        // the tasks of an app that is gone already still end
+        if let Condition::Active(state) | Condition::Ended(state) = is {
             self.hub.publish(stamp(now.0), || {
+                let id = AppId::from_root(&after.terms.workload.name);
                 Body::StatusUpdate(self.status_update(id, state, after))
             });
         }
+    }
+
+    /// What the launch delay of an app learns from a task.
+    fn note_launch(&self, now: Moment, record: &AppRecord, is: Condition, task: &Task) {
+        let version: Option<Stamp> = task.terms.workload.version.parse().ok();
+        let Some(version) = version else { return };
+        let key = (record.app.id.clone(), version);
+        self.launches.with(|l| match is {
+            Condition::Ended(state) if state.delays_launch() && !task.released => {
+                l.delays.failed(key, record.app.config.backoff, now);
+            }
+            Condition::Active(State::TaskRunning) => l.delays.started(&key, now),
+            Condition::Ended(_) | Condition::Active(_) | Condition::Scheduled => {}
+        });
     }
 
     fn status_update(&self, app_id: AppId, state: State, task: &Task) -> StatusUpdate {

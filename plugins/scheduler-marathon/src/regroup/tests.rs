@@ -171,6 +171,8 @@ fn a_group_is_scaled_with_all_below_it_and_rounded_up() {
     );
     let none = put(&more, 3, "/", r#"{"scaleBy":0}"#).unwrap();
     assert_eq!(count(&none, "/shop/back/api"), 0);
+    let many = put(&more, 3, "/", r#"{"scaleBy":1e9}"#).unwrap_err();
+    assert_eq!(many.status(), 422, "{many}");
     let made = put(&Desired::default(), 1, "/new", r#"{"scaleBy":2}"#).unwrap();
     assert!(
         made.has_group(&AppId::from_root("/new")),

@@ -70,6 +70,12 @@ async fn a_group_that_goes_is_told_app_by_app_and_one_without_apps_is_told_too()
     let told = read_until(&mut events, "deployment_success").await;
     assert_eq!(of(&told, "group_change_success")[0]["groupId"], "/");
     assert_eq!(of(&told, "app_terminated_event")[0]["appId"], "/g/a");
+    let ends = of(&told, "status_update_event");
+    assert_eq!(
+        ends.last().unwrap()["taskStatus"],
+        "TASK_KILLED",
+        "of an app that is gone already"
+    );
     let plan = &of(&told, "deployment_info")[0]["plan"];
     assert_eq!(plan["original"]["groups"][1]["apps"][0]["id"], "/g/a");
     assert_eq!(plan["target"]["groups"][0]["id"], "/empty");

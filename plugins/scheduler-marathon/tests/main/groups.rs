@@ -1,6 +1,7 @@
 //! Groups over HTTP: the tree, dependencies, versions, refusals, events.
 
 use crate::field::Field;
+use plenum_model::task::CheckStatus;
 use serde_json::{Value, json};
 
 fn app(id: &str, instances: u32, needs: &[&str]) -> Value {
@@ -97,6 +98,31 @@ async fn what_others_need_runs_before_them_and_stops_after_them() {
     f.pool.set_stops(true);
     f.quiet().await;
     assert_eq!(f.pool.live().len(), 0);
+}
+
+#[tokio::test]
+async fn what_needs_others_waits_until_they_are_healthy_and_not_only_running() {
+    let f = Field::with_room(10).await;
+    let mut db = app("db", 1, &[]);
+    db["healthChecks"] = json!([{}]);
+    let group = json!({"id": "/shop", "apps": [db, app("api", 1, &["db"])]});
+    f.post("/v2/groups", &group).await.good();
+    f.until("db runs", async || f.app("/shop/db").await["tasksRunning"] == 1)
+        .await;
+    let task = f.pool.live()[0].id();
+    let check = |passes| CheckStatus {
+        passes: Some(passes),
+        ..CheckStatus::default()
+    };
+    f.pool.see_checks(task, vec![check(false)]);
+    f.until("it is unhealthy", async || {
+        f.app("/shop/db").await["tasksUnhealthy"] == 1
+    })
+    .await;
+    assert_eq!(staying(&f), ["/shop/db"]);
+    f.pool.see_checks(task, vec![check(true)]);
+    f.quiet().await;
+    assert_eq!(staying(&f), ["/shop/api", "/shop/db"]);
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
 mod apps;
+mod bounds;
+mod cluster;
 mod crash;
 mod events;
 mod fake;
