@@ -66,7 +66,7 @@ async fn tasks(name: &str, session: &Session<'_>) -> Result<Vec<Task>, Failure> 
     Ok(session.client.tasks(&query).await?)
 }
 
-/// `3 tasks: kubernetes 1, marathon 2`.
+/// `3 tasks (kubernetes 1, marathon 2)`.
 fn counts(tasks: &[Task]) -> String {
     let mut by: BTreeMap<&str, usize> = BTreeMap::new();
     for task in tasks {
@@ -75,8 +75,8 @@ fn counts(tasks: &[Task]) -> String {
     let each: Vec<String> = by.iter().map(|(s, n)| format!("{s} {n}")).collect();
     match tasks.len() {
         0 => "no tasks".to_owned(),
-        1 => format!("1 task: {}", each.join(", ")),
-        n => format!("{n} tasks: {}", each.join(", ")),
+        1 => format!("1 task ({})", each.join(", ")),
+        n => format!("{n} tasks ({})", each.join(", ")),
     }
 }
 

@@ -55,13 +55,18 @@ pub(crate) fn check_runtimes(wanted: &[String]) -> Result<(), ConfigError> {
 }
 
 /// Every runtime that is linked in and wanted (none named: all), kept apart from those of other agents by
-/// `owner`. One that does not answer now may answer later, and says so by itself; one that can never work here
+/// `owner`; the Docker daemon is the one at `docker_host` (empty: its usual socket). One that does not answer now may answer later, and says so by itself; one that can never work here
 /// is left out and said in the log.
-pub(crate) async fn runtimes(agent_dir: &Path, owner: &str, wanted: &[String]) -> Vec<Arc<dyn Runtime>> {
+pub(crate) async fn runtimes(
+    agent_dir: &Path,
+    owner: &str,
+    wanted: &[String],
+    docker_host: &str,
+) -> Vec<Arc<dyn Runtime>> {
     let wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|w| w == name);
     let mut runtimes: Vec<Arc<dyn Runtime>> = Vec::new();
     if wanted(runtime_docker::NAME) {
-        runtimes.push(Arc::new(DockerRuntime::new(owner, None)));
+        runtimes.push(Arc::new(DockerRuntime::new(owner, docker_host)));
     }
     if wanted(PROCESS) {
         let settings = Settings {

@@ -35,10 +35,13 @@ use tokio::sync::{Mutex, OnceCell};
 /// Its name in specs.
 pub const NAME: &str = "docker";
 
+/// Where a daemon listens unless told otherwise.
+const USUAL_HOST: &str = "unix:///var/run/docker.sock";
+
 /// Runs containers in a Docker daemon.
 pub struct DockerRuntime {
     owner: String,
-    host: Option<String>,
+    host: String,
     docker: OnceCell<Docker>,
     /// Held while the image of sandboxes is made.
     making_image: Mutex<()>,
@@ -46,12 +49,12 @@ pub struct DockerRuntime {
 
 impl DockerRuntime {
     /// Containers of `owner` (a name unique to one agent on this daemon) in the daemon at `host`
-    /// (`unix:///var/run/docker.sock`; none: `DOCKER_HOST`, else the default socket). Connects when first used.
+    /// (`unix:///var/run/docker.sock`, which empty stands for). Connects when first used.
     #[must_use]
-    pub fn new(owner: impl Into<String>, host: Option<String>) -> Self {
+    pub fn new(owner: impl Into<String>, host: &str) -> Self {
         Self {
             owner: owner.into(),
-            host,
+            host: if host.is_empty() { USUAL_HOST } else { host }.to_owned(),
             docker: OnceCell::new(),
             making_image: Mutex::new(()),
         }
@@ -60,11 +63,7 @@ impl DockerRuntime {
     async fn docker(&self) -> Result<&Docker, RuntimeError> {
         self.docker
             .get_or_try_init(|| async {
-                let docker = match &self.host {
-                    Some(host) => Docker::connect_with_host(host),
-                    None => Docker::connect_with_defaults(),
-                };
-                let docker = docker.map_err(|e| failed("connect", &e))?;
+                let docker = Docker::connect_with_host(&self.host).map_err(|e| failed("connect", &e))?;
                 docker
                     .negotiate_version()
                     .await

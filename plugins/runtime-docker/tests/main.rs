@@ -21,7 +21,7 @@ fn on(owner: &str) -> Option<(DockerRuntime, tempfile::TempDir)> {
 }
 
 fn runtime(owner: &str, daemon: &Daemon) -> DockerRuntime {
-    DockerRuntime::new(owner, Some(daemon.host.clone()))
+    DockerRuntime::new(owner, &daemon.host)
 }
 
 async fn start(runtime: &DockerRuntime, plan: &ContainerPlan) {

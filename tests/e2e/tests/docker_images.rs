@@ -274,8 +274,9 @@ impl Rig {
             let (name, address) = (format!("n{}", i + 1), format!("127.78.9.{}", i + 1));
             let args = ["agent", "--broker", &url, "--name", &name, "--address", &address];
             let set = ["--set", "agent.runtimes=docker", "--set", "agent.cpu_millis=1000"];
-            let env = format!("DOCKER_HOST={}", daemon.host);
-            parts.push(start(&["env", &env], &name, &[&args[..], &set].concat()));
+            let host = format!("agent.docker_host={}", daemon.host);
+            let set = [&set[..], &["--set", &host]].concat();
+            parts.push(start(&[], &name, &[&args[..], &set].concat()));
         }
         let door = format!("127.0.0.1:{}", free_port());
         let args = ["scheduler", "swarm", "--broker", &url, "--listen", &door];

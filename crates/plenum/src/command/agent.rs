@@ -30,7 +30,7 @@ pub(crate) async fn run(args: &AgentArgs) -> Result<(), Failure> {
     let telemetry = telemetry::start(&config.telemetry, "plenum-agent")?;
     let remote = Remote::new(&config.agent.broker)?;
     let node = node_config::of_machine(&config.agent, &dir)?;
-    let node = NodePart::start(node, &dir, &config.agent.runtimes, remote.dispatcher()).await?;
+    let node = NodePart::start(node, &dir, &config.agent, remote.dispatcher()).await?;
     let facts = node.facts();
     println!(
         " ok  agent     {} at {}    broker {}    runtimes {}",

@@ -24,12 +24,13 @@ const GRACE: Duration = Duration::from_secs(10);
 /// # Errors
 /// What would not end.
 pub(crate) async fn run(args: &DownArgs) -> Result<(), Failure> {
-    let (dir, _) = settings(&args.part)?;
+    let (dir, layers) = settings(&args.part)?;
+    let docker_host = layers.config()?.agent.docker_host;
     end_processes(&dir).await?;
     let mut stopped = 0;
     for (name, agent_dir) in layout::agents(&dir) {
         let owner = layout::owner(&agent_dir, &name);
-        for runtime in catalog::runtimes(&agent_dir, &owner, &[]).await {
+        for runtime in catalog::runtimes(&agent_dir, &owner, &[], &docker_host).await {
             // A runtime that does not answer has nothing that could be stopped, or cannot be asked to.
             match runtime.facts().await {
                 Ok(_) => stopped += clear(&runtime).await?,
@@ -39,7 +40,8 @@ pub(crate) async fn run(args: &DownArgs) -> Result<(), Failure> {
         plenum_agent::clear_files(&agent_dir);
     }
     println!(
-        "ok  {stopped} containers stopped; what users want is kept and starts again with the next `plenum up`"
+        "ok  {stopped} container{} stopped; what users want is kept and starts again with the next `plenum up`",
+        if stopped == 1 { "" } else { "s" }
     );
     Ok(())
 }

@@ -76,7 +76,7 @@ impl Pool {
             let node = node_config::of_share(&config.agent, &share, dir)?;
             let dispatcher = self.broker.dispatcher();
             self.nodes
-                .push(NodePart::start(node, dir, &config.agent.runtimes, dispatcher).await?);
+                .push(NodePart::start(node, dir, &config.agent, dispatcher).await?);
         }
         for kind in &config.up.schedulers {
             self.schedulers

@@ -80,6 +80,9 @@ pub(crate) struct AgentSection {
     pub(crate) attributes: BTreeMap<String, String>,
     /// Runtimes to use of those that are found; empty: all.
     pub(crate) runtimes: Vec<String>,
+    /// The Docker daemon of this machine (`unix:///run/user/1000/docker.sock`); empty: the one at its usual socket.
+    /// `DOCKER_HOST` is for clients, and may well name a door of this very pool: it is not looked at.
+    pub(crate) docker_host: String,
 }
 
 /// `[up]`

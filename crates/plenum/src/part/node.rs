@@ -1,6 +1,7 @@
 //! One agent with the runtimes of this machine.
 
 use crate::catalog;
+use crate::config::AgentSection;
 use crate::failure::Failure;
 use crate::layout;
 use plenum_agent::{AgentConfig, AgentHandle};
@@ -23,11 +24,11 @@ impl NodePart {
     pub(crate) async fn start(
         config: AgentConfig,
         dir: &Path,
-        runtimes: &[String],
+        section: &AgentSection,
         dispatcher: Arc<dyn Dispatcher>,
     ) -> Result<Self, Failure> {
         let name = config.node.to_string();
-        let runtimes = runtimes_of(dir, &name, runtimes).await?;
+        let runtimes = runtimes_of(dir, &name, section).await?;
         let handle = plenum_agent::start(config, runtimes, dispatcher).await?;
         Ok(Self { handle })
     }
@@ -51,11 +52,16 @@ impl NodePart {
 }
 
 /// The runtimes of the agent `name`, at least one.
-async fn runtimes_of(dir: &Path, name: &str, wanted: &[String]) -> Result<Vec<Arc<dyn Runtime>>, Failure> {
-    catalog::check_runtimes(wanted)?;
+async fn runtimes_of(
+    dir: &Path,
+    name: &str,
+    section: &AgentSection,
+) -> Result<Vec<Arc<dyn Runtime>>, Failure> {
+    catalog::check_runtimes(&section.runtimes)?;
     let agent_dir = layout::agent(dir, name);
     std::fs::create_dir_all(&agent_dir).map_err(|e| Failure::new(code::INTERNAL, &e))?;
-    let runtimes = catalog::runtimes(&agent_dir, &layout::owner(&agent_dir, name), wanted).await;
+    let owner = layout::owner(&agent_dir, name);
+    let runtimes = catalog::runtimes(&agent_dir, &owner, &section.runtimes, &section.docker_host).await;
     if runtimes.is_empty() {
         let log = "PLENUM_LOG=info shows why each was left out";
         return Err(Failure::say(code::UNAVAILABLE, "no runtime works on this machine").hint(log));

@@ -38,7 +38,6 @@ impl Engine {
         let start = Start {
             program: Path::new("dockerd"),
             args,
-            env: Vec::new(),
             log: short.join(format!("engine-{node}.log")),
             patience: PATIENCE,
         };
@@ -59,7 +58,7 @@ impl Engine {
         Ok(engine)
     }
 
-    /// What `DOCKER_HOST` must be.
+    /// Where it is, as clients are told.
     pub(super) fn host(&self) -> String {
         host(&self.socket)
     }

@@ -22,7 +22,6 @@ pub(super) struct Process {
 pub(super) struct Start<'s> {
     pub(super) program: &'s Path,
     pub(super) args: Vec<String>,
-    pub(super) env: Vec<(&'static str, String)>,
     pub(super) log: PathBuf,
     pub(super) patience: Duration,
 }
@@ -41,7 +40,6 @@ impl Process {
             .args(["unshare", "--mount"])
             .arg(start.program)
             .args(&start.args)
-            .envs(start.env)
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(err)

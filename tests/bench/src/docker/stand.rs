@@ -115,7 +115,10 @@ impl Stand {
                 words
             };
             args.extend(["--data".to_owned(), dir]);
-            let mut set = vec!["agent.runtimes=docker".to_owned()];
+            let mut set = vec![
+                "agent.runtimes=docker".to_owned(),
+                format!("agent.docker_host={host}"),
+            ];
             if node == MANAGER {
                 set.extend([
                     format!("broker.insecure_listen={broker}"),
@@ -128,7 +131,6 @@ impl Stand {
             let start = Start {
                 program,
                 args,
-                env: vec![("DOCKER_HOST", host)],
                 log: self.short.path().join(format!("plenum-{node}.log")),
                 patience: PATIENCE,
             };
