@@ -66,6 +66,7 @@ pub mod desk;
 pub mod door;
 pub mod driver;
 pub mod health;
+pub mod holders;
 pub mod mirror;
 pub mod observed;
 pub mod plan;

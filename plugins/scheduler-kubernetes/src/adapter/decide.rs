@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::{Pod, PodSpec, PodStatus};
 use plenum_model::claim::Desired;
 use plenum_model::ids::NodeId;
 use plenum_model::task::Task;
+use plenum_sdk::holders::Holders;
 
 /// What is done next.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,7 +29,7 @@ pub enum Step {
 }
 
 /// What is known of a pod beside the book's entry.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Known<'a> {
     /// Its newest task.
     pub task: Option<&'a Task>,
@@ -36,6 +37,8 @@ pub struct Known<'a> {
     pub host: Option<&'a str>,
     /// The runtime that runs pods.
     pub runtime: &'a str,
+    /// Who holds what, where it waits for room.
+    pub holders: Holders,
     /// Whether what was missing may have come.
     pub look_again: bool,
     /// Unix milliseconds.
@@ -163,7 +166,11 @@ fn waiting(pages: &Pages, entry: &Entry, spec: &PodSpec, known: &Known<'_>) -> S
     if pool_why.is_none() && barred.len() < nodes {
         return Step::Rest; // not decided yet
     }
-    unschedulable(pod, why::text(nodes, &barred, pool_why), known.now)
+    unschedulable(
+        pod,
+        why::text(nodes, &barred, pool_why, &known.holders),
+        known.now,
+    )
 }
 
 fn unschedulable(pod: &Pod, message: String, now: u64) -> Step {

@@ -20,6 +20,7 @@ fn step(meta: Value, spec: Value, work: Work, task: Option<&Task>, host: Option<
         task,
         host,
         runtime: "docker",
+        holders: Holders::default(),
         look_again: false,
         now: 1_700_000_000_000,
     };

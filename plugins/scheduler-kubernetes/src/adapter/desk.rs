@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use plenum_model::ids::NodeId;
 use plenum_model::task::Task;
 use plenum_sdk::driver::Waker;
+use plenum_sdk::holders::Holders;
 use plenum_sdk::mirror::Mirror;
 use plenum_sdk::time::Clock;
 use std::collections::{BTreeMap, BTreeSet};
@@ -140,12 +141,19 @@ impl Desk {
             }
             None => return Next::After(RETRY),
         };
-        let (synced, task, node) = self.mirror.read(|observed| {
+        let (synced, task, node, holders) = self.mirror.read(|observed| {
             let task = observed.slot(uid, SLOT).last().cloned();
             let bound = bound_to(&entry.pod);
             let mut nodes = observed.nodes().map(|n| &n.facts);
             let node = nodes.find(|f| Some(names::node(&f.id).as_str()) == bound);
-            (observed.is_synced(), task, node.map(|f| f.address.clone()))
+            let waits = task.as_ref().is_some_and(|t| t.status.why.is_some());
+            let holders = waits.then(|| Holders::of(observed.nodes())).unwrap_or_default();
+            (
+                observed.is_synced(),
+                task,
+                node.map(|f| f.address.clone()),
+                holders,
+            )
         });
         if !synced {
             return Next::After(RETRY);
@@ -154,6 +162,7 @@ impl Desk {
             task: task.as_deref(),
             host: node.as_deref(),
             runtime: &self.settings.runtime,
+            holders,
             look_again,
             now: self.clock.now().0,
         };

@@ -4,15 +4,17 @@ use super::pod::place::Bar;
 use plenum_model::amounts::Resource;
 use plenum_model::rules::keys;
 use plenum_model::why::{Cause, Why};
+use plenum_sdk::holders::Holders;
 use std::collections::BTreeMap;
 
 /// What is added, since nothing is preempted.
 const NO_VICTIMS: &str = "Preemption is not helpful for scheduling";
 
 /// `0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu. ...`. `barred` are the nodes
-/// that their objects rule out, `why` what the broker says of the rest.
+/// that their objects rule out, `why` what the broker says of the rest; who holds what is short is
+/// added, since that may well be another orchestrator.
 #[must_use]
-pub fn text(nodes: usize, barred: &[Bar], why: Option<&Why>) -> String {
+pub fn text(nodes: usize, barred: &[Bar], why: Option<&Why>, holders: &Holders) -> String {
     if let Some(limit) = why.and_then(|w| w.limit.as_ref()) {
         let (tenant, resource) = (&limit.tenant, name(&limit.resource));
         return format!(
@@ -44,8 +46,10 @@ pub fn text(nodes: usize, barred: &[Bar], why: Option<&Why>) -> String {
     let mut reasons: Vec<String> = counts.iter().map(|(why, n)| format!("{n} {why}")).collect();
     reasons.sort();
     let reasons = reasons.join(", ");
+    let held = why.and_then(|w| holders.of_what_is_short(w));
+    let held = held.map_or(String::new(), |h| format!("{h}. "));
     format!(
-        "0/{nodes} nodes are available: {reasons}. preemption: 0/{nodes} nodes are available: {nodes} {NO_VICTIMS}."
+        "0/{nodes} nodes are available: {reasons}. {held}preemption: 0/{nodes} nodes are available: {nodes} {NO_VICTIMS}."
     )
 }
 
@@ -107,11 +111,19 @@ mod tests {
             limit: None,
         };
         assert_eq!(
-            text(5, &[Bar::Taint, Bar::Selector, Bar::Cordoned], Some(&why)),
+            text(
+                5,
+                &[Bar::Taint, Bar::Selector, Bar::Cordoned],
+                Some(&why),
+                &Holders::default()
+            ),
             "0/5 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, \
              1 node(s) had untolerated taint(s), 1 node(s) were unschedulable, 2 Insufficient cpu. \
              preemption: 0/5 nodes are available: 5 Preemption is not helpful for scheduling."
         );
-        assert_eq!(text(0, &[], None), "no nodes available to schedule pods");
+        assert_eq!(
+            text(0, &[], None, &Holders::default()),
+            "no nodes available to schedule pods"
+        );
     }
 }

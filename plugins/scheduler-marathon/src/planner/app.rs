@@ -2,7 +2,7 @@
 
 use super::MarathonPlanner;
 use super::launches::Waiting;
-use super::replace::{Moves, replace};
+use super::replace::{Moves, must_move, replace};
 use crate::app::App;
 use crate::config::MarathonConfig;
 use crate::constraints::{Constraint, Operator};
@@ -87,6 +87,9 @@ impl MarathonPlanner {
                 done: true,
                 ..Moves::default()
             },
+            Mode::Keep if must_move(record, observed) => {
+                replace(now, record, &instances, observed, launch_from, plan)
+            }
             Mode::Keep => self.scale(now, record, &instances, &BTreeSet::new(), launch_from, plan),
             Mode::Scale => {
                 let difference = desired

@@ -1,8 +1,10 @@
-//! Replacing what runs an older configuration, within the bounds of the app's upgrade strategy.
+//! Replacing what runs an older configuration, or on a node that the pool drains, within the bounds of the app's
+//! upgrade strategy.
 
 use crate::desired::AppRecord;
 use crate::instance::Instance;
 use plenum_model::ids::TaskId;
+use plenum_model::node::Scheduling;
 use plenum_model::task::Task;
 use plenum_sdk::health::HealthGate;
 use plenum_sdk::observed::Observed;
@@ -24,7 +26,19 @@ pub(super) struct Moves {
     pub(super) done: bool,
 }
 
-/// Replaces what runs an older configuration, within the bounds of the app's upgrade strategy.
+/// Whether something of an app runs on a node that the pool drains.
+pub(super) fn must_move(record: &AppRecord, observed: &Observed) -> bool {
+    observed
+        .workload(&record.uid)
+        .any(|t| !t.released && !t.status.phase().is_terminal() && is_drained(t, observed))
+}
+
+fn is_drained(task: &Task, observed: &Observed) -> bool {
+    let node = task.status.node.as_ref().and_then(|n| observed.node(n));
+    node.is_some_and(|n| n.scheduling == Scheduling::Draining)
+}
+
+/// Replaces what runs an older configuration, or on a node that the pool drains.
 pub(super) fn replace(
     now: Moment,
     record: &AppRecord,
@@ -36,7 +50,7 @@ pub(super) fn replace(
     let app = &record.app;
     let version = app.config_version().to_string();
     let inactive: BTreeSet<TaskId> = instances.iter().filter(|i| i.inactive).map(|i| i.id).collect();
-    let is_current = |t: &Task| t.terms.workload.version == version;
+    let is_current = |t: &Task| t.terms.workload.version == version && !is_drained(t, observed);
     let mut copies = copies::of_workload(observed, &record.uid, now, HealthGate::default(), is_current);
     copies.retain(|c| !inactive.contains(&c.id));
     let upgrade = app.config.upgrade;

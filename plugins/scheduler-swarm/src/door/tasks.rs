@@ -10,6 +10,7 @@ use crate::state::Shared;
 use axum::extract::{Path, State};
 use http::Uri;
 use plenum_model::task::Task;
+use plenum_sdk::holders::Holders;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -58,6 +59,7 @@ pub(super) async fn list(State(state): State<Shared>, uri: Uri) -> ApiResult {
     } else {
         look::tasks(&state)
     };
+    let holders = holders(&state, tasks.iter());
     let mut out: Vec<Value> = Vec::new();
     for task in &tasks {
         let Some(record) = desired.services.get(&task.terms.workload.uid) else {
@@ -72,7 +74,7 @@ pub(super) async fn list(State(state): State<Shared>, uri: Uri) -> ApiResult {
             && filters.any("runtime", |r| r == "container")
             && filters.labels("label", record.spec.labels.as_ref().unwrap_or(&none));
         if passes {
-            out.push(view::task(task, record));
+            out.push(view::task(task, record, &holders));
         }
     }
     ok(&out)
@@ -85,5 +87,14 @@ pub(super) async fn inspect(State(state): State<Shared>, Path(reference): Path<S
         .services
         .get(&task.terms.workload.uid)
         .ok_or_else(|| ApiError::missing(format!("task {reference} not found")))?;
-    ok(&view::task(&task, record))
+    let holders = holders(&state, std::iter::once(&task));
+    ok(&view::task(&task, record, &holders))
+}
+
+/// Who holds what, if one of these waits.
+fn holders<'t>(state: &Shared, mut tasks: impl Iterator<Item = &'t Arc<Task>>) -> Holders {
+    match tasks.any(|t| t.status.why.is_some()) {
+        true => state.mirror.read(|o| Holders::of(o.nodes())),
+        false => Holders::default(),
+    }
 }

@@ -5,6 +5,7 @@ use super::restart::was_evicted;
 use plenum_model::phase::Phase;
 use plenum_model::task::{Exit, ExitReason, Task};
 use plenum_model::why::{Cause, Why};
+use plenum_sdk::holders::Holders;
 
 /// State, message and error as clients read them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub struct TaskState {
 
 /// Where a task stands.
 #[must_use]
-pub fn of(task: &Task, record: &ServiceRecord) -> TaskState {
+pub fn of(task: &Task, record: &ServiceRecord, holders: &Holders) -> TaskState {
     let state = |state, message: &str| TaskState {
         state,
         message: message.to_owned(),
@@ -34,7 +35,7 @@ pub fn of(task: &Task, record: &ServiceRecord) -> TaskState {
     }
     match status.phase() {
         Phase::Pending => TaskState {
-            error: status.why.as_ref().map(no_suitable_node),
+            error: status.why.as_ref().map(|why| no_suitable_node(why, holders)),
             ..state("pending", "pending task scheduling")
         },
         Phase::Placed => state("assigned", "scheduler assigned task to node"),
@@ -122,9 +123,9 @@ fn words(task: &Task, record: &ServiceRecord) -> String {
     }
 }
 
-/// Why a task waits, as a swarm says it: counts by cause, the most frequent first.
+/// Why a task waits, as a swarm says it: counts by cause, the most frequent first; then who holds what is short.
 #[must_use]
-pub fn no_suitable_node(why: &Why) -> String {
+pub fn no_suitable_node(why: &Why, holders: &Holders) -> String {
     if let Some(limit) = &why.limit {
         return format!(
             "no suitable node (tenant {} has {} of its {} {})",
@@ -143,7 +144,8 @@ pub fn no_suitable_node(why: &Why) -> String {
         return "no suitable node".to_owned();
     }
     kinds.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-    let parts: Vec<String> = kinds.iter().map(|(kind, n)| kind.words(*n)).collect();
+    let mut parts: Vec<String> = kinds.iter().map(|(kind, n)| kind.words(*n)).collect();
+    parts.extend(holders.of_what_is_short(why));
     format!("no suitable node ({})", parts.join("; "))
 }
 
@@ -225,7 +227,7 @@ mod tests {
             (&[], "no suitable node"),
         ];
         for (by, text) in table {
-            assert_eq!(no_suitable_node(&why(by)), text);
+            assert_eq!(no_suitable_node(&why(by), &Holders::default()), text);
         }
     }
 }

@@ -12,6 +12,7 @@ use plenum_model::claim::Protocol;
 use plenum_model::node::{Liveness, Node};
 use plenum_model::phase::Phase;
 use plenum_model::task::Task;
+use plenum_sdk::holders::Holders;
 use serde_json::{Map, Value, json};
 
 /// Adds a field if there is a value for it.
@@ -101,7 +102,7 @@ pub fn service_status<'a>(
 ) -> Value {
     let mut running = 0_u64;
     for task in tasks {
-        running += u64::from(status::of(task, record).state == "running");
+        running += u64::from(status::of(task, record, &Holders::default()).state == "running");
     }
     let desired = match record.spec.copies() {
         Copies::Replicated(n) => u64::from(n),
@@ -112,8 +113,8 @@ pub fn service_status<'a>(
 
 /// A task.
 #[must_use]
-pub fn task(task: &Task, record: &ServiceRecord) -> Value {
-    let state = status::of(task, record);
+pub fn task(task: &Task, record: &ServiceRecord, holders: &Holders) -> Value {
+    let state = status::of(task, record, holders);
     let s = &task.status;
     let at = s
         .ended_at
