@@ -2,6 +2,7 @@
 //! `codec` are what it decides on and what the log keeps; `place` chooses nodes; `view` is what readers see of
 //! durable facts; `runner` makes it all a running thing behind the contracts.
 
+pub mod audit;
 pub mod codec;
 pub mod config;
 pub mod decide;

@@ -307,6 +307,7 @@ fn play(ops: Vec<Op>, exact_nodes: usize) {
         let changes = history.act(op);
         history.check(&changes);
     }
+    assert_eq!(history.world.audit().violations, Vec::<String>::new());
     let restored = history.world.restored();
     assert_eq!(
         restored.snapshot(),

@@ -6,6 +6,7 @@
     reason = "a test that meets what it did not expect shall fail"
 )]
 
+mod audit;
 mod checker;
 mod claims;
 mod faults;

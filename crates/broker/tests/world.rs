@@ -1,9 +1,11 @@
 //! A core with its log in memory, and short words for what tests say to it.
 
+use plenum_broker::audit::{Audit, audit};
 use plenum_broker::input::{Answer, Attachment, Caller, Change, Denied, Effects, Input};
 use plenum_broker::view::View;
 use plenum_broker::{Core, CoreConfig};
 use plenum_contract::broker::{Hello, Refusal};
+use plenum_contract::ledger_log::Loaded;
 use plenum_model::amounts::Amounts;
 use plenum_model::claim::{ClaimBatch, ClaimGroup, Seat, Terms, Workload};
 use plenum_model::ids::{Incarnation, LeaderEpoch, NodeId, SchedulerId, Seq, TaskId};
@@ -101,6 +103,16 @@ impl World {
             |_| {},
         )
         .expect("what was logged is a ledger")
+    }
+
+    /// What the log gives an auditor.
+    pub(crate) fn audit(&self) -> Audit {
+        let loaded = Loaded {
+            epoch: self.epoch,
+            snapshot: self.snapshot.clone(),
+            records: self.records.clone(),
+        };
+        audit(&loaded).expect("what was logged is a ledger")
     }
 
     /// The broker dies and comes back from its log; agents and schedulers have to come again.

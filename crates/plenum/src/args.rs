@@ -160,4 +160,6 @@ pub(crate) enum ConfigCommand {
 pub(crate) enum StoreCommand {
     /// Read all stored data and say what is damaged; nothing is changed
     Check(PartArgs),
+    /// Replay the ledger, and sum up after every record what was held on each node
+    Audit(PartArgs),
 }

@@ -84,6 +84,35 @@ pub struct Counts {
     pub nodes: usize,
 }
 
+/// The ledger that a log holds. `each` is given what the snapshot says as number 0, then what each record changes.
+pub(crate) fn replay(
+    strict_caps: bool,
+    snapshot: Option<&[u8]>,
+    records: &[Vec<u8>],
+    mut each: impl FnMut(usize, &mut Vec<Change>),
+) -> Result<Ledger, RestoreError> {
+    let mut ledger = match snapshot {
+        Some(bytes) => Ledger::from_snapshot(bytes, strict_caps)
+            .map_err(|source| RestoreError::Record { at: 0, source })?,
+        None => Ledger::new(strict_caps),
+    };
+    let mut changes = Vec::new();
+    ledger.export(|change| changes.push(change));
+    each(0, &mut changes);
+    for (at, bytes) in (1..).zip(records) {
+        let (time, facts) = codec::decode(bytes).map_err(|source| RestoreError::Record { at, source })?;
+        for fact in &facts {
+            ledger
+                .apply(time, fact)
+                .map_err(|source| RestoreError::Fact { at, source })?;
+        }
+        ledger.flush(&mut changes);
+        each(at, &mut changes);
+        changes.clear();
+    }
+    Ok(ledger)
+}
+
 impl Core {
     /// A core with an empty ledger.
     #[must_use]
@@ -108,22 +137,9 @@ impl Core {
         mut to: impl FnMut(Change),
     ) -> Result<Self, RestoreError> {
         let mut core = Self::new(config);
-        if let Some(bytes) = snapshot {
-            core.ledger = Ledger::from_snapshot(bytes, core.config.strict_caps)
-                .map_err(|source| RestoreError::Record { at: 0, source })?;
-        }
-        core.ledger.export(&mut to);
-        let mut changes = Vec::new();
-        for (at, bytes) in (1..).zip(records) {
-            let (time, facts) = codec::decode(bytes).map_err(|source| RestoreError::Record { at, source })?;
-            for fact in &facts {
-                core.ledger
-                    .apply(time, fact)
-                    .map_err(|source| RestoreError::Fact { at, source })?;
-            }
-            core.ledger.flush(&mut changes);
+        core.ledger = replay(core.config.strict_caps, snapshot, records, |_, changes| {
             changes.drain(..).for_each(&mut to);
-        }
+        })?;
         core.now = core.ledger.at;
         Ok(core)
     }
