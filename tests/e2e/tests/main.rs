@@ -25,6 +25,7 @@ mod kubernetes_shown;
 mod kubernetes_watched;
 mod marathon_client;
 mod no_room;
+mod one_pool;
 mod partition;
 mod restarts;
 mod ring;

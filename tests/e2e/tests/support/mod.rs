@@ -6,6 +6,7 @@ pub(crate) mod image;
 pub(crate) mod kubectl;
 pub(crate) mod kubernetes_parts;
 pub(crate) mod parts;
+pub(crate) mod pool;
 pub(crate) mod registry;
 pub(crate) mod up;
 
