@@ -1,9 +1,11 @@
 //! Every example does what its README says.
 
 use super::support::image::{BUSYBOX, docker};
-use super::support::root;
+use super::support::kubectl::program;
 use super::support::up::Up;
+use super::support::{plenum, root};
 use serde_json::Value;
+use std::process::Command;
 
 fn example(name: &str) -> (String, Value) {
     let path = root().join("examples").join(name).join("app.json");
@@ -56,5 +58,40 @@ async fn web_answers_on_the_port_that_the_list_shows() {
             }
         })
         .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_pool_shows_three_orchestrators_in_one_list() {
+    let (true, Some(kubectl)) = (docker(), program()) else {
+        return;
+    };
+    let up = Up::start_with(3, &["kubernetes", "marathon", "swarm"]).await;
+    // the three tools are on the path, as a user has them
+    let bin = up.data().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    for (name, program) in [("plenum", plenum()), ("kubectl", kubectl)] {
+        let program = std::fs::canonicalize(program).unwrap();
+        std::os::unix::fs::symlink(program, bin.join(name)).unwrap();
+    }
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let out = Command::new(root().join("examples/one-pool/run.sh"))
+        .env("PATH", path)
+        .env("PLENUM_DATA", up.data())
+        .env("IMAGE", BUSYBOX)
+        .env("COLUMNS", "200")
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{out:?}");
+    let shown = String::from_utf8(out.stdout).unwrap();
+    for row in [
+        "hello-marathon ",
+        "default/hello-kubernetes-",
+        "hello-swarm ",
+        "kubernetes  kubernetes  ready",
+        "marathon    marathon    ready",
+        "swarm       swarm       ready",
+    ] {
+        assert!(shown.contains(row), "`{row}` is not in\n{shown}");
     }
 }

@@ -59,6 +59,7 @@ async fn nothing_is_lost_doubled_or_left_over_while_every_part_is_killed_in_turn
         let done = tokio::task::spawn_blocking(move || thread.join().unwrap())
             .await
             .unwrap();
+        eprintln!("{done} changes taken");
         assert!(done > 0, "a tool got nothing done");
     }
 
