@@ -3,6 +3,7 @@
 mod churn;
 mod drain;
 mod full;
+mod table;
 
 use crate::support::docker::{Cli, clis};
 use crate::support::kubectl::{Kubectl, container};

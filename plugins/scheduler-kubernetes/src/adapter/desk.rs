@@ -147,7 +147,11 @@ impl Desk {
             let mut nodes = observed.nodes().map(|n| &n.facts);
             let node = nodes.find(|f| Some(names::node(&f.id).as_str()) == bound);
             let waits = task.as_ref().is_some_and(|t| t.status.why.is_some());
-            let holders = waits.then(|| Holders::of(observed.nodes())).unwrap_or_default();
+            let holders = if waits {
+                Holders::of(observed.nodes())
+            } else {
+                Holders::default()
+            };
             (
                 observed.is_synced(),
                 task,
