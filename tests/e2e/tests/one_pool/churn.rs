@@ -83,6 +83,9 @@ async fn nothing_is_lost_doubled_or_left_over_while_every_part_is_killed_in_turn
     gone(&owners);
 }
 
+/// Has a tool want so many of something.
+type Set = fn(&Tools, &str, u32) -> Result<(), String>;
+
 /// The tools, and what each does to have so many of something.
 #[derive(Clone)]
 struct Tools {
@@ -108,7 +111,7 @@ impl Tools {
         }
     }
 
-    const ALL: [(&'static str, fn(&Self, &str, u32) -> Result<(), String>); 3] = [
+    const ALL: [(&'static str, Set); 3] = [
         ("kubectl", Self::kubernetes),
         ("marathon", Self::marathon),
         ("docker", Self::swarm),
@@ -180,7 +183,7 @@ impl Tools {
     /// A thread per tool that changes something all the time; each gives how often it was taken.
     fn load(&self, over: &Arc<AtomicBool>) -> Vec<std::thread::JoinHandle<u64>> {
         let runtime = tokio::runtime::Handle::current();
-        let start = |(i, (_, set)): (usize, (&'static str, fn(&Self, &str, u32) -> Result<(), String>))| {
+        let start = |(i, (_, set)): (usize, (&'static str, Set))| {
             let (this, over, runtime) = (self.clone(), Arc::clone(over), runtime.clone());
             std::thread::spawn(move || {
                 let _in_runtime = runtime.enter();
