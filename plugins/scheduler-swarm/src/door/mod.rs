@@ -59,6 +59,7 @@ pub(crate) fn router(state: Shared) -> Router {
         .route("/plugins/{name}/json", get(system::no_plugin))
         .route("/distribution/{*name}", get(system::no_distribution))
         .route("/build", post(system::no_build))
+        .route("/system/df", get(system::no_disk_usage))
         .merge(blobs::routes::<SecretRecord>())
         .merge(blobs::routes::<ConfigRecord>())
         .with_state(state.clone());

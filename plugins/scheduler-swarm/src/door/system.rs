@@ -286,6 +286,12 @@ pub(super) async fn no_distribution() -> ApiError {
     ApiError::missing("image digests are resolved on the node that runs the task")
 }
 
+pub(super) async fn no_disk_usage() -> ApiError {
+    ApiError::not_served(
+        "disk usage is not summed up over the pool; `plenum node list -o wide` shows each node's disk",
+    )
+}
+
 pub(super) async fn no_build() -> ApiError {
     ApiError::not_served(
         "images are not built by Plenum; build elsewhere, then push them or `docker load` them here",

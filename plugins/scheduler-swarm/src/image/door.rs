@@ -48,6 +48,7 @@ pub(crate) fn routes(state: Shared) -> Router {
         .route("/images/get", get(save_all))
         .route("/images/prune", post(no_prune))
         .route("/images/search", get(no_search))
+        .route("/commit", post(no_commit))
         .route("/images/{*name}", any(one))
         .with_state(Arc::new(Door { fleet, shared: state }))
 }
@@ -155,12 +156,18 @@ async fn save(door: &Door, names: &[ImageRef]) -> ApiResult {
 
 async fn no_prune() -> ApiError {
     ApiError::not_served(
-        "prune of images; remove them by name, `docker images -f dangling=true -q` lists the nameless",
+        "prune of images is not served by Plenum yet; remove them by name, `docker images -f dangling=true -q` lists the nameless",
     )
 }
 
 async fn no_search() -> ApiError {
-    ApiError::not_served("search of a registry")
+    ApiError::not_served("search of a registry is not served by Plenum yet")
+}
+
+async fn no_commit() -> ApiError {
+    ApiError::not_served(
+        "commit of a container is not served by Plenum yet; build the image elsewhere and load it",
+    )
 }
 
 /// Everything about one image: names have slashes, so what is asked of it stands at the end of the path.

@@ -36,9 +36,10 @@ async fn the_readme_says_what_each_command_of_each_tool_does() {
     }
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
     let run = |line: &str| {
-        let mut command = Command::new("sh");
+        // one that hangs is a finding, not a stuck test
+        let mut command = Command::new("timeout");
         command
-            .args(["-c", &quoted(line)])
+            .args(["60", "sh", "-c", &quoted(line)])
             .current_dir(up.data())
             .env("PATH", &path)
             .env("HOME", up.data())
