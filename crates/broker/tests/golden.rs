@@ -9,7 +9,8 @@ use plenum_model::claim::{Amendment, Desired, HostPort, LostAfter, Pin, PortAsk,
 use plenum_model::ids::{Cursor, TaskId};
 use plenum_model::node::{NodeFacts, RuntimeFacts, Scheduling};
 use plenum_model::phase::Phase;
-use plenum_model::rules::{Expr, LimitPerKey, Preference, Strategy};
+use plenum_model::rules::{Affinity, Domains, Expr, LimitPerKey, Preference, Spread, Strategy};
+use plenum_model::tally::{Among, Tally};
 use plenum_model::tenant::Tenant;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -466,6 +467,34 @@ fn node_facts(name: &str, words: &Words<'_>) -> NodeFacts {
     facts
 }
 
+/// `even=KEY:SKEW`, `near=KEY` or `away=KEY` of the same workload, `away=KEY:LABEL:VALUE` of others.
+fn relations(words: &Words<'_>, t: &mut Terms) {
+    if let Some((key, value)) = words.get("label").and_then(|l| l.split_once(':')) {
+        t.labels.insert(key.to_owned(), value.to_owned());
+    }
+    if let Some((key, skew)) = words.get("even").and_then(|even| even.split_once(':')) {
+        t.rules.spread = vec![Spread {
+            tally: Tally::of_workload(key),
+            max_skew: skew.parse().unwrap(),
+            min_domains: 0,
+            over: Domains::Seen,
+            hard: true,
+        }];
+    }
+    for (word, away) in [("near", false), ("away", true)] {
+        let Some(rule) = words.get(word) else { continue };
+        let mut tally = Tally::of_workload(rule.split(':').next().unwrap());
+        if let [_, label, value] = rule.split(':').collect::<Vec<_>>()[..] {
+            tally.among = Among::labelled(vec![Expr::equals(label, value)]);
+        }
+        t.rules.affinity.push(Affinity {
+            tally,
+            away,
+            hard: true,
+        });
+    }
+}
+
 fn claim_terms(app: &str, words: &Words<'_>) -> Terms {
     let mut t = terms(app, words.cpu(), words.number("mem").unwrap_or(0));
     if let Some(disk) = words.number("disk") {
@@ -504,6 +533,7 @@ fn claim_terms(app: &str, words: &Words<'_>) -> Terms {
         let max = max.parse().unwrap();
         t.rules.limits = vec![LimitPerKey::of_workload(key, max)];
     }
+    relations(words, &mut t);
     for port in words.get("ports").into_iter().flat_map(|p| p.split(',')) {
         let (port, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
         let host = if port == "any" {

@@ -123,7 +123,7 @@ fn rules(n: u16) -> Rules {
                 tally,
                 max_skew: 1 + u32::from(rest / 32 % 2),
                 min_domains: u32::from(rest / 128 % 4),
-                over: [Domains::Seen, Domains::Eligible][usize::from(which % 2)],
+                over: [Domains::Seen, Domains::Eligible, Domains::All][usize::from(which % 3)],
                 hard,
             }];
         }
@@ -249,6 +249,11 @@ impl Judge {
     fn even(&self, terms: &Terms, rule: &Spread, counts: &BTreeMap<String, u32>, here: u32) {
         let domains: BTreeSet<&str> = match rule.over {
             Domains::Seen => counts.keys().map(String::as_str).collect(),
+            Domains::All => self
+                .nodes
+                .values()
+                .filter_map(|node| rule.tally.domain(node))
+                .collect(),
             Domains::Eligible => {
                 let passes = |node: &&NodeFacts| {
                     terms.rules.required.is_empty()

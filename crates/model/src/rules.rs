@@ -61,7 +61,8 @@ pub struct Preference {
 ///   always fine; one that has some only if it belongs to the smallest and at least N have some.
 /// * Swarm's `spread=LABEL`: soft, one per preference in their order; the domains of an inner preference are
 ///   listed in `nodes` and named by the path of labels, so that equal labels of two branches stay apart.
-/// * Kubernetes' topology spread: `over: Eligible`, its `maxSkew`, `minDomains` and `whenUnsatisfiable`.
+/// * Kubernetes' topology spread: its `maxSkew`, `minDomains` and `whenUnsatisfiable`; `over: All` of the nodes that
+///   it lists in `nodes`, which are those that its two inclusion policies let count.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spread {
     /// What is counted.
@@ -89,6 +90,8 @@ pub enum Domains {
     Seen,
     /// Those with a node that passes all that does not change with placements, whether it is up and open or not.
     Eligible,
+    /// Those with a node, whatever node that is.
+    All,
 }
 
 /// At most so many tasks per domain; a node in no domain is refused.

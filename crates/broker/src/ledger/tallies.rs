@@ -157,6 +157,23 @@ impl TallyRow {
     }
 }
 
+/// The fewest that a domain with one of these nodes has, and how many such domains there are, up to `enough`.
+fn least<'b>(
+    row: &TallyRow,
+    key: &KeyRow,
+    enough: u32,
+    nodes: impl Iterator<Item = &'b Bits> + Clone,
+) -> (u32, u32) {
+    let empty = |set: &Bits| Bits::any_of(set, &key.within, &row.some);
+    let met = |level: &Level| nodes.clone().any(|set| set.meets(&level.nodes));
+    let fewest = if nodes.clone().any(empty) {
+        None
+    } else {
+        row.at.iter().find(|(_, level)| met(level)).map(|(n, _)| *n)
+    };
+    (fewest.unwrap_or(0), key.count_in(nodes, enough))
+}
+
 /// All tallies.
 #[derive(Debug, Default)]
 pub struct Tallies {
@@ -294,17 +311,8 @@ impl Tallies {
         let (fewest, domains) = match over {
             None => (0, 0),
             Some((Domains::Seen, _)) => (row.fewest(), u32::try_from(row.counts.len()).unwrap_or(u32::MAX)),
-            Some((Domains::Eligible, enough)) => {
-                let met = |level: &Level| eligible.clone().any(|set| set.meets(&level.nodes));
-                let empty = |set: &Bits| Bits::any_of(set, &key.within, &row.some);
-                let fewest = if eligible.clone().any(empty) {
-                    Some(0)
-                } else {
-                    row.at.iter().find(|(_, level)| met(level)).map(|(n, _)| *n)
-                };
-                let domains = key.count_in(eligible, enough);
-                (fewest.unwrap_or(0), domains)
-            }
+            Some((Domains::Eligible, enough)) => least(row, key, enough, eligible),
+            Some((Domains::All, enough)) => least(row, key, enough, std::iter::once(&key.within)),
         };
         Totals {
             fewest,

@@ -38,11 +38,15 @@ impl Counted {
         Some(self.by_domain.get(domain).copied().unwrap_or(0))
     }
 
-    fn totals(&self, over: Option<(Domains, u32)>, eligible: &[Arc<NodeFacts>]) -> Totals {
+    fn totals(&self, over: Option<(Domains, u32)>, all: &[Arc<NodeFacts>], needs: &Needs) -> Totals {
         let counts: BTreeMap<&str, u32> = match over {
             None | Some((Domains::Seen, _)) => self.by_domain.iter().map(|(d, n)| (d.as_str(), *n)).collect(),
-            Some((Domains::Eligible, _)) => {
-                let domains = eligible.iter().filter_map(|node| self.tally.domain(node));
+            Some((over, _)) => {
+                let counts = |node: &&Arc<NodeFacts>| over == Domains::All || needs.against(node).is_none();
+                let domains = all
+                    .iter()
+                    .filter(counts)
+                    .filter_map(|node| self.tally.domain(node));
                 domains
                     .map(|d| (d, self.by_domain.get(d).copied().unwrap_or(0)))
                     .collect()
@@ -102,15 +106,12 @@ impl View {
             bars: Vec::new(),
             tallies: Vec::new(),
         };
-        let nodes = self.nodes.values().map(|seen| &seen.now.facts);
-        let eligible: Vec<_> = nodes
-            .filter(|facts| needs.against(facts).is_none())
-            .cloned()
-            .collect();
+        let nodes = self.nodes.values().map(|seen| Arc::clone(&seen.now.facts));
+        let all: Vec<_> = nodes.collect();
         for relation in &needs.relations {
             let counted = full().filter(|(terms, _)| relation.picked.counts(&own, &terms.subject()));
             let counted = Counted::over(&relation.tally, counted.map(|(_, node)| node));
-            let passing = relation.passing(counted.totals(relation.over(), &eligible));
+            let passing = relation.passing(counted.totals(relation.over(), &all, needs));
             let ix = standing.add(counted);
             if let Some(mut bar) = relation.bar(ix) {
                 bar.set(passing);

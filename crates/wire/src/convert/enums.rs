@@ -63,7 +63,7 @@ enums! {
     "on_failure" OnFailure: model::v1::OnFailure { Report, Restart, Fail }
     "strategy" Strategy: model::v1::Strategy { Pack, Spread, Random }
     "scope" Scope: model::v1::Scope { Workload, Version, Scheduler }
-    "over" Domains: model::v1::Domains { Seen, Eligible }
+    "over" Domains: model::v1::Domains { Seen, Eligible, All }
     "op" Op: model::v1::Op { In, NotIn, Regex, NotRegex, Less, Greater, Exists, NotExists }
     "protocol" Protocol: model::v1::Protocol { Tcp, Udp, Both }
     "phase" Phase: model::v1::Phase {

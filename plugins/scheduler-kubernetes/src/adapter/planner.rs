@@ -9,6 +9,7 @@ use super::book::{Book, Entry, Pages, Work};
 use super::names;
 use super::pod::lower::{KIND, Lowered, terms};
 use super::pod::place::{self, Bar};
+use super::pod::relations;
 use super::pod::{Refused, bound_to, is_over, name, uid};
 use super::status::events::{Note, events};
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
@@ -294,7 +295,7 @@ impl Step<'_> {
             Some(task) => {
                 let stands = match &task.status.node {
                     Some(node) => fits.contains(node),
-                    None => task.terms.rules == self.rules(spec, &fits),
+                    None => task.terms.rules == self.rules(&entry.pod, spec, &fits),
                 };
                 if !stands {
                     self.give_up(Some(task));
@@ -302,7 +303,7 @@ impl Step<'_> {
             }
             None if fits.is_empty() => {}
             None => {
-                let rules = self.rules(spec, &fits);
+                let rules = self.rules(&entry.pod, spec, &fits);
                 self.claim(entry, lowered, rules, None, false)?;
             }
         }
@@ -320,7 +321,7 @@ impl Step<'_> {
     }
 
     /// Those nodes, as the broker understands it; nothing where every node will do.
-    fn rules(&self, spec: &PodSpec, fits: &BTreeSet<NodeId>) -> Rules {
+    fn rules(&self, pod: &Pod, spec: &PodSpec, fits: &BTreeSet<NodeId>) -> Rules {
         let among = |nodes: Vec<String>| Expr {
             op: Op::In,
             values: nodes,
@@ -343,11 +344,16 @@ impl Step<'_> {
             weight,
             all: vec![among(nodes)],
         });
-        Rules {
+        let mut rules = Rules {
             required,
             preferred: preferred.collect(),
             ..Rules::default()
-        }
+        };
+        let places = self.pages.places.iter();
+        let facts: BTreeMap<_, _> = self.observed.nodes().map(|n| (&n.facts.id, &n.facts)).collect();
+        let known = places.filter_map(|(name, place)| Some((place, *facts.get(self.ids.get(name)?)?)));
+        relations::lower(pod, spec, &known.collect(), &mut rules);
+        rules
     }
 
     fn claim_at(

@@ -112,7 +112,7 @@ impl<'a> Look<'a> {
                 .iter()
                 .any(|n| slot_of(&n.node.facts.id) == task.seat.slot && self.places.allows(n));
         }
-        let now = self.places.rules(self.nodes, &mut BTreeMap::new());
+        let now = self.places.rules(self.nodes);
         task.terms.rules.required != now.required || task.terms.rules.limits != now.limits
     }
 
@@ -188,15 +188,6 @@ impl<'a> Look<'a> {
             slots.remove(&copy.slot);
         }
         u32::try_from(slots.len()).unwrap_or(u32::MAX)
-    }
-
-    /// How many of its tasks each node has.
-    pub(super) fn counts(&self) -> BTreeMap<String, u32> {
-        let mut counts = BTreeMap::new();
-        for node in self.live().filter_map(|t| t.status.node.as_ref()) {
-            *counts.entry(node.as_str().to_owned()).or_default() += 1;
-        }
-        counts
     }
 
     /// The id of the task whose end stopped the update.

@@ -3,8 +3,8 @@
 
 use super::node::SwarmNode;
 use super::spec::Placement;
-use plenum_model::rules::{Expr, LimitPerKey, Op, Preference, Rules, keys};
-use std::collections::BTreeMap;
+use plenum_model::rules::{Domains, Expr, LimitPerKey, Op, Rules, Spread, keys};
+use plenum_model::tally::Tally;
 use std::net::IpAddr;
 
 /// A constraint.
@@ -177,64 +177,43 @@ impl Places {
         self.constraints.is_empty() && self.platforms.is_empty()
     }
 
-    /// The rules for the next task, when so many of the service are on each node already. The node that it is
-    /// counted on for the one after it is added to `counts`.
-    pub fn rules(&self, nodes: &[SwarmNode], counts: &mut BTreeMap<String, u32>) -> Rules {
-        let allowed: Vec<&SwarmNode> = nodes.iter().filter(|n| self.allows(n)).collect();
+    /// The rules of such tasks over these nodes. Each preference is a wish for the branch that has the fewest of the
+    /// service, within the branch of the preferences before it; a node without the label is in a branch of its own.
+    pub fn rules(&self, nodes: &[SwarmNode]) -> Rules {
         let mut rules = Rules::default();
         if !self.is_free() {
-            rules.required = vec![vec![on(allowed.iter().copied())]];
+            let allowed = nodes.iter().filter(|n| self.allows(n));
+            rules.required = vec![vec![on(allowed)]];
         }
         if self.max_per_node > 0 {
             rules
                 .limits
                 .push(LimitPerKey::of_workload(keys::NODE, self.max_per_node));
         }
-        if let Some(wished) = self.branch(allowed, counts) {
-            rules.preferred.push(Preference {
-                weight: 1000,
-                all: vec![on(wished.iter().copied())],
-            });
-            let least = wished.iter().min_by_key(|n| count(counts, n));
-            if let Some(node) = least {
-                *counts.entry(node.hostname().to_owned()).or_default() += 1;
+        let mut branches = vec![String::new(); nodes.len()];
+        for (level, key) in self.spread.iter().enumerate() {
+            for (branch, node) in branches.iter_mut().zip(nodes) {
+                let value = label(node, key).unwrap_or_default();
+                if level > 0 {
+                    branch.push('/');
+                }
+                // Escaped, so that no two paths are written alike.
+                branch.push_str(&value.replace('\\', "\\\\").replace('/', "\\/"));
             }
+            let listed = nodes.iter().map(|n| n.node.facts.id.clone());
+            rules.spread.push(Spread {
+                tally: Tally {
+                    nodes: listed.zip(branches.iter().cloned()).collect(),
+                    ..Tally::of_workload(key)
+                },
+                max_skew: 1,
+                min_domains: 0,
+                over: Domains::Seen,
+                hard: false,
+            });
         }
         rules
     }
-
-    /// The nodes of the branch that has the fewest tasks at every level of the preferences.
-    fn branch<'a>(
-        &self,
-        mut nodes: Vec<&'a SwarmNode>,
-        counts: &BTreeMap<String, u32>,
-    ) -> Option<Vec<&'a SwarmNode>> {
-        nodes.retain(|n| open(n));
-        if self.spread.is_empty() || nodes.is_empty() {
-            return None;
-        }
-        for key in &self.spread {
-            let mut branches: BTreeMap<&str, Vec<&SwarmNode>> = BTreeMap::new();
-            for node in &nodes {
-                branches
-                    .entry(label(node, key).unwrap_or_default())
-                    .or_default()
-                    .push(node);
-            }
-            let sum = |nodes: &Vec<&SwarmNode>| nodes.iter().map(|n| count(counts, n)).sum::<u32>();
-            nodes = branches.into_values().min_by_key(sum)?;
-        }
-        Some(nodes)
-    }
-}
-
-fn open(node: &SwarmNode) -> bool {
-    use plenum_model::node::Liveness;
-    node.node.liveness == Liveness::Ready && node.node.scheduling.is_open()
-}
-
-fn count(counts: &BTreeMap<String, u32>, node: &SwarmNode) -> u32 {
-    counts.get(node.hostname()).copied().unwrap_or(0)
 }
 
 /// One of these nodes.
@@ -261,6 +240,7 @@ pub fn only(node: &SwarmNode) -> Rules {
 mod tests {
     use super::*;
     use crate::service::world::{node, swarm_node};
+    use plenum_model::tally::Among;
 
     #[test]
     fn constraints_are_read_with_blanks_and_refused_in_a_swarms_words() {
@@ -332,28 +312,27 @@ mod tests {
     }
 
     #[test]
-    fn preferences_fill_the_emptiest_branch_first() {
-        let nodes: Vec<SwarmNode> = [("n1", "a"), ("n2", "a"), ("n3", "b")]
-            .map(|(name, zone)| swarm_node(node(name), &[("zone", zone)]))
+    fn each_preference_is_a_wish_within_the_branch_of_those_before_it() {
+        let nodes: Vec<SwarmNode> = [("n1", "a", "1"), ("n2", "a", "2"), ("n3", "b/", "1")]
+            .map(|(name, zone, rack)| swarm_node(node(name), &[("zone", zone), ("rack", rack)]))
             .into();
-        let spread =
-            serde_json::json!({"Preferences": [{"Spread": {"SpreadDescriptor": "node.labels.zone"}}]});
-        for (count, wanted) in [(4, [1, 1, 2]), (7, [2, 2, 3]), (8, [2, 2, 4])] {
-            let mut counts = BTreeMap::new();
-            for _ in 0..count {
-                let rules = places(&spread).rules(&nodes, &mut counts);
-                assert_eq!(
-                    (rules.required.len(), rules.preferred.len()),
-                    (0, 1),
-                    "it is a wish only"
-                );
-            }
-            let got: Vec<u32> = nodes.iter().map(|n| count_of(&counts, n)).collect();
-            assert_eq!(got, wanted);
-        }
-    }
-
-    fn count_of(counts: &BTreeMap<String, u32>, node: &SwarmNode) -> u32 {
-        super::count(counts, node)
+        let spread = serde_json::json!({"Preferences": [
+            {"Spread": {"SpreadDescriptor": "node.labels.zone"}},
+            {"Spread": {"SpreadDescriptor": "node.labels.rack"}},
+            {"Spread": {"SpreadDescriptor": "node.labels.none"}},
+        ]});
+        let rules = places(&spread).rules(&nodes);
+        assert_eq!((rules.required.len(), rules.preferred.len()), (0, 0));
+        assert!(
+            rules
+                .spread
+                .iter()
+                .all(|s| !s.hard && s.tally.among == Among::default())
+        );
+        let branches = |i: usize| rules.spread[i].tally.nodes.values().cloned().collect::<Vec<_>>();
+        assert_eq!(branches(0), ["a", "a", "b\\/"]);
+        assert_eq!(branches(1), ["a/1", "a/2", "b\\//1"]);
+        assert_eq!(branches(2), ["a/1/", "a/2/", "b\\//1/"]);
+        assert_eq!(rules.spread[0].tally.key, "node.labels.zone");
     }
 }

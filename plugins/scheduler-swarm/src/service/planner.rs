@@ -118,14 +118,16 @@ impl ServicePlanner {
         let starts = look.goal_slots(look.slots(), |slot| slot.checked_sub(1));
         let next = look.next(count, &all, &starts.launch_from);
         self.conclude(look, count, &next, plan);
-        let mut counts = look.counts();
+        // Costs as much as there are nodes, and mostly nothing starts.
+        let mut lowered = None;
         for step in &next.steps {
             match step {
                 Step::Stop { id, .. } => plan.release(*id),
                 Step::Start { slot, .. } if starts.over.contains(slot) => {}
                 Step::Start { slot, .. } => {
-                    let rules = look.places.rules(look.nodes, &mut counts);
-                    self.claim(look, slot + 1, None, rules, plan);
+                    let lowered =
+                        lowered.get_or_insert_with(|| self.lowered(look, look.places.rules(look.nodes)));
+                    claim(look, slot + 1, None, lowered.clone(), plan);
                 }
             }
         }
@@ -162,23 +164,12 @@ impl ServicePlanner {
                 Step::Start { slot, .. } => {
                     let at = usize::try_from(*slot).unwrap_or(usize::MAX);
                     if let (Some(node), Some(slot)) = (wanted.get(at), slots.get(at)) {
-                        self.claim(look, *slot, Some(node), place::only(node), plan);
+                        let lowered = self.lowered(look, place::only(node));
+                        claim(look, *slot, Some(node), lowered, plan);
                     }
                 }
             }
         }
-    }
-
-    fn claim(&mut self, look: &Look<'_>, slot: u64, node: Option<&SwarmNode>, rules: Rules, plan: &mut Plan) {
-        let (terms, spec) = self.lowered(look, rules);
-        let id = look.observed.next_id(&look.record.id, slot);
-        let middle = node.map_or_else(|| slot.to_string(), |n| n.id.clone());
-        let name = format!("{}.{middle}.{}", look.record.spec.name(), ids::task(id));
-        plan.claims.push(Claim {
-            terms,
-            spec,
-            seat: Seat::new(id, name, slot),
-        });
     }
 
     fn lowered(&mut self, look: &Look<'_>, rules: Rules) -> Lowered {
@@ -232,6 +223,17 @@ fn told(before: &ServiceRecord, after: &ServiceRecord) -> [(String, String); 3] 
 
 fn is_open(node: &SwarmNode) -> bool {
     node.availability() == Availability::Active && node.node.liveness == Liveness::Ready
+}
+
+fn claim(look: &Look<'_>, slot: u64, node: Option<&SwarmNode>, (terms, spec): Lowered, plan: &mut Plan) {
+    let id = look.observed.next_id(&look.record.id, slot);
+    let middle = node.map_or_else(|| slot.to_string(), |n| n.id.clone());
+    let name = format!("{}.{middle}.{}", look.record.spec.name(), ids::task(id));
+    plan.claims.push(Claim {
+        terms,
+        spec,
+        seat: Seat::new(id, name, slot),
+    });
 }
 
 /// Asks a task to end; one that is evicted is marked first, so that it is known why.

@@ -345,12 +345,13 @@ fn tally() -> impl Strategy<Value = Tally> {
 
 fn rules() -> impl Strategy<Value = Rules> {
     let preference = (any::<i32>(), vec(expr(), 0..2)).prop_map(|(weight, all)| Preference { weight, all });
-    let spread = (tally(), any::<[u32; 2]>(), any::<[bool; 2]>()).prop_map(
-        |(tally, [max_skew, min_domains], [seen, hard])| Spread {
+    let over = select(vec![Domains::Seen, Domains::Eligible, Domains::All]);
+    let spread = (tally(), any::<[u32; 2]>(), over, any::<bool>()).prop_map(
+        |(tally, [max_skew, min_domains], over, hard)| Spread {
             tally,
             max_skew,
             min_domains,
-            over: if seen { Domains::Seen } else { Domains::Eligible },
+            over,
             hard,
         },
     );

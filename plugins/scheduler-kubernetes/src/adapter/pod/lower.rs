@@ -4,6 +4,7 @@
 use super::charge::charge;
 use super::container::container;
 use super::refuse::check;
+use super::relations::NAMESPACE;
 use super::sources::{Missing, Sources};
 use super::{Refused, init_containers, is_sidecar, place, volumes};
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
@@ -205,10 +206,7 @@ pub fn terms(
         .flatten()
         .find(|o| o.controller == Some(true));
     let mut labels: BTreeMap<String, String> = pod.metadata.labels.clone().unwrap_or_default();
-    labels.insert(
-        "kubernetes.io/namespace".to_owned(),
-        super::namespace(pod).to_owned(),
-    );
+    labels.insert(NAMESPACE.to_owned(), super::namespace(pod).to_owned());
     Ok(Terms {
         workload: Workload {
             uid,

@@ -1,7 +1,7 @@
 //! A pod, from what its object says to what the pool runs. Pure: no I/O, no clock.
 //!
 //! [`refuse`] names what is not served; [`charge`] what the ledger holds for it; [`place`] which nodes it may
-//! go to; [`lower`] what its containers are, given what it refers to ([`sources`]).
+//! go to, [`relations`] which other pods decide that, too; [`lower`] what its containers are, given what it refers to ([`sources`]).
 
 pub mod charge;
 pub mod container;
@@ -10,6 +10,7 @@ pub mod lower;
 pub mod place;
 pub mod probe;
 pub mod refuse;
+pub mod relations;
 pub mod sources;
 pub mod volumes;
 

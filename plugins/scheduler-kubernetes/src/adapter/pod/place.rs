@@ -73,20 +73,31 @@ impl Place {
         if self.cordoned {
             return Some(Bar::Cordoned);
         }
+        if !self.is_borne(spec) {
+            return Some(Bar::Taint);
+        }
+        (!self.is_selected(spec)).then_some(Bar::Selector)
+    }
+
+    /// Whether the pod bears the node's taints.
+    #[must_use]
+    pub fn is_borne(&self, spec: &PodSpec) -> bool {
         let tolerations = spec.tolerations.as_deref().unwrap_or_default();
         let borne = |(key, value, effect): &(String, String, String)| {
             tolerations.iter().any(|t| bears(t, key, value, effect))
         };
-        if !self.taints.iter().all(borne) {
-            return Some(Bar::Taint);
-        }
+        self.taints.iter().all(borne)
+    }
+
+    /// Whether the node passes the pod's selector and required affinity.
+    #[must_use]
+    pub fn is_selected(&self, spec: &PodSpec) -> bool {
         let selector = spec.node_selector.iter().flatten();
         let selected = selector.into_iter().all(|(k, v)| self.labels.get(k) == Some(v));
         let node_affinity = spec.affinity.as_ref().and_then(|a| a.node_affinity.as_ref());
         let required =
             node_affinity.and_then(|n| n.required_during_scheduling_ignored_during_execution.as_ref());
-        let fits = required.is_none_or(|r| r.node_selector_terms.iter().any(|term| self.passes(term)));
-        (!(selected && fits)).then_some(Bar::Selector)
+        selected && required.is_none_or(|r| r.node_selector_terms.iter().any(|term| self.passes(term)))
     }
 
     /// How much this pod wishes for this node.
@@ -162,49 +173,15 @@ pub fn unreachable_ms(spec: &PodSpec) -> Option<u64> {
     longest
 }
 
-/// Rules between pods that nothing here keeps, by name.
+/// What nothing here keeps of the rules for a place, by name.
 ///
 /// # Errors
-/// The first of them.
+/// The first of it.
 pub fn check(spec: &PodSpec) -> Result<(), Refused> {
-    let affinity = spec.affinity.as_ref();
-    let near = affinity.and_then(|a| a.pod_affinity.as_ref());
-    let away = affinity.and_then(|a| a.pod_anti_affinity.as_ref());
-    let some = |list: Option<usize>| list.is_some_and(|n| n > 0);
-    if some(near.and_then(|p| {
-        Some(
-            p.required_during_scheduling_ignored_during_execution
-                .as_ref()?
-                .len(),
-        )
-    })) {
-        return Err(Refused::unserved(
-            "spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution",
-        ));
-    }
-    if some(away.and_then(|p| {
-        Some(
-            p.required_during_scheduling_ignored_during_execution
-                .as_ref()?
-                .len(),
-        )
-    })) {
-        return Err(Refused::unserved(
-            "spec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution",
-        ));
-    }
-    let spread = spec.topology_spread_constraints.as_deref().unwrap_or_default();
-    if let Some(i) = spread
-        .iter()
-        .position(|c| c.when_unsatisfiable == "DoNotSchedule")
-    {
-        let field = format!("spec.topologySpreadConstraints[{i}].whenUnsatisfiable: DoNotSchedule");
-        return Err(Refused::unserved(field));
-    }
     if spec.priority.is_some_and(|p| p != 0) {
         return Err(Refused::unserved("spec.priority"));
     }
-    Ok(())
+    super::relations::check(spec)
 }
 
 #[cfg(test)]
