@@ -24,6 +24,8 @@ mod kubernetes_serving;
 mod kubernetes_shown;
 mod kubernetes_watched;
 mod marathon_client;
+mod marathon_health;
+mod marathon_spec;
 mod no_room;
 mod one_pool;
 mod partition;
