@@ -30,7 +30,7 @@ pub struct MarathonConfig {
     pub node_timeout_seconds: u64,
     /// How many deployments may be under way at once.
     pub max_running_deployments: usize,
-    /// How many versions of an app are kept.
+    /// How many versions of an app are kept, and how many of the tree of groups.
     pub max_versions: usize,
 }
 

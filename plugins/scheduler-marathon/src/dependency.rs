@@ -154,6 +154,7 @@ impl Graph {
 mod tests {
     use super::*;
     use crate::tests::app_at;
+    use plenum_testkit::rng::Rng;
 
     fn app(id: &str, needs: &[&str]) -> App {
         let needs = serde_json::to_string(needs).unwrap();
@@ -218,5 +219,63 @@ mod tests {
         assert_eq!(shown(&[app("/g/a", &[])], &own), Err(Cyclic));
         let empty = groups(&[("/g", &["/h"]), ("/h", &["/g"])]);
         assert_eq!(shown(&[app("/a", &[])], &empty), Ok(vec![1]));
+    }
+
+    /// Every dependency written out between apps.
+    fn naive(apps: &[App], groups: &BTreeMap<AppId, Group>) -> Vec<Vec<usize>> {
+        let reaches = |id: &AppId| -> Vec<usize> {
+            let group = groups.contains_key(id);
+            let hit = |a: &App| a.id == *id || (group && a.id.is_within(id));
+            (0..apps.len()).filter(|i| hit(&apps[*i])).collect()
+        };
+        let needs = |app: &App| -> Vec<usize> {
+            let inherited = groups.iter().filter(|(id, _)| app.id.is_within(id));
+            let inherited = inherited.flat_map(|(_, g)| &g.dependencies);
+            inherited
+                .chain(&app.config.dependencies)
+                .flat_map(reaches)
+                .collect()
+        };
+        apps.iter().map(needs).collect()
+    }
+
+    /// The longest way down, by walking all of them; none where one is longer than there are apps.
+    fn walked(needs: &[Vec<usize>], from: usize, left: usize) -> Option<u32> {
+        let below = needs[from].iter();
+        let mut longest = 0;
+        for next in below {
+            longest = longest.max(walked(needs, *next, left.checked_sub(1)?)?);
+        }
+        Some(longest + 1)
+    }
+
+    #[test]
+    fn a_naive_judge_comes_to_the_same_layers_in_random_trees() {
+        let (mut orders, mut circles) = (0, 0);
+        for seed in 0..400 {
+            let mut chance = Rng::new(seed);
+            let mut pick = |from: &[&str]| (*chance.pick(from).unwrap()).to_owned();
+            let group_ids = ["/a", "/a/b", "/c"];
+            let app_ids = ["/x", "/a/y", "/a/b/z", "/a/b/w", "/c/v"];
+            let real = ["/x", "/a/y", "/a/b/z", "/a/b/w", "/c/v", "/a/b", "/c"];
+            let all: Vec<&str> = real.into_iter().chain(["/none"; 14]).collect();
+            let tree = group_ids.iter().map(|id| {
+                let dependencies = [AppId::from_root(&pick(&all))].into();
+                (AppId::from_root(id), Group { dependencies })
+            });
+            let tree: BTreeMap<_, _> = tree.collect();
+            let apps: Vec<App> = app_ids
+                .iter()
+                .map(|id| app(id, &[pick(&all).as_str(), pick(&all).as_str()]))
+                .collect();
+            let needs = naive(&apps, &tree);
+            let expected: Option<Vec<u32>> = (0..apps.len()).map(|i| walked(&needs, i, apps.len())).collect();
+            match expected {
+                Some(_) => orders += 1,
+                None => circles += 1,
+            }
+            assert_eq!(shown(&apps, &tree).ok(), expected, "seed {seed}: {needs:?}");
+        }
+        assert!(orders > 20 && circles > 20, "{orders} {circles}");
     }
 }

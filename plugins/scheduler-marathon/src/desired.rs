@@ -9,7 +9,7 @@ use crate::plan::{Deployment, Mode, Plan};
 use crate::stamp::Stamp;
 use plenum_model::ids::SessionEpoch;
 use plenum_model::task::Task;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// One app.
@@ -89,15 +89,6 @@ impl Desired {
     pub fn conflicts(&self, plan: &Plan) -> Vec<String> {
         let hit = self.deployments.iter().filter(|d| d.plan.conflicts_with(plan));
         hit.map(|d| d.plan.id.clone()).collect()
-    }
-
-    /// Service ports of all apps but `except`.
-    #[must_use]
-    pub fn service_ports(&self, except: &AppId) -> BTreeSet<u16> {
-        let others = self.apps.iter().filter(|(id, _)| *id != except);
-        others
-            .flat_map(|(_, record)| record.app.config.service_ports())
-            .collect()
     }
 
     /// Whether there is such a group; the root always is.

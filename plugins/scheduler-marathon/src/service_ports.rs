@@ -2,7 +2,7 @@
 //! from the range, in order; an update that asks for "any" again keeps what the app had.
 
 use crate::app::{Config, NetworkMode};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// No number of the range is free.
@@ -10,25 +10,49 @@ use std::ops::Range;
 #[error("All ports in the range [{}-{}) are already in use", .0.start, .0.end)]
 pub struct Exhausted(pub Range<u16>);
 
+/// The service ports of some apps. Users may give two apps the same one, so each is counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Taken(BTreeMap<u16, u32>);
+
+impl Taken {
+    /// Adds an app's.
+    pub fn add(&mut self, config: &Config) {
+        for port in config.service_ports() {
+            *self.0.entry(port).or_default() += 1;
+        }
+    }
+
+    /// Takes an app's away, which were added before.
+    pub fn remove(&mut self, config: &Config) {
+        for port in config.service_ports() {
+            match self.0.get_mut(&port) {
+                Some(count) if *count > 1 => *count -= 1,
+                Some(_) | None => {
+                    self.0.remove(&port);
+                }
+            }
+        }
+    }
+
+    fn contains(&self, port: u16) -> bool {
+        self.0.contains_key(&port)
+    }
+}
+
 /// Gives every port of `config` that is 0 a service port. `own` are those the app had; `taken` those of all
 /// other apps.
 ///
 /// # Errors
 /// [`Exhausted`]; `config` is then half assigned and must be dropped.
-pub fn assign(
-    config: &mut Config,
-    own: &[u16],
-    taken: &BTreeSet<u16>,
-    range: &Range<u16>,
-) -> Result<(), Exhausted> {
+pub fn assign(config: &mut Config, own: &[u16], taken: &Taken, range: &Range<u16>) -> Result<(), Exhausted> {
     let given: BTreeSet<u16> = config.service_ports().into_iter().collect();
     let mut kept = own
         .iter()
         .copied()
-        .filter(|p| range.contains(p) && !given.contains(p) && !taken.contains(p));
+        .filter(|p| range.contains(p) && !given.contains(p) && !taken.contains(*p));
     let mut fresh = range
         .clone()
-        .filter(|p| !taken.contains(p) && !given.contains(p) && !own.contains(p));
+        .filter(|p| !taken.contains(*p) && !given.contains(p) && !own.contains(p));
     let mut next = |port: &mut u16| {
         if *port == 0 {
             *port = kept
@@ -82,13 +106,26 @@ mod tests {
             (&[0, 0], &[], &[10_000, 10_001, 10_002, 10_003, 10_004], None),
         ] {
             let mut config = with_ports(asked);
-            let taken = taken.iter().copied().collect();
-            let done = assign(&mut config, own, &taken, &range);
+            let mut others = Taken::default();
+            others.add(&with_ports(taken));
+            let done = assign(&mut config, own, &others, &range);
             assert_eq!(
                 done.ok().map(|()| config.service_ports()),
                 got,
                 "{asked:?} {own:?} {taken:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_port_that_two_apps_have_is_free_only_when_both_have_gone() {
+        let mut taken = Taken::default();
+        let (one, two) = (with_ports(&[10_000]), with_ports(&[10_000, 10_001]));
+        taken.add(&one);
+        taken.add(&two);
+        taken.remove(&two);
+        assert_eq!((taken.contains(10_000), taken.contains(10_001)), (true, false));
+        taken.remove(&one);
+        assert_eq!(taken, Taken::default());
     }
 }

@@ -27,6 +27,17 @@ fn check_count(new: &Canonical) -> Result<(), Refusal> {
     Err(Refusal::Rules(vec![Detail::new("/instances", error)]))
 }
 
+/// Bytes of an id that leave room for the rest of the keys it is stored under.
+const LONGEST_ID: usize = 800;
+
+fn check_length(id: &AppId) -> Result<(), Refusal> {
+    if id.to_string().len() <= LONGEST_ID {
+        return Ok(());
+    }
+    let error = format!("an id of more than {LONGEST_ID} characters {NOT_SUPPORTED}");
+    Err(Refusal::Rules(vec![Detail::new("/id", error)]))
+}
+
 impl Proposal {
     pub(super) fn take(&mut self, id: &AppId, wish: Wish, limits: &Limits) -> Result<(), Refusal> {
         let record = self.desired.app(id).cloned();
@@ -53,6 +64,7 @@ impl Proposal {
                 Ok(())
             }
             (_, Wish::Group(group)) => {
+                check_length(id)?;
                 self.make_groups(id);
                 self.put_group(id, Some(group));
                 Ok(())
@@ -67,6 +79,7 @@ impl Proposal {
 
     fn create(&mut self, id: &AppId, mut new: Canonical, limits: &Limits) -> Result<(), Refusal> {
         check_count(&new)?;
+        check_length(id)?;
         self.make_groups(id);
         self.number_ports(&mut new, &[], limits)?;
         let app = Arc::new(update::created(new, self.plan.version));
@@ -89,6 +102,7 @@ impl Proposal {
         limits: &Limits,
     ) -> Result<(), Refusal> {
         check_count(&new)?;
+        self.ports.remove(&record.app.config);
         let own = record.app.config.service_ports();
         self.number_ports(&mut new, &own, limits)?;
         if let Some(app) = update::changed(&record.app, new, self.plan.version) {
@@ -119,6 +133,7 @@ impl Proposal {
 
     fn remove(&mut self, id: &AppId, record: Arc<AppRecord>) {
         self.desired.apps.remove(id);
+        self.ports.remove(&record.app.config);
         self.put.remove(id);
         self.note(id, Some(Arc::clone(&record.app)), None, BTreeSet::new());
         if let Some(difference) = self.plan.apps.get_mut(id) {
@@ -174,9 +189,11 @@ impl Proposal {
         }
     }
 
-    fn number_ports(&self, new: &mut Canonical, own: &[u16], limits: &Limits) -> Result<(), Refusal> {
-        let taken = self.desired.service_ports(&new.id);
-        service_ports::assign(&mut new.config, own, &taken, &limits.service_ports)
-            .map_err(|e| Refusal::Argument(e.to_string()))
+    /// Numbers the ports of an app whose old ones are given back already.
+    fn number_ports(&mut self, new: &mut Canonical, own: &[u16], limits: &Limits) -> Result<(), Refusal> {
+        service_ports::assign(&mut new.config, own, &self.ports, &limits.service_ports)
+            .map_err(|e| Refusal::Argument(e.to_string()))?;
+        self.ports.add(&new.config);
+        Ok(())
     }
 }

@@ -13,6 +13,7 @@ use crate::past::Past;
 use crate::path::AppId;
 use crate::plan::{Deployment, Plan};
 use crate::refusal::{Detail, Refusal};
+use crate::service_ports::Taken;
 use crate::stamp::Stamp;
 use plenum_model::ids::TaskId;
 use std::collections::BTreeSet;
@@ -96,6 +97,8 @@ pub struct Proposal {
     pub dropped_versions: Vec<(String, Stamp)>,
     /// Changes that are too old to be kept.
     pub dropped_past: Vec<Arc<Past>>,
+    /// The service ports of all apps then.
+    pub ports: Taken,
 }
 
 /// A change that is refused.
@@ -153,7 +156,10 @@ impl Proposal {
             version: desired.next_version(occasion.now),
             ..Plan::default()
         };
+        let mut ports = Taken::default();
+        desired.apps.values().for_each(|r| ports.add(&r.app.config));
         Self {
+            ports,
             desired: desired.clone(),
             plan,
             cancelled: Vec::new(),

@@ -279,3 +279,14 @@ fn reverting_takes_back_its_own_dependencies_only() {
         .desired;
     assert_eq!(back.groups[&g], group(&["/old", "/theirs"]));
 }
+
+#[test]
+fn an_id_that_no_key_can_hold_is_refused() {
+    let long = format!("/{}", vec!["abcdefgh"; 100].join("/"));
+    let app = become_(&format!(r#"{{"id":"{long}","cmd":"one"}}"#));
+    let group = (app.0.clone(), Wish::Group(Group::default()));
+    for wish in [app, group] {
+        let refused = propose_one(&Desired::default(), wish, 1, Force::No).unwrap_err();
+        assert_eq!(refused.status(), 422, "{refused}");
+    }
+}
