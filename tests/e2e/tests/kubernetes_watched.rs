@@ -23,6 +23,8 @@ use std::time::Duration;
 /// What is watched carries this label; the last of it ends the watches.
 const JOURNAL: &str = "journal=yes";
 const LAST: &str = "last";
+/// How often one object is changed while a part dies.
+const WRITES: u32 = 20;
 
 /// What happened to one object: its name and resource version; none: it was deleted.
 type Happened = (String, Option<u64>);
@@ -335,19 +337,22 @@ async fn nothing_is_lost_on_those_who_watch_through_the_death_of_every_part() {
     let names: Vec<String> = pool.parts.iter().map(|(name, _)| name.clone()).collect();
     for (name, part) in names.iter().zip(&mut pool.parts) {
         journal.create(&format!("before-{name}")).await;
-        part.1.kill_hard();
-        // What is asked for while it is away is answered at once or later, by which part it is.
+        // It dies in the midst of what is asked for, which is answered at once or later, by which part it is.
         let writes = async {
-            journal.change("kept", name).await;
+            for i in 0..WRITES {
+                journal.change("kept", &format!("{name} {i}")).await;
+            }
             journal.create(&format!("after-{name}")).await;
             journal.delete(&format!("before-{name}")).await;
             journal.change(&format!("after-{name}"), "more").await;
         };
-        let starts = async {
+        let dies = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            part.1.kill_hard();
             tokio::time::sleep(Duration::from_millis(700)).await;
             part.1.start_again();
         };
-        tokio::join!(writes, starts);
+        tokio::join!(writes, dies);
     }
     journal.create(LAST).await;
 

@@ -113,7 +113,9 @@ data: {k: v}
 async fn resources_and_columns_are_those_that_people_know() {
     for program in kubectls().await {
         let (_api, kubectl) = with(&program).await;
-        let resources = kubectl.said("api-resources --no-headers -o name").await;
+        let resources = kubectl.said("api-resources --no-headers -o name -v=6").await;
+        let asked = resources.err.lines().filter(|line| line.contains("GET"));
+        assert_eq!(asked.count(), 2, "{}", resources.err);
         let names: Vec<&str> = resources
             .out
             .lines()
