@@ -216,5 +216,26 @@ async fn a_drained_node_is_empty_and_takes_pods_again_afterwards() {
     ] {
         assert!(described.contains(part), "{part} in\n{described}");
     }
+    expels(&kubectl, &on).await;
     kubectl.ok(&["delete", "deploy", "web"]);
+}
+
+/// Pods leave a node for a taint that they do not bear; one that bears it stays.
+async fn expels(kubectl: &Kubectl, on: &impl Fn(&str) -> usize) {
+    let bears = json!({
+        "nodeName": "node-1", "containers": [container("c", STAYS)],
+        "tolerations": [{"key": "broken", "operator": "Exists"}],
+    });
+    kubectl.apply(&[pod("bears", bears)]);
+    kubectl.until("bears", "is ready", ready).await;
+    kubectl.ok(&["taint", "nodes", "node-1", "broken=yes:NoExecute"]);
+    eventually("all but one leave", || async {
+        let left = on("node-1");
+        if left == 1 { Ok(()) } else { Err(left.to_string()) }
+    })
+    .await;
+    kubectl.ok(&["rollout", "status", "deploy/web", "--timeout=60s"]);
+    assert_eq!((on("node-1"), on("node-2")), (1, 8));
+    kubectl.until("bears", "runs on", ready).await;
+    kubectl.ok(&["delete", "pod", "bears"]);
 }

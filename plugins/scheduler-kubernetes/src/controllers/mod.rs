@@ -1,5 +1,5 @@
-//! Controllers of the embedded API server's kinds: deployments, replica sets, jobs, namespaces on their way out, and
-//! the collector of what has lost its owner. They speak to a server over HTTP only and keep nothing but what they
+//! Controllers of the embedded API server's kinds: deployments, replica sets, jobs, namespaces on their way out, nodes
+//! that bear some pods no longer, and the collector of what has lost its owner. They speak to a server over HTTP only and keep nothing but what they
 //! watch: a controller that died goes on from what it finds.
 //!
 //! Each is a pure `plan` from objects to steps with a thin part that does them; `watched` has the objects and says
@@ -14,6 +14,7 @@ mod owned;
 mod pods;
 mod replica_set;
 mod specs;
+mod taint;
 mod tell;
 mod watched;
 
@@ -79,6 +80,7 @@ async fn work(context: Arc<Context>, queues: Queues, stop: CancellationToken) {
         deployment::run(Arc::clone(&context), queues.deployments, stop.clone()),
         replica_set::run(Arc::clone(&context), queues.replica_sets, stop.clone()),
         job::run(Arc::clone(&context), queues.jobs, stop.clone()),
-        namespace::run(context, queues.namespaces, stop),
+        namespace::run(Arc::clone(&context), queues.namespaces, stop.clone()),
+        taint::run(context, queues.nodes, stop),
     );
 }

@@ -3,10 +3,11 @@
 
 use super::owned;
 use super::specs::of_set;
+use crate::object::taint;
 use futures::StreamExt;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::controller::{Action, Config, applier};
 use kube::runtime::reflector::store::Writer;
@@ -39,6 +40,7 @@ pub(super) struct Shelf {
     pub(super) replica_sets: Store<ReplicaSet>,
     pub(super) jobs: Store<Job>,
     pub(super) namespaces: Store<Namespace>,
+    pub(super) nodes: Store<Node>,
     pub(super) pods: Store<Pod>,
 }
 
@@ -50,6 +52,7 @@ impl Shelf {
             && self.replica_sets.wait_until_ready().await.is_ok()
             && self.jobs.wait_until_ready().await.is_ok()
             && self.namespaces.wait_until_ready().await.is_ok()
+            && self.nodes.wait_until_ready().await.is_ok()
             && self.pods.wait_until_ready().await.is_ok()
     }
 }
@@ -66,6 +69,7 @@ pub(super) struct Queues {
     pub(super) replica_sets: Queue<ReplicaSet>,
     pub(super) jobs: Queue<Job>,
     pub(super) namespaces: Queue<Namespace>,
+    pub(super) nodes: Queue<Node>,
 }
 
 /// Where to say that something is to be looked at.
@@ -75,6 +79,7 @@ struct Bells {
     replica_sets: mpsc::Sender<ObjectRef<ReplicaSet>>,
     jobs: mpsc::Sender<ObjectRef<Job>>,
     namespaces: mpsc::Sender<ObjectRef<Namespace>>,
+    nodes: mpsc::Sender<ObjectRef<Node>>,
 }
 
 /// Somebody who is to look at something.
@@ -83,6 +88,7 @@ enum Concerned {
     ReplicaSet(ObjectRef<ReplicaSet>),
     Job(ObjectRef<Job>),
     Namespace(ObjectRef<Namespace>),
+    Node(ObjectRef<Node>),
 }
 
 impl Bells {
@@ -93,6 +99,7 @@ impl Bells {
             Concerned::ReplicaSet(it) => drop(self.replica_sets.send(it).await),
             Concerned::Job(it) => drop(self.jobs.send(it).await),
             Concerned::Namespace(it) => drop(self.namespaces.send(it).await),
+            Concerned::Node(it) => drop(self.nodes.send(it).await),
         }
     }
 
@@ -110,6 +117,9 @@ impl Bells {
         for it in shelf.namespaces.state() {
             self.ring(Concerned::Namespace(ObjectRef::from_obj(&*it))).await;
         }
+        for it in shelf.nodes.state() {
+            self.ring(Concerned::Node(ObjectRef::from_obj(&*it))).await;
+        }
     }
 }
 
@@ -119,28 +129,33 @@ pub(super) fn watch(client: &Client, tasks: &TaskTracker, stop: &CancellationTok
     let (replica_sets, set_writer) = store();
     let (jobs, job_writer) = store();
     let (namespaces, namespace_writer) = store();
+    let (nodes, node_writer) = store();
     let (pods, pod_writer) = store();
     let (deployment_bell, deployment_changed) = mpsc::channel(QUEUE);
     let (set_bell, set_changed) = mpsc::channel(QUEUE);
     let (job_bell, job_changed) = mpsc::channel(QUEUE);
     let (namespace_bell, namespace_changed) = mpsc::channel(QUEUE);
+    let (node_bell, node_changed) = mpsc::channel(QUEUE);
     let queues = Queues {
         deployments: Queue::new(&deployments, deployment_changed),
         replica_sets: Queue::new(&replica_sets, set_changed),
         jobs: Queue::new(&jobs, job_changed),
         namespaces: Queue::new(&namespaces, namespace_changed),
+        nodes: Queue::new(&nodes, node_changed),
     };
     let bells = Bells {
         deployments: deployment_bell,
         replica_sets: set_bell,
         jobs: job_bell,
         namespaces: namespace_bell,
+        nodes: node_bell,
     };
     let shelf = Shelf {
         deployments,
         replica_sets,
         jobs,
         namespaces,
+        nodes,
         pods,
     };
     let follow = Follow {
@@ -160,7 +175,14 @@ pub(super) fn watch(client: &Client, tasks: &TaskTracker, stop: &CancellationTok
     follow.kind(namespace_writer, |it: &Namespace, _| {
         vec![Concerned::Namespace(ObjectRef::from_obj(it))]
     });
-    follow.kind(pod_writer, concerned_by_pod);
+    follow.kind(node_writer, |it: &Node, _| {
+        vec![Concerned::Node(ObjectRef::from_obj(it))]
+    });
+    follow.kind(pod_writer, |it: &Pod, shelf| {
+        let mut concerned = concerned_by_pod(it, shelf);
+        concerned.extend(tainted(it, shelf).map(Concerned::Node));
+        concerned
+    });
     (shelf, queues)
 }
 
@@ -197,6 +219,13 @@ fn concerned_by_pod(pod: &Pod, shelf: &Shelf) -> Vec<Concerned> {
         .into_iter()
         .chain(deployment)
         .collect()
+}
+
+/// The node that a pod is on, if it may have to leave it.
+fn tainted(pod: &Pod, shelf: &Shelf) -> Option<ObjectRef<Node>> {
+    let node = ObjectRef::new(pod.spec.as_ref()?.node_name.as_deref()?);
+    let known = shelf.nodes.get(&node)?;
+    taint::expelling(&known).next().is_some().then_some(node)
 }
 
 struct Follow<'a> {

@@ -2,9 +2,8 @@
 //! of these, so the answer is told to the broker as names of nodes. Room and ports are the broker's.
 
 use super::Refused;
-use k8s_openapi::api::core::v1::{
-    Node, NodeSelectorRequirement, NodeSelectorTerm, PodSpec, Taint, Toleration,
-};
+use crate::object::taint::bears;
+use k8s_openapi::api::core::v1::{Node, NodeSelectorRequirement, NodeSelectorTerm, PodSpec, Taint};
 use std::collections::BTreeMap;
 
 /// Taints that say what the pool knows of its nodes: whether they are heard of, and open.
@@ -141,17 +140,6 @@ fn passes(requirement: &NodeSelectorRequirement, value: Option<&str>) -> bool {
         // refused before, see `check`
         _ => false,
     }
-}
-
-/// Whether a toleration bears a taint.
-fn bears(t: &Toleration, key: &str, value: &str, effect: &str) -> bool {
-    let any = |said: &Option<String>, is: &str| said.as_deref().is_none_or(|s| s.is_empty() || s == is);
-    let exists = t.operator.as_deref() == Some("Exists");
-    let keys = match t.key.as_deref() {
-        None | Some("") => exists,
-        Some(k) => k == key,
-    };
-    keys && any(&t.effect, effect) && (exists || t.value.as_deref().unwrap_or_default() == value)
 }
 
 /// How long a pod stays on a node that is not heard of, in milliseconds; none: for ever.
