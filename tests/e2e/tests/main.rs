@@ -24,6 +24,7 @@ mod kubernetes_serving;
 mod kubernetes_shown;
 mod kubernetes_watched;
 mod marathon_client;
+mod marathon_groups;
 mod marathon_health;
 mod marathon_spec;
 mod no_room;

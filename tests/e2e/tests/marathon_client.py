@@ -10,7 +10,7 @@ for name in ("Iterable", "Mapping", "MutableMapping", "Sequence", "Callable"):
     setattr(collections, name, getattr(collections.abc, name))
 
 from marathon import MarathonClient
-from marathon.models import MarathonApp
+from marathon.models import MarathonApp, MarathonGroup
 
 client = MarathonClient(sys.argv[1], timeout=30)
 
@@ -60,4 +60,51 @@ wait("back to 2", lambda: running(2))
 assert client.list_queue() == []
 client.delete_app("/py")
 wait("gone", lambda: not client.list_apps() and not client.list_tasks())
+
+
+def member(name, instances, *needs):
+    return MarathonApp(id=name, cmd="sleep 1000", cpus=0.05, mem=16, instances=instances, dependencies=list(needs))
+
+
+def counts(group):
+    found = {a.id: a.instances for a in group.apps}
+    for inner in group.groups:
+        found.update(counts(inner))
+    return found
+
+
+def at_rest(what, expected):
+    wait(what, lambda: not client.list_deployments())
+    group = client.get_group("/shop")
+    assert counts(group) == expected, counts(group)
+    running = [t for t in client.list_tasks() if t.app_id.startswith("/shop/") and t.state == "TASK_RUNNING"]
+    assert len(running) == sum(expected.values()), running
+    return group
+
+
+back = MarathonGroup(id="/shop/back", apps=[member("/shop/back/db", 1), member("/shop/back/api", 2, "/shop/back/db")])
+front = MarathonGroup(id="/shop/front", dependencies=["/shop/back"], apps=[member("/shop/front/web", 1)])
+made = client.create_group(MarathonGroup(id="/shop", groups=[back, front]))
+steps = [d for d in client.list_deployments() if d.id == made["deploymentId"]]
+assert not steps or [len(s.actions) for s in steps[0].steps] == [3, 1, 1, 1], steps
+first = at_rest("deployed", {"/shop/back/db": 1, "/shop/back/api": 2, "/shop/front/web": 1})
+assert [g.id for g in client.list_groups()] == ["/shop"]
+assert first.groups[1].dependencies == ["/shop/back"]
+
+client.scale_group("/shop", 1.5)
+at_rest("scaled", {"/shop/back/db": 2, "/shop/back/api": 3, "/shop/front/web": 2})
+same = client.get_group("/shop")
+for inner in same.groups:
+    inner.version = None  # the client itself leaves out the version of the outermost group only
+before = {t.id for t in client.list_tasks()}
+client.update_group("/shop", same)
+at_rest("sent back", {"/shop/back/db": 2, "/shop/back/api": 3, "/shop/front/web": 2})
+assert {t.id for t in client.list_tasks()} == before
+client.update_group("/shop", MarathonGroup(groups=[MarathonGroup(id="/shop/front", apps=[member("/shop/front/new", 1)])]))
+at_rest("replaced", {"/shop/front/new": 1})
+client.rollback_group("/shop", first.version)
+back = at_rest("rolled back", {"/shop/back/db": 1, "/shop/back/api": 2, "/shop/front/web": 1})
+assert back.groups[1].dependencies == ["/shop/back"]
+client.delete_group("/shop", force=True)
+wait("group gone", lambda: not client.list_groups() and not client.list_tasks() and not client.list_deployments())
 print("all of it")
