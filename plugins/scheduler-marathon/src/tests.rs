@@ -190,8 +190,17 @@ fn rules_name_the_place_that_breaks_them() {
         ),
         (
             r#"{"id":"a","cmd":"xx","labels":{"MARATHON_SINGLE_INSTANCE_APP":"true"},"instances":2}"#,
+            &["/"],
+        ),
+        (
+            r#"{"id":"a","cmd":"xx","labels":{"MARATHON_SINGLE_INSTANCE_APP":"true"},
+                "upgradeStrategy":{"maximumOverCapacity":0,"minimumHealthCapacity":0.5}}"#,
+            &["/upgradeStrategy/minimumHealthCapacity"],
+        ),
+        (
+            r#"{"id":"a","cmd":"xx","labels":{"MARATHON_SINGLE_INSTANCE_APP":"true"}}"#,
             &[
-                "/instances",
+                "/isSingleInstance",
                 "/upgradeStrategy/maximumOverCapacity",
                 "/upgradeStrategy/minimumHealthCapacity",
             ],

@@ -1,6 +1,6 @@
 //! Rules on an app whose old forms are translated.
 
-use crate::app::{Engine, NetworkMode, Protocol, Unreachable};
+use crate::app::{Engine, NetworkMode, Protocol, Unreachable, UpgradeStrategy};
 use crate::canonical::{Canonical, Violations, checks};
 use crate::constraints::Constraint;
 use crate::path::{AppId, ENDS_RESERVED};
@@ -39,6 +39,12 @@ pub fn check(fields: &AppFields, v: &mut Violations) {
 
 /// Checks what only the finished app shows.
 pub fn check_model(app: &Canonical, v: &mut Violations) {
+    let upgrade = app.config.upgrade;
+    let may_overlap = upgrade.maximum_over_capacity != 0.0 || upgrade.minimum_health_capacity != 0.0;
+    if is_single_instance(&app.config.labels) && may_overlap {
+        v.require(false, "/isSingleInstance", "must be false");
+        check_single_upgrade(upgrade, v);
+    }
     if let Unreachable::After {
         inactive_seconds,
         expunge_seconds,
@@ -216,6 +222,21 @@ const MIGRATION_VERSION: &str = "DCOS_MIGRATION_API_VERSION";
 const MIGRATION_PATH: &str = "DCOS_MIGRATION_API_PATH";
 const FRAMEWORK_NAME: &str = "DCOS_PACKAGE_FRAMEWORK_NAME";
 
+fn is_single_instance(labels: &BTreeMap<String, String>) -> bool {
+    labels.get(SINGLE_INSTANCE).is_some_and(|value| value == "true")
+}
+
+/// An app of which there may never be two cannot be replaced while it runs.
+fn check_single_upgrade(upgrade: UpgradeStrategy, v: &mut Violations) {
+    for (name, got) in [
+        ("maximumOverCapacity", upgrade.maximum_over_capacity),
+        ("minimumHealthCapacity", upgrade.minimum_health_capacity),
+    ] {
+        let at = format!("/upgradeStrategy/{name}");
+        v.require(got == 0.0, &at, format!("got {got:?}, expected 0.0"));
+    }
+}
+
 /// Labels that mean something to Marathon itself.
 fn check_labels(fields: &AppFields, v: &mut Violations) {
     let empty = BTreeMap::new();
@@ -234,23 +255,14 @@ fn check_labels(fields: &AppFields, v: &mut Violations) {
              DCOS_MIGRATION_API_VERSION",
         );
     }
-    if labels.get(SINGLE_INSTANCE).is_some_and(|value| value == "true") {
-        let upgrade = fields.upgrade.unwrap_or_default();
+    if is_single_instance(labels) {
         v.require(
             fields.instances.unwrap_or(1) <= 1,
-            "/instances",
-            "got more than 1, expected 1 or less",
+            "/",
+            "Single instance app may only have one instance",
         );
-        let got = |n: f64| format!("got {n:?}, expected 0.0");
-        v.require(
-            upgrade.maximum_over_capacity == 0.0,
-            "/upgradeStrategy/maximumOverCapacity",
-            got(upgrade.maximum_over_capacity),
-        );
-        v.require(
-            upgrade.minimum_health_capacity == 0.0,
-            "/upgradeStrategy/minimumHealthCapacity",
-            got(upgrade.minimum_health_capacity),
-        );
+        if let Some(upgrade) = fields.upgrade {
+            check_single_upgrade(upgrade, v);
+        }
     }
 }

@@ -117,7 +117,7 @@ impl Counts {
 fn health_counts(observed: &Observed, record: &AppRecord) -> (usize, usize) {
     let (mut healthy, mut unhealthy) = (0, 0);
     for task in observed.workload(&record.uid) {
-        if !matches!(condition(task), Condition::Active(_)) {
+        if task.status.checks.is_empty() || !matches!(condition(task), Condition::Active(_)) {
             continue;
         }
         let passes = probes::health_of(record.app_of(task), task);

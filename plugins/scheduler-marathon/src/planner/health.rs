@@ -20,8 +20,12 @@ use std::sync::Arc;
 
 /// Instances that failed a check too often, while their node is heard of.
 pub(super) fn unhealthy(record: &AppRecord, observed: &Observed, plan: &mut Plan) {
-    let failed =
-        |t: &&Arc<Task>| may_be_killed(t) && !t.released && probes::deadly(record.app_of(t), t).is_some();
+    let failed = |t: &&Arc<Task>| {
+        may_be_killed(t)
+            && !t.status.checks.is_empty()
+            && !t.released
+            && probes::deadly(record.app_of(t), t).is_some()
+    };
     observed
         .workload(&record.uid)
         .filter(failed)
