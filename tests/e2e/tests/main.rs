@@ -15,6 +15,7 @@ mod docker_terminal;
 mod docker_verbs;
 mod examples;
 mod kubernetes;
+mod kubernetes_apart;
 mod kubernetes_killed;
 mod kubernetes_objects;
 mod kubernetes_py;
