@@ -5,6 +5,9 @@ use crate::request::names::UnknownFields;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
+/// The orchestrator this plugin speaks.
+pub const KIND: &str = "marathon";
+
 /// Every key has a default; unknown keys are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

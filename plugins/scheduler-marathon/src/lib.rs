@@ -12,6 +12,7 @@ pub mod change;
 pub mod checks;
 pub mod config;
 pub mod constraints;
+mod dcos;
 pub mod delay;
 pub mod dependency;
 pub mod desired;
@@ -23,6 +24,7 @@ pub mod group;
 pub mod group_by;
 pub mod instance;
 pub mod json;
+mod leadership;
 pub mod lower;
 pub mod names;
 pub mod past;
@@ -41,8 +43,8 @@ pub mod stamp;
 pub mod store;
 pub mod update;
 
-pub use config::MarathonConfig;
-pub use scheduler::{KIND, MarathonScheduler};
+pub use config::{KIND, MarathonConfig};
+pub use scheduler::MarathonScheduler;
 
 #[cfg(test)]
 mod tests;

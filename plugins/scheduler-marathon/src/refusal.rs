@@ -130,6 +130,13 @@ struct DeploymentId<'a> {
 }
 
 impl Refusal {
+    /// What stands where a version should is none.
+    #[must_use]
+    pub fn no_version(given: &str) -> Self {
+        let why = format!("Invalid timestamp provided '{given}'. Expecting ISO-8601 datetime string.");
+        Self::Argument(why)
+    }
+
     /// The HTTP status.
     #[must_use]
     pub fn status(&self) -> u16 {

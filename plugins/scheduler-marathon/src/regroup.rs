@@ -275,9 +275,7 @@ fn scaled(desired: &Desired, group: AppId, factor: f64) -> Vec<(AppId, Wish)> {
 
 fn back(desired: &Desired, group: AppId, version: &str) -> Result<Vec<(AppId, Wish)>, Refusal> {
     let not_kept = || Refusal::Argument(format!("Group {group} not available in version {version}"));
-    let stamp = version
-        .parse()
-        .map_err(|e| Refusal::Argument(format!("'{version}' is no version: {e}")))?;
+    let stamp = version.parse().map_err(|_| Refusal::no_version(version))?;
     let tree = desired.tree_at(stamp).ok_or_else(not_kept)?;
     if !tree.has_group(&group) {
         return Err(not_kept());

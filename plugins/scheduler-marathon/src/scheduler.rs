@@ -1,10 +1,12 @@
 //! The plugin as the catalog knows it: starts the driver, the desk and the door, and stops them in order.
 
 use crate::change::Limits;
-use crate::config::{BadConfig, MarathonConfig};
+use crate::config::{BadConfig, KIND, MarathonConfig};
+use crate::dcos::{self, Front};
 use crate::desk::desk;
 use crate::door::{Door, router};
 use crate::events::Hub;
+use crate::leadership::{Abdicable, Leadership};
 use crate::planner::MarathonPlanner;
 use crate::planner::launches::Launches;
 use crate::store::{self, LoadError};
@@ -24,9 +26,6 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-
-/// The orchestrator this plugin speaks.
-pub const KIND: &str = "marathon";
 
 /// Makes Marathon schedulers.
 #[derive(Debug, Clone, Copy, Default)]
@@ -67,6 +66,23 @@ fn read_config(context: &SchedulerContext) -> Result<MarathonConfig, SchedulerEr
         .validate()
         .map_err(|BadConfig { key, why }| bad(key.to_owned(), why))?;
     Ok(config)
+}
+
+/// Who may ask, and how long.
+fn guards(config: &MarathonConfig, address: SocketAddr) -> Guards {
+    let mut guards = Guards::new(
+        Hosts::loopback_and(
+            config
+                .allowed_hosts
+                .iter()
+                .cloned()
+                .chain([address.ip().to_string()]),
+        ),
+        refuse::message,
+    );
+    guards.is_long = |request| request.uri.path().ends_with("/events") || dcos::is_long(request);
+    guards.is_big = dcos::is_big;
+    guards
 }
 
 /// A Marathon scheduler that runs.
@@ -111,8 +127,9 @@ impl Running {
             Arc::clone(&session),
             clock.now(),
         );
+        let leadership = Leadership::default();
         let driver = Driver::start(
-            Arc::clone(&context.broker),
+            Arc::new(Abdicable::new(Arc::clone(&context.broker), leadership.clone())),
             DriverConfig::new(context.id.clone(), KIND).with_nodes(),
             planner,
         );
@@ -121,11 +138,23 @@ impl Running {
         let desk_task = tokio::spawn(runner.run(clerk, driver.waker(), driver.state(), stop_desk.clone()));
         // a stand-by waits here until the session is its own
         desk.until_read().await.map_err(|e| cannot(e.to_string()))?;
+        let cluster = dcos::cluster::id(&*context.state).await;
+        let cluster = cluster.map_err(|e| cannot(e.to_string()))?;
         let stopping = CancellationToken::new();
+        let front = Front::new(
+            Arc::clone(&context.pool),
+            Arc::clone(&context.streams),
+            context.id.clone(),
+            address,
+            cluster,
+            crate::instance::stamp(clock.now().0),
+            stopping.clone(),
+        );
         let door = Arc::new(Door {
             desk,
             mirror: driver.mirror(),
             launches,
+            leadership,
             waker: driver.waker(),
             hub: hub.clone(),
             pool: Arc::clone(&context.pool),
@@ -135,18 +164,10 @@ impl Running {
             clock,
             stopping: stopping.clone(),
         });
-        let mut guards = Guards::new(
-            Hosts::loopback_and(
-                config
-                    .allowed_hosts
-                    .iter()
-                    .cloned()
-                    .chain([address.ip().to_string()]),
-            ),
-            refuse::message,
+        let routes = guard(
+            dcos::router(router(door), Arc::new(front)),
+            guards(&config, address),
         );
-        guards.is_long = |request| request.uri.path().ends_with("/events");
-        let routes = guard(router(door), guards);
         let door = serve_until(listener, routes, ServeOptions::default(), stopping);
         let url = format!("http://{address}");
         tracing::info!(scheduler = %context.id, url, "the door is open");
@@ -164,7 +185,10 @@ impl Running {
 #[async_trait]
 impl RunningScheduler for Running {
     fn endpoints(&self) -> BTreeMap<String, String> {
-        [(KIND.to_owned(), self.url.clone())].into()
+        // one port: what `dcos cluster setup` takes serves Marathon's own paths, too
+        [KIND, "dcos"]
+            .map(|door| (door.to_owned(), self.url.clone()))
+            .into()
     }
 
     fn client_files(&self) -> BTreeMap<String, String> {

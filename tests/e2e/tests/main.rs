@@ -6,6 +6,7 @@
 mod arrows;
 mod bad_input;
 mod containers;
+mod dcos;
 mod docker_bad_input;
 mod docker_images;
 mod docker_py;

@@ -36,6 +36,8 @@ struct OffersSummary {
     unused_offers_count: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_unused_offer_at: Option<Stamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_offer_at: Option<Stamp>,
     reject_summary_last_offers: Vec<Declined>,
     reject_summary_launch_attempt: Vec<Declined>,
 }
@@ -202,6 +204,8 @@ pub struct Waiting<'a> {
     pub until: Option<Stamp>,
     /// Since when something waits.
     pub since: Stamp,
+    /// When an instance of the app got its node last.
+    pub placed: Option<Stamp>,
     /// Why the first of them waits.
     pub why: Option<&'a Why>,
     /// The nodes that could not take it; none unless asked for.
@@ -225,6 +229,7 @@ impl QueueItem {
                 processed_offers_count: nodes,
                 unused_offers_count: nodes,
                 last_unused_offer_at: (nodes > 0).then_some(now),
+                last_used_offer_at: waiting.placed,
                 reject_summary_last_offers: funnel(waiting.why),
                 reject_summary_launch_attempt: funnel(waiting.why),
             },
@@ -303,6 +308,7 @@ mod tests {
         let app = app_at(r#"{"id":"/a","cmd":"xx"}"#, 0);
         let now = Stamp::from_ms(0);
         let waiting = Waiting {
+            placed: None,
             app: &app,
             count: 2,
             until: None,

@@ -177,9 +177,7 @@ pub(super) async fn get(State(door): State<Arc<Door>>, Path(path): Path<String>,
             ok(&Versions { versions })
         }
         AppPath::Version(id, version) => {
-            let version: Stamp = version
-                .parse()
-                .map_err(|e| Refusal::Argument(format!("'{version}' is no version: {e}")))?;
+            let version: Stamp = version.parse().map_err(|_| Refusal::no_version(&version))?;
             let app = there(&desired, &id)?.versions.get(&version);
             let app = app.ok_or_else(|| Refusal::NoApp(id.clone(), Some(version)))?;
             ok(&AppAnswer::of(app))

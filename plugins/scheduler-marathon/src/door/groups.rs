@@ -78,9 +78,7 @@ fn apps(door: &Door, desired: &Desired, embed: Embed, group: &AppId) -> Vec<(App
 }
 
 fn shown_at(desired: &Desired, id: &AppId, version: &str, parts: Parts) -> Answer {
-    let stamp: Stamp = version
-        .parse()
-        .map_err(|e| Refusal::Argument(format!("'{version}' is no version: {e}")))?;
+    let stamp: Stamp = version.parse().map_err(|_| Refusal::no_version(version))?;
     let tree = desired.tree_at(stamp).filter(|t| t.has_group(id));
     let tree = tree.ok_or_else(|| Refusal::NoGroup(id.clone()))?;
     let apps = tree.apps.iter().map(|(id, app)| (id.clone(), AppAnswer::of(app)));

@@ -1,7 +1,8 @@
 //! What the server says of itself.
 
 use super::Door;
-use super::reply::{Answer, json};
+use super::reply::{Answer, json, ok};
+use super::request::Query;
 use crate::refusal::Refusal;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -92,9 +93,23 @@ pub(super) async fn leader(State(door): State<Arc<Door>>) -> Response {
     )
 }
 
+#[derive(Serialize)]
+struct Message {
+    message: &'static str,
+}
+
 /// `DELETE /v2/leader`
-pub(super) async fn abdicate() -> Answer {
-    Err(Refusal::BadRequest("To abdicate is not supported by this version of Plenum".to_owned()).into())
+pub(super) async fn abdicate(State(door): State<Arc<Door>>, query: Query) -> Answer {
+    for unserved in ["backup", "restore"] {
+        if query.0.get(unserved).is_some() {
+            let why = format!("`{unserved}` is not supported by this version of Plenum");
+            return Err(Refusal::BadRequest(why).into());
+        }
+    }
+    door.leadership.abdicate();
+    ok(&Message {
+        message: "Leadership abdicated",
+    })
 }
 
 /// `GET /v2/plugins`

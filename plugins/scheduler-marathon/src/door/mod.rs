@@ -10,8 +10,8 @@ mod groups;
 mod info;
 mod kill;
 mod queue;
-mod reply;
-mod request;
+pub(crate) mod reply;
+pub(crate) mod request;
 mod tasks;
 mod unserved;
 mod view;
@@ -19,6 +19,7 @@ mod view;
 use crate::config::MarathonConfig;
 use crate::desk::Desk;
 use crate::events::Hub;
+use crate::leadership::Leadership;
 use crate::planner::launches::Launches;
 use crate::refusal::Refusal;
 use crate::stamp::Stamp;
@@ -46,6 +47,8 @@ pub(crate) struct Door {
     pub(crate) mirror: Mirror,
     /// Delays, kills.
     pub(crate) launches: Arc<Launches>,
+    /// Whether this instance leads.
+    pub(crate) leadership: Leadership,
     /// Makes the planner look again.
     pub(crate) waker: Waker,
     /// Events.
@@ -130,9 +133,14 @@ async fn no_method() -> Response {
     Refused(Refusal::Method("Method Not Allowed".to_owned())).into_response()
 }
 
-/// The headers of every answer.
+/// The headers of every answer; nobody but the leader has any other answer than that it is not.
 async fn headers(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+    let mut response = if door.leadership.leads() {
+        next.run(request).await
+    } else {
+        let why = "Could not determine the current leader".to_owned();
+        Refused(Refusal::Unavailable(why)).into_response()
+    };
     let headers = response.headers_mut();
     headers.insert(
         CACHE_CONTROL,

@@ -29,6 +29,8 @@ struct Queue {
 struct Queued {
     record: Arc<AppRecord>,
     count: usize,
+    /// When an instance got its node last.
+    placed: Option<u64>,
     /// The oldest task that waits for room.
     first: Option<(TaskId, Option<Why>)>,
 }
@@ -55,6 +57,7 @@ pub(super) async fn list(State(door): State<Arc<Door>>, query: Query) -> Answer 
             count: queued.count,
             until: until.map(|m| stamp(m.0)),
             since: since.unwrap_or(now),
+            placed: queued.placed.map(stamp),
             why,
             unused,
         };
@@ -82,9 +85,11 @@ fn queued(observed: &Observed, record: &Arc<AppRecord>, held_back: usize) -> Opt
     let count = tasks.len() + held_back;
     let oldest = tasks.into_iter().min_by_key(|t| t.status.claimed_at);
     let first = oldest.map(|t| (t.id(), t.status.why.clone()));
+    let placed = observed.workload(&record.uid).filter_map(|t| t.status.placed_at);
     (count > 0).then(|| Queued {
         record: Arc::clone(record),
         count,
+        placed: placed.max(),
         first,
     })
 }

@@ -10,7 +10,7 @@ use plenum_sdk::door::serve::Peer;
 use std::convert::Infallible;
 
 /// The query string.
-pub(super) struct Query(pub(super) Pairs);
+pub(crate) struct Query(pub(crate) Pairs);
 
 impl<S: Sync> FromRequestParts<S> for Query {
     type Rejection = Infallible;

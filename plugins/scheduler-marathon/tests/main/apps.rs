@@ -187,10 +187,14 @@ async fn deleting_leaves_nothing_behind() {
     f.pool.set_stops(true);
     f.quiet().await;
     f.until("all records gone", async || f.pool.records() == 0).await;
-    let history = |key: &String| ["tree", "past/", "was/"].iter().any(|p| key.starts_with(p));
+    let history = |key: &String| {
+        ["tree", "past/", "was/", "dcos/"]
+            .iter()
+            .any(|p| key.starts_with(p))
+    };
     assert!(
         f.state.keys().iter().all(history),
-        "only versions of the tree are kept"
+        "only versions of the tree are kept, and who the cluster is"
     );
     assert_eq!(
         f.call("DELETE", "/v2/apps/a", None).await.text,

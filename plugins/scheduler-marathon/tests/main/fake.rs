@@ -6,7 +6,6 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use plenum_contract::broker::*;
 use plenum_contract::pool::*;
-use plenum_contract::streams::{StreamEnds, StreamError, StreamRequest, Streams};
 use plenum_model::amounts::{Amounts, Resource};
 use plenum_model::claim::ClaimBatch;
 use plenum_model::event::Event;
@@ -404,14 +403,33 @@ impl Pool for Fake {
     async fn nodes(&self) -> Result<Vec<Arc<Node>>, PoolError> {
         Ok(vec![node()])
     }
-    async fn tasks(&self, _: TaskFilter) -> Result<TaskPage, PoolError> {
-        unused()
+    async fn tasks(&self, filter: TaskFilter) -> Result<TaskPage, PoolError> {
+        let there = |t: &&Arc<Task>| filter.node.is_none() || t.status.node == filter.node;
+        let tasks = self
+            .0
+            .lock()
+            .unwrap()
+            .tasks
+            .values()
+            .filter(there)
+            .cloned()
+            .collect();
+        Ok(TaskPage { tasks, more: false })
     }
     async fn task(&self, _: TaskId) -> Result<Arc<Task>, PoolError> {
         unused()
     }
     async fn schedulers(&self) -> Result<Vec<SchedulerView>, PoolError> {
-        unused()
+        let one = |id: &str, kind: &str| SchedulerView {
+            id: SchedulerId::new(id).unwrap(),
+            kind: kind.into(),
+            connected: true,
+            tasks: 0,
+            pending: 0,
+            held: Amounts::default(),
+            asked: Amounts::default(),
+        };
+        Ok(vec![one("marathon", "marathon"), one("swarm", "swarm")])
     }
     async fn tenants(&self) -> Result<Vec<TenantUsage>, PoolError> {
         unused()
@@ -450,12 +468,5 @@ impl Pool for Fake {
         _: Option<Cursor>,
     ) -> Result<BoxStream<'static, Result<Vec<Event>, PoolError>>, PoolError> {
         unused()
-    }
-}
-
-#[async_trait]
-impl Streams for Fake {
-    async fn open(&self, _: TaskId, _: StreamRequest) -> Result<StreamEnds, StreamError> {
-        unreachable!("the door opens no stream")
     }
 }

@@ -143,3 +143,30 @@ async fn an_address_that_others_can_reach_needs_the_insecure_key() {
         assert!(refused.contains(says), "{refused}");
     }
 }
+
+#[tokio::test]
+async fn a_leader_that_abdicates_is_none_for_a_while_and_leads_again_if_nobody_else_does() {
+    let f = Field::with_room(1).await;
+    f.create("/web", 1).await;
+    let tasks = f.task_ids("/web").await;
+    assert_eq!(
+        f.call("DELETE", "/v2/leader?backup=file:///x", None).await.status,
+        400
+    );
+    let gone = f.call("DELETE", "/v2/leader", None).await;
+    assert_eq!(
+        (gone.status, gone.text.as_str()),
+        (200, r#"{"message":"Leadership abdicated"}"#)
+    );
+    let away = f.call("GET", "/v2/apps", None).await;
+    assert_eq!(
+        (away.status, away.text.as_str()),
+        (503, r#"{"message":"Could not determine the current leader"}"#)
+    );
+    f.until("it leads again", async || {
+        f.call("GET", "/v2/apps", None).await.status == 200
+    })
+    .await;
+    f.create("/other", 0).await;
+    assert_eq!(f.task_ids("/web").await, tasks, "the tasks ran on");
+}

@@ -1,5 +1,6 @@
 //! What the tests share: a pool brought up by the real binary, requests, waiting for conditions.
 
+pub(crate) mod dcos;
 pub(crate) mod docker;
 pub(crate) mod dockerd;
 pub(crate) mod image;
