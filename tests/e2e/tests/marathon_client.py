@@ -1,5 +1,6 @@
 """The typed Marathon client, unmodified, against a real door: every call a user of it makes first."""
 import sys
+import threading
 import time
 
 # Names that Python 3.10 moved and this client still expects in the old place.
@@ -10,7 +11,8 @@ for name in ("Iterable", "Mapping", "MutableMapping", "Sequence", "Callable"):
     setattr(collections, name, getattr(collections.abc, name))
 
 from marathon import MarathonClient
-from marathon.models import MarathonApp, MarathonGroup
+from marathon.models import MarathonApp, MarathonConstraint, MarathonHealthCheck
+from marathon.models.app import ReadinessCheck
 
 client = MarathonClient(sys.argv[1], timeout=30)
 
@@ -61,50 +63,54 @@ assert client.list_queue() == []
 client.delete_app("/py")
 wait("gone", lambda: not client.list_apps() and not client.list_tasks())
 
-
-def member(name, instances, *needs):
-    return MarathonApp(id=name, cmd="sleep 1000", cpus=0.05, mem=16, instances=instances, dependencies=list(needs))
-
-
-def counts(group):
-    found = {a.id: a.instances for a in group.apps}
-    for inner in group.groups:
-        found.update(counts(inner))
-    return found
+# All that an app may say of checks and places, and every object that tells what came of it.
+heard = []
 
 
-def at_rest(what, expected):
-    wait(what, lambda: not client.list_deployments())
-    group = client.get_group("/shop")
-    assert counts(group) == expected, counts(group)
-    running = [t for t in client.list_tasks() if t.app_id.startswith("/shop/") and t.state == "TASK_RUNNING"]
-    assert len(running) == sum(expected.values()), running
-    return group
+def hear():
+    for event in client.event_stream():
+        heard.append(event)
 
 
-back = MarathonGroup(id="/shop/back", apps=[member("/shop/back/db", 1), member("/shop/back/api", 2, "/shop/back/db")])
-front = MarathonGroup(id="/shop/front", dependencies=["/shop/back"], apps=[member("/shop/front/web", 1)])
-made = client.create_group(MarathonGroup(id="/shop", groups=[back, front]))
-steps = [d for d in client.list_deployments() if d.id == made["deploymentId"]]
-assert not steps or [len(s.actions) for s in steps[0].steps] == [3, 1, 1, 1], steps
-first = at_rest("deployed", {"/shop/back/db": 1, "/shop/back/api": 2, "/shop/front/web": 1})
-assert [g.id for g in client.list_groups()] == ["/shop"]
-assert first.groups[1].dependencies == ["/shop/back"]
+threading.Thread(target=hear, daemon=True).start()
+wait("attached", lambda: heard)
+serve = "mkdir www; echo up > www/up; touch www/ready; exec busybox httpd -f -p $HOST:$PORT0 -h www"
+quick = dict(grace_period_seconds=60, interval_seconds=1, timeout_seconds=1, max_consecutive_failures=1)
+rich = MarathonApp(
+    cmd=serve,
+    cpus=0.05,
+    mem=32,
+    instances=1,
+    constraints=[MarathonConstraint("hostname", "UNIQUE")],
+    health_checks=[
+        MarathonHealthCheck(protocol="HTTP", path="/up", port_index=0, **quick),
+        MarathonHealthCheck(protocol="COMMAND", command="test -f www/up", delay_seconds=0, **quick),
+    ],
+    readiness_checks=[ReadinessCheck(port_name="default", path="/ready", interval_seconds=2, timeout_seconds=1)],
+)
+client.create_app("/py", rich)
+healthy = wait("healthy", lambda: (lambda a: a if a.tasks_healthy == 1 and not a.deployments else None)(client.get_app("/py")))
+results = healthy.tasks[0].health_check_results
+assert len(results) == 2 and all(r.alive for r in results), results
+assert [c.protocol for c in healthy.health_checks] == ["HTTP", "COMMAND"]
+assert (healthy.constraints[0].field, healthy.constraints[0].operator) == ("hostname", "UNIQUE")
+assert healthy.readiness_checks[0].port_name == "default"
+version = healthy.version
+client.update_app("/py", healthy)
+assert client.get_app("/py").version == version, "what was got is no change"
 
-client.scale_group("/shop", 1.5)
-at_rest("scaled", {"/shop/back/db": 2, "/shop/back/api": 3, "/shop/front/web": 2})
-same = client.get_group("/shop")
-for inner in same.groups:
-    inner.version = None  # the client itself leaves out the version of the outermost group only
-before = {t.id for t in client.list_tasks()}
-client.update_group("/shop", same)
-at_rest("sent back", {"/shop/back/db": 2, "/shop/back/api": 3, "/shop/front/web": 2})
-assert {t.id for t in client.list_tasks()} == before
-client.update_group("/shop", MarathonGroup(groups=[MarathonGroup(id="/shop/front", apps=[member("/shop/front/new", 1)])]))
-at_rest("replaced", {"/shop/front/new": 1})
-client.rollback_group("/shop", first.version)
-back = at_rest("rolled back", {"/shop/back/db": 1, "/shop/back/api": 2, "/shop/front/web": 1})
-assert back.groups[1].dependencies == ["/shop/back"]
-client.delete_group("/shop", force=True)
-wait("group gone", lambda: not client.list_groups() and not client.list_tasks() and not client.list_deployments())
+broken = [MarathonHealthCheck(protocol="HTTP", path="/down", port_index=0, **dict(quick, grace_period_seconds=0))]
+client.update_app("/py", MarathonApp(health_checks=broken), force=True)
+failure = wait("a kill", lambda: client.get_app("/py").last_task_failure)
+assert failure.state == "TASK_KILLED" and "health check failed" in failure.message, failure
+assert client.list_deployments()[0].current_actions
+client.scale_app("/py", instances=4, force=True)
+queued = wait("what fits nowhere", lambda: client.list_queue(embed_last_unused_offers=True))
+assert queued[0].app.id == "/py" and queued[0].processed_offers_summary
+kinds = lambda: {e.event_type for e in heard}
+wanted = {"add_health_check_event", "health_status_changed_event", "failed_health_check_event",
+          "unhealthy_instance_kill_event", "instance_health_changed_event", "remove_health_check_event"}
+client.delete_app("/py", force=True)
+wait("all events", lambda: wanted <= kinds())
+wait("gone", lambda: not client.list_apps() and not client.list_tasks())
 print("all of it")
