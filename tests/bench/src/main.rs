@@ -2,6 +2,11 @@
 //! rows, which are printed as a table and, if asked for, written as JSON.
 
 mod docker;
+mod eventually;
+mod fleet;
+mod house;
+mod http;
+mod kubernetes;
 mod report;
 mod ring;
 mod store;
@@ -31,6 +36,19 @@ enum What {
     Ring(ring::Arguments),
     /// Docker services side by side with a real swarm: until replicas run, and how fast lists are read.
     Docker(docker::Arguments),
+    /// Pods through the Kubernetes door on simulated nodes: created to Running, and how fast the API answers.
+    Kubernetes(kubernetes::Arguments),
+}
+
+impl What {
+    /// Whether a missed target is a failure. Of pods through the door it is not: a busy machine misses it, too, and
+    /// then the figure says so.
+    fn fails_on_a_miss(&self) -> bool {
+        match self {
+            Self::Store(_) | Self::Ring(_) | Self::Docker(_) => true,
+            Self::Kubernetes(_) => false,
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -45,18 +63,19 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether every target was met.
+/// Whether every target was met that must be.
 fn run(arguments: &Arguments) -> Result<bool, Failed> {
     let report = Report {
         rows: match &arguments.what {
             What::Store(arguments) => store::run(arguments)?,
             What::Ring(arguments) => ring::run(arguments)?,
             What::Docker(arguments) => docker::run(arguments)?,
+            What::Kubernetes(arguments) => kubernetes::run(arguments)?,
         },
     };
     print!("{report}");
     if let Some(path) = &arguments.json {
         report.write(path)?;
     }
-    Ok(report.met())
+    Ok(report.met() || !arguments.what.fails_on_a_miss())
 }

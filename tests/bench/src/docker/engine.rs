@@ -1,10 +1,11 @@
 //! A real dockerd of its own for each node: network namespace, data, containerd and socket. Both swarms run
 //! their containers in it.
 
-use super::api::Api;
 use super::net::Net;
 use super::process::{Process, Start, run};
-use super::{eventually, image};
+use super::{API, image};
+use crate::eventually::eventually;
+use crate::http::Api;
 use crate::report::Failed;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -43,7 +44,7 @@ impl Engine {
         };
         let mut engine = Self {
             process: Process::start(net, node, start)?,
-            api: Api::new(&socket)?,
+            api: Api::on_socket(&socket, API)?,
             socket,
         };
         let api = engine.api.clone();

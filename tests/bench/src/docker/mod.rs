@@ -16,7 +16,6 @@
 //! - For the reads each side has 200 services of one replica that runs: a list of services whose tasks are none
 //!   would leave out the counting that `service ls` is about. Containers do nothing (`sleep`).
 
-mod api;
 mod engine;
 mod image;
 mod net;
@@ -29,17 +28,13 @@ use crate::report::{Failed, Peer, Row, Target};
 use crate::times::Times;
 use stand::{Sides, Stand};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// At most so many times what the swarm takes.
 const WANTED: f64 = 1.0;
 
-/// Nothing may take longer.
-const PATIENCE: Duration = Duration::from_secs(300);
-
-/// Between two looks.
-const LOOK: Duration = Duration::from_millis(20);
+/// The version of the API that both sides speak.
+const API: &str = "/v1.41";
 
 /// How to measure. Needs root, dockerd, the docker CLI, iproute2 and busybox-static.
 #[derive(clap::Args)]
@@ -145,22 +140,4 @@ impl Both {
             ..Row::new(name, self.plenum.millis(percent), "ms")
         }
     }
-}
-
-/// Looks until it holds.
-async fn eventually<F>(what: &str, mut holds: impl FnMut() -> F) -> Result<(), Failed>
-where
-    F: Future<Output = Result<bool, Failed>>,
-{
-    let deadline = Instant::now() + PATIENCE;
-    while !holds().await? {
-        if Instant::now() > deadline {
-            return Err(Failed::Measured {
-                what: what.to_owned(),
-                why: format!("not so after {} s", PATIENCE.as_secs()),
-            });
-        }
-        tokio::time::sleep(LOOK).await;
-    }
-    Ok(())
 }

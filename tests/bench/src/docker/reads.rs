@@ -1,7 +1,7 @@
 //! How long the requests behind `docker service ls`, `ps` and `inspect` take while many services exist.
 
-use super::api::Api;
 use super::{Both, Sides, turns};
+use crate::http::Api;
 use crate::report::Failed;
 use crate::times::Times;
 use reqwest::Method;

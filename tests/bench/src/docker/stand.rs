@@ -1,11 +1,13 @@
 //! The stand: the engines, a real swarm that they form, and a Plenum whose agents use the same engines.
 
-use super::api::Api;
 use super::engine::Engine;
 use super::image::Image;
 use super::net::Net;
 use super::process::{Process, Start};
-use super::{Arguments, eventually};
+use super::{API, Arguments};
+use crate::eventually::eventually;
+use crate::house::data_dir;
+use crate::http::Api;
 use crate::report::Failed;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -44,10 +46,7 @@ pub(super) struct Sides {
 impl Stand {
     /// The places, with nothing in them yet.
     pub(super) fn new(arguments: &Arguments) -> Result<Self, Failed> {
-        let data = TempDir::with_prefix_in("plenum-bench-", &arguments.dir).map_err(Failed::in_(format!(
-            "a directory in `{}`",
-            arguments.dir.display()
-        )))?;
+        let data = data_dir(&arguments.dir)?;
         // Apart from the data: paths of sockets have 107 characters at most.
         let short = TempDir::with_prefix("pb-").map_err(Failed::in_("a directory for sockets"))?;
         Ok(Self {
@@ -136,7 +135,7 @@ impl Stand {
             };
             self.plenum.push(Process::start(&self.net, node, start)?);
         }
-        let api = Api::new(&socket)?;
+        let api = Api::on_socket(&socket, API)?;
         let parts = &mut self.plenum;
         let probe = api.clone();
         eventually("Plenum answers", || {

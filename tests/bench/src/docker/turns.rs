@@ -1,7 +1,8 @@
 //! From `service create` until all replicas run, by turns; and the engines alone, with nobody to ask them.
 
-use super::api::Api;
-use super::{Both, Sides, eventually};
+use super::{Both, Sides};
+use crate::eventually::eventually;
+use crate::http::Api;
 use crate::report::Failed;
 use crate::times::Times;
 use futures::future::try_join_all;

@@ -1,6 +1,6 @@
 //! A scheduler that claims as fast as it is allowed to and takes the time of each task.
 
-use super::agents::RUNTIME;
+use crate::fleet::RUNTIME;
 use crate::report::Failed;
 use crate::times::Times;
 use futures::{StreamExt, TryStreamExt, stream};

@@ -2,23 +2,14 @@
 //! simulated agents, reported running, durable again, seen on the watch. One process is everything (broker,
 //! agents, scheduler), so that two cores carry both ends of every connection.
 
-mod agents;
 mod claims;
 
+use crate::fleet::Fleet;
+use crate::house::{House, data_dir};
 use crate::report::{Failed, Row, Target};
-use agents::Fleet;
 use claims::Claims;
-use plenum_broker::{BrokerConfig, BrokerHandle, CoreConfig};
-use plenum_contract::broker::Broker;
-use plenum_contract::dispatcher::Dispatcher;
-use plenum_sdk::door::serve::{ServeOptions, Served, serve};
-use plenum_store::DataDir;
-use plenum_wire::{RemoteBroker, RemoteDispatcher, connect, routes};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
-use tempfile::TempDir;
-use tokio::net::TcpListener;
 
 /// What the whole way must carry on two cores, in tasks a second.
 const WANTED: f64 = 20_000.0;
@@ -56,10 +47,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Vec<Row>, Failed> {
 }
 
 async fn measure(arguments: &Arguments) -> Result<Vec<Row>, Failed> {
-    let dir = TempDir::with_prefix_in("plenum-bench-", &arguments.dir).map_err(Failed::in_(format!(
-        "a directory in `{}`",
-        arguments.dir.display()
-    )))?;
+    let dir = data_dir(&arguments.dir)?;
     let house = House::open(&dir, arguments.local).await?;
     let (agents, tasks) = (arguments.agents, arguments.tasks);
     let dispatchers = house.dispatchers(arguments.connections)?;
@@ -114,73 +102,4 @@ async fn measure(arguments: &Arguments) -> Result<Vec<Row>, Failed> {
 
 fn share(micros: u64, seconds: f64) -> f64 {
     Duration::from_micros(micros).as_secs_f64() / seconds * 100.0
-}
-
-/// A broker on a disk, and the way to it.
-struct House {
-    handle: BrokerHandle,
-    served: Option<(Served, String)>,
-}
-
-impl House {
-    async fn open(dir: &TempDir, local: bool) -> Result<Self, Failed> {
-        let data = DataDir::open(dir.path()).map_err(Failed::in_("the data directory"))?;
-        let log = data.ledger_log().map_err(Failed::in_("the ledger's log"))?;
-        let state = data.state_store().map_err(Failed::in_("the state store"))?;
-        // A lease that no busy processor breaks: this measures work, not silence.
-        let core = CoreConfig {
-            lease_ms: 120_000,
-            ..CoreConfig::default()
-        };
-        let config = BrokerConfig {
-            core,
-            ..BrokerConfig::default()
-        };
-        let handle =
-            plenum_broker::start(config, Box::new(log), state.clone()).map_err(Failed::in_("the broker"))?;
-        if local {
-            return Ok(Self { handle, served: None });
-        }
-        let all = Arc::new(handle.clone());
-        let routes = routes(all.clone(), all.clone(), state, all.clone(), all);
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .map_err(Failed::in_("listening"))?;
-        let url = listener
-            .local_addr()
-            .map(|a| format!("http://{a}"))
-            .map_err(Failed::in_("listening"))?;
-        let served = serve(listener, routes.into_axum_router(), ServeOptions::default());
-        Ok(Self {
-            handle,
-            served: Some((served, url)),
-        })
-    }
-
-    fn broker(&self) -> Result<Arc<dyn Broker>, Failed> {
-        Ok(match &self.served {
-            Some((_, url)) => Arc::new(RemoteBroker::new(connect(url).map_err(Failed::in_("dialling"))?)),
-            None => Arc::new(self.handle.clone()),
-        })
-    }
-
-    fn dispatchers(&self, count: u32) -> Result<Vec<Arc<dyn Dispatcher>>, Failed> {
-        let one = |_| -> Result<Arc<dyn Dispatcher>, Failed> {
-            Ok(match &self.served {
-                Some((_, url)) => {
-                    let channel = connect(url).map_err(Failed::in_("dialling"))?;
-                    Arc::new(RemoteDispatcher::new(channel))
-                }
-                None => Arc::new(self.handle.clone()),
-            })
-        };
-        (0..count).map(one).collect()
-    }
-
-    async fn close(self) {
-        if let Some((served, _)) = self.served {
-            served.stop().await;
-        }
-        self.handle.stop().await;
-    }
 }

@@ -5,13 +5,13 @@ mod engines;
 mod group;
 mod state;
 
+use crate::house::data_dir;
 use crate::report::{Failed, Peer, Row, Target};
 use engines::{Engine, Fjall, OwnLog, Redb, Syncs};
 use group::Figures;
 use state::State;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tempfile::TempDir;
 
 /// Bytes of a record: about what the placement of one task takes in the log.
 const RECORD: usize = 300;
@@ -33,10 +33,7 @@ pub(crate) struct Arguments {
 
 /// Measures; the rows.
 pub(crate) fn run(arguments: &Arguments) -> Result<Vec<Row>, Failed> {
-    let dir = TempDir::with_prefix_in("plenum-bench-", &arguments.dir).map_err(Failed::in_(format!(
-        "a directory in `{}`",
-        arguments.dir.display()
-    )))?;
+    let dir = data_dir(&arguments.dir)?;
     let time = Duration::from_millis(arguments.millis);
     let mut rows = Vec::new();
     for writers in WRITERS {
