@@ -1,7 +1,7 @@
 //! The plugin as the catalog knows it: starts the parts that are asked for, each as if the other were elsewhere,
 //! and stops them in order.
 
-use crate::adapter::planner::Charter;
+use crate::adapter::charter::Charter;
 use crate::adapter::port::doors::Security;
 use crate::adapter::{self, KIND};
 use crate::apiserver;

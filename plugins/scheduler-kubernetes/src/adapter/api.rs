@@ -7,7 +7,9 @@ use super::status::events::Note;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod, PodStatus, Secret, ServiceAccount};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::{Api, Client};
+use kube::core::Request;
+use kube::{Api, Client, Resource};
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -77,16 +79,26 @@ impl PodApi {
     ///
     /// # Errors
     /// `Changed` when the pod of this name is another one.
-    pub async fn status(&self, pod: &Pod, status: &PodStatus) -> Result<Pod, ApiFailure> {
+    pub async fn status(&self, pod: &Pod, status: &PodStatus) -> Result<(), ApiFailure> {
         let patch = json!({"metadata": {"uid": uid(pod)}, "status": whole(status)});
         let params = PatchParams {
             field_manager: Some(MANAGER.to_owned()),
             ..PatchParams::default()
         };
-        Ok(self
-            .pods(pod)
-            .patch_status(name(pod), &params, &Patch::Merge(patch))
-            .await?)
+        let pods = Request::new(Pod::url_path(&(), Some(namespace(pod))));
+        let patch = Patch::Merge(patch);
+        let request = pods.patch_subresource("status", name(pod), &params, &patch);
+        self.send(request).await
+    }
+
+    /// Sends a request of which only matters whether it was taken: what it answers is as large as the object.
+    async fn send(
+        &self,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<(), ApiFailure> {
+        let request = request.map_err(kube::Error::BuildRequest)?;
+        let IgnoredAny = self.client.request(request).await?;
+        Ok(())
     }
 
     /// Lets a pod's object go, now that nothing of it runs.
@@ -189,8 +201,8 @@ impl PodApi {
         told: &str,
         count: u32,
     ) -> Result<(), ApiFailure> {
-        let events = Api::<Event>::namespaced(self.client.clone(), namespace(pod));
         if count > 1 {
+            let events = Api::<Event>::namespaced(self.client.clone(), namespace(pod));
             let patch = json!({"count": count, "lastTimestamp": at});
             events
                 .patch(told, &PatchParams::default(), &Patch::Merge(patch))
@@ -215,10 +227,10 @@ impl PodApi {
             "firstTimestamp": at, "lastTimestamp": at, "count": 1,
             "reportingComponent": component, "reportingInstance": host.unwrap_or_default(),
         });
-        let event: Event =
-            serde_json::from_value(without_nulls(event)).map_err(|e| ApiFailure::Failed(e.to_string()))?;
-        events.create(&PostParams::default(), &event).await?;
-        Ok(())
+        let body =
+            serde_json::to_vec(&without_nulls(event)).map_err(|e| ApiFailure::Failed(e.to_string()))?;
+        let events = Request::new(Event::url_path(&(), Some(namespace(pod))));
+        self.send(events.create(&PostParams::default(), body)).await
     }
 }
 

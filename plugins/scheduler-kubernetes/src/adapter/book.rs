@@ -35,7 +35,10 @@ pub struct Entry {
 #[derive(Debug, Default)]
 pub struct Book {
     pages: RwLock<Pages>,
+    /// Pods that the desk is to look at.
     dirty: Mutex<BTreeSet<String>>,
+    /// Pods that have changed since the planner last asked.
+    unplanned: Mutex<BTreeSet<String>>,
     woken: Notify,
 }
 
@@ -49,6 +52,8 @@ pub struct Pages {
     pub nodes: BTreeMap<String, Arc<Node>>,
     /// What placement looks at, of the nodes that are ours, by name.
     pub places: BTreeMap<String, Place>,
+    /// Raised when `places` changes.
+    pub places_revision: u64,
     pods_listed: bool,
     nodes_listed: bool,
     listing_pods: BTreeSet<String>,
@@ -99,12 +104,14 @@ impl Book {
             let pod = Arc::new(pod);
             pages.pods.insert(uid.clone(), Entry { pod, work });
         }
+        self.changed(&uid);
         self.touch([uid]);
     }
 
     /// A pod is gone.
     pub fn drop_pod(&self, pod: &Pod) {
         self.pages.write().drop_pod(uid(pod));
+        self.changed(uid(pod));
         self.touch([uid(pod).to_owned()]);
     }
 
@@ -126,6 +133,7 @@ impl Book {
         gone.iter().for_each(|uid| pages.drop_pod(uid));
         pages.pods_listed = true;
         drop(pages);
+        gone.iter().for_each(|uid| self.changed(uid));
         self.touch(gone);
     }
 
@@ -142,6 +150,7 @@ impl Book {
         } else {
             pages.places.remove(&name).is_some()
         };
+        pages.places_revision += u64::from(moved);
         pages.nodes.insert(name, Arc::new(node));
         drop(pages);
         if moved {
@@ -153,7 +162,7 @@ impl Book {
     pub fn drop_node(&self, name: &str) {
         let mut pages = self.pages.write();
         pages.nodes.remove(name);
-        pages.places.remove(name);
+        pages.places_revision += u64::from(pages.places.remove(name).is_some());
     }
 
     /// A listing of nodes begins.
@@ -167,6 +176,7 @@ impl Book {
         let listed = std::mem::take(&mut pages.listing_nodes);
         pages.nodes.retain(|name, _| listed.contains(name));
         pages.places.retain(|name, _| listed.contains(name));
+        pages.places_revision += 1;
         pages.nodes_listed = true;
     }
 
@@ -177,6 +187,8 @@ impl Book {
             return false;
         };
         entry.work = work;
+        drop(pages);
+        self.changed(uid);
         true
     }
 
@@ -188,6 +200,18 @@ impl Book {
         {
             spec.node_name = Some(node.to_owned());
         }
+        drop(pages);
+        self.changed(uid);
+    }
+
+    /// After the change itself: what is asked for in between is at worst looked at twice.
+    fn changed(&self, uid: &str) {
+        self.unplanned.lock().insert(uid.to_owned());
+    }
+
+    /// The pods that have changed since this was last asked.
+    pub fn unplanned(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.unplanned.lock())
     }
 
     /// These pods are to be looked at again.

@@ -1,11 +1,13 @@
 //! What the desk does next for one pod. Pure: from the pod, what has been made of it and its task, to one step.
 
 use super::book::{Entry, Pages, Work};
-use super::planner::{Charter, bars, was_seat_only};
+use super::charter::Charter;
+use super::pod::place::Bar;
 use super::pod::sources::Missing;
 use super::pod::{bound_to, is_over};
 use super::status::events::{Note, Tone, note};
 use super::status::{Seen, conditions, status};
+use super::step::was_seat_only;
 use super::why;
 use k8s_openapi::api::core::v1::{Pod, PodSpec, PodStatus};
 use plenum_model::claim::Desired;
@@ -160,17 +162,14 @@ fn waiting(pages: &Pages, entry: &Entry, spec: &PodSpec, known: &Known<'_>) -> S
     if let Some(node) = task.and_then(|t| t.status.node.as_ref()) {
         return Step::Bind(node.clone());
     }
-    let barred = bars(pages, spec);
     let pool_why = task.and_then(|t| t.status.why.as_ref());
-    let nodes = pages.places.len();
-    if pool_why.is_none() && barred.len() < nodes {
+    if pool_why.is_none() && pages.places.values().any(|place| place.bar(spec).is_none()) {
         return Step::Rest; // not decided yet
     }
-    unschedulable(
-        pod,
-        why::text(nodes, &barred, pool_why, &known.holders),
-        known.now,
-    )
+    let barred: Vec<Bar> = pages.places.values().filter_map(|p| p.bar(spec)).collect();
+    let nodes = pages.places.len();
+    let text = why::text(nodes, &barred, pool_why, &known.holders);
+    unschedulable(pod, text, known.now)
 }
 
 fn unschedulable(pod: &Pod, message: String, now: u64) -> Step {

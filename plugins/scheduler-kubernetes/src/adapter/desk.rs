@@ -3,21 +3,25 @@
 
 use super::api::{ApiFailure, PodApi};
 use super::book::{Book, Entry, Work};
+use super::charter::Charter;
 use super::decide::{Known, Step, next};
 use super::names;
-use super::planner::{Charter, SLOT, Told, check_rules};
+use super::planner::Told;
 use super::pod::lower::{KIND, Settings, lower};
 use super::pod::sources::{Entries, Sources, refs};
 use super::pod::{bound_to, name, namespace};
 use super::shelf::Shelf;
 use super::status::events::{Tone, note};
+use super::step::SLOT;
 use k8s_openapi::api::core::v1::Pod;
 use parking_lot::Mutex;
 use plenum_model::ids::NodeId;
+use plenum_model::node::Node;
 use plenum_model::task::Task;
 use plenum_sdk::driver::Waker;
 use plenum_sdk::holders::Holders;
 use plenum_sdk::mirror::Mirror;
+use plenum_sdk::observed::Observed;
 use plenum_sdk::time::Clock;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -143,21 +147,15 @@ impl Desk {
         };
         let (synced, task, node, holders) = self.mirror.read(|observed| {
             let task = observed.slot(uid, SLOT).last().cloned();
-            let bound = bound_to(&entry.pod);
-            let mut nodes = observed.nodes().map(|n| &n.facts);
-            let node = nodes.find(|f| Some(names::node(&f.id).as_str()) == bound);
+            let node = bound_to(&entry.pod).and_then(|name| node_named(observed, name));
             let waits = task.as_ref().is_some_and(|t| t.status.why.is_some());
             let holders = if waits {
                 Holders::of(observed.nodes())
             } else {
                 Holders::default()
             };
-            (
-                observed.is_synced(),
-                task,
-                node.map(|f| f.address.clone()),
-                holders,
-            )
+            let host = node.map(|n| n.facts.address.clone());
+            (observed.is_synced(), task, host, holders)
         });
         if !synced {
             return Next::After(RETRY);
@@ -245,7 +243,7 @@ impl Desk {
             return Ok(Next::Rest);
         };
         let rules = if bound_to(pod).is_none() {
-            check_rules(&self.charter, spec)
+            self.charter.check(spec)
         } else {
             Ok(())
         };
@@ -331,6 +329,12 @@ impl Desk {
             tracing::debug!(%error, "files that nobody refers to stay for now");
         }
     }
+}
+
+/// The pool's node of this name in the API; mostly both are the same.
+fn node_named<'a>(observed: &'a Observed, name: &str) -> Option<&'a Arc<Node>> {
+    let same = NodeId::new(name).ok().and_then(|id| observed.node(&id));
+    same.or_else(|| observed.nodes().find(|n| names::node(&n.facts.id) == name))
 }
 
 async fn sleep_until(at: Option<Instant>) {

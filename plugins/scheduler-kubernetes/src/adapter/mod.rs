@@ -2,13 +2,16 @@
 //! embedded one and a real kube-apiserver look the same from here.
 //!
 //! - [`book`] holds what the API has told ([`follow`] listens), the sdk's mirror what the pool has told
-//! - [`planner`] decides what is asked of the broker, [`decide`] what is done at the API; both pure
+//! - [`planner`] decides what is asked of the broker (`step` for one pod, `choice` which nodes it may go to),
+//!   [`decide`] what is done at the API; all pure
 //! - [`desk`] does the latter over [`api`], keeps files on the [`shelf`] and tells [`events`]
 //! - [`pod`] lowers pods, [`status`] says what becomes of them, [`why`] why they wait
 //! - [`node`] keeps the nodes' objects, [`port`] serves their port
 
 pub mod api;
 pub mod book;
+pub mod charter;
+mod choice;
 pub mod decide;
 pub mod desk;
 pub mod events;
@@ -20,15 +23,17 @@ pub mod pod;
 pub mod port;
 pub mod shelf;
 pub mod status;
+mod step;
 #[cfg(test)]
 mod testing;
 pub mod why;
 
 use api::PodApi;
 use book::Book;
+use charter::Charter;
 use desk::Desk;
 use node::keeper::Keeper;
-use planner::{Charter, PodPlanner};
+use planner::PodPlanner;
 use plenum_contract::scheduler::SchedulerContext;
 use plenum_sdk::driver::{Driver, DriverConfig};
 use plenum_sdk::time::Clock;

@@ -1,6 +1,12 @@
 use super::*;
 use crate::adapter::book::Work;
+use crate::adapter::step::FORCED_GRACE_MS;
 use crate::adapter::testing::{book, lowered, node_id, observed, pod, task};
+use plenum_model::claim::{Amendment, Desired};
+use plenum_model::ids::TenantPath;
+use plenum_model::phase::Phase;
+use plenum_model::rules::keys;
+use plenum_model::task::Task;
 use serde_json::{Value, json};
 
 fn charter() -> Charter {
@@ -15,10 +21,10 @@ fn charter() -> Charter {
 fn planned(pod: Option<Pod>, tasks: Vec<Task>) -> Plan {
     let book = book(pod.into_iter().collect());
     book.note("u", Work::Ready(lowered()));
-    let mut asked = BTreeMap::new();
+    let mut memory = Memory::default();
     let observed = observed(tasks);
     let (plan, refused) =
-        book.read(|pages| plan(pages, &observed, &charter(), Moment(1_000_000), &mut asked));
+        book.read(|pages| plan(pages, &observed, &charter(), Moment(1_000_000), &mut memory));
     assert!(refused.is_empty(), "{refused:?}");
     plan
 }
@@ -131,10 +137,11 @@ fn a_pod_that_is_to_go_is_released_with_the_grace_it_has_left() {
 fn a_shorter_grace_is_asked_for_and_the_same_one_only_once() {
     let meta = |at: &str, grace: u64| json!({"deletionTimestamp": at, "deletionGracePeriodSeconds": grace});
     let observed = observed(vec![task(Phase::Running, Desired::Running, Some(1))]);
-    let mut asked = BTreeMap::new();
+    let mut memory = Memory::default();
     let mut releases = |meta: Value, now: u64| {
         let book = book(vec![pod(meta, bound("n1"))]);
-        let (plan, _) = book.read(|pages| plan(pages, &observed, &charter(), Moment(now), &mut asked));
+        memory.due.extend(book.unplanned());
+        let (plan, _) = book.read(|pages| plan(pages, &observed, &charter(), Moment(now), &mut memory));
         plan.releases.len()
     };
     let long = meta("1970-01-01T00:17:10Z", 30);
@@ -155,7 +162,37 @@ fn a_pod_that_is_gone_from_the_api_is_stopped_and_forgotten() {
 fn nothing_is_decided_before_both_lists_are_whole() {
     let book = Book::default();
     let observed = observed(vec![task(Phase::Running, Desired::Running, Some(1))]);
-    let mut asked = BTreeMap::new();
-    let (plan, _) = book.read(|pages| plan(pages, &observed, &charter(), Moment(1), &mut asked));
+    let mut memory = Memory::default();
+    let (plan, _) = book.read(|pages| plan(pages, &observed, &charter(), Moment(1), &mut memory));
     assert!(plan.is_empty());
+}
+
+#[test]
+fn a_pod_is_looked_at_until_what_was_asked_for_it_shows_and_then_when_it_changes() {
+    let mut memory = Memory::default();
+    let book = book(vec![pod(json!({}), json!({}))]);
+    book.note("u", Work::Ready(lowered()));
+    let mut mirror = observed(vec![]);
+    let mut planned = |mirror: &Observed, now: u64| {
+        memory.due.extend(book.unplanned());
+        let (plan, _) = book.read(|pages| plan(pages, mirror, &charter(), Moment(now), &mut memory));
+        let due = memory.due.len();
+        (plan, due)
+    };
+    let (first, due) = planned(&mirror, 1_000);
+    assert_eq!((first.claims.len(), due), (1, 1));
+    let (again, _) = planned(&mirror, 1_001);
+    assert_eq!(again.claims, first.claims, "nothing says that it was taken");
+    mirror.claimed(Moment(1_002), &first.claims[0]);
+    let (taken, due) = planned(&mirror, 1_003);
+    assert_eq!((taken.is_empty(), due), (true, 0));
+    book.drop_pod(&pod(json!({}), json!({})));
+    let (gone, due) = planned(&mirror, 1_004);
+    assert_eq!((gone.releases.len(), due), (1, 1));
+    let all_at = gone.wake_at.unwrap();
+    assert_eq!(
+        all_at,
+        Moment(1_000).plus(ALL),
+        "everything is looked at now and then"
+    );
 }

@@ -45,6 +45,7 @@ impl Shelf {
             files.push(self.keep_one(file).await?);
         }
         Ok(Lowered {
+            spec_id: draft.spec.id(),
             spec: Arc::new(draft.spec),
             files,
             ports: draft.ports,

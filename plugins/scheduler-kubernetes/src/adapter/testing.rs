@@ -42,6 +42,7 @@ pub(super) fn pod(meta: Value, spec: Value) -> Pod {
 pub(super) fn lowered() -> Arc<Lowered> {
     Arc::new(Lowered {
         spec: Arc::new(TaskSpec::default()),
+        spec_id: TaskSpec::default().id(),
         files: Vec::new(),
         ports: Vec::new(),
         missing: Vec::new(),

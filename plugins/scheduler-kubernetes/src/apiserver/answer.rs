@@ -71,15 +71,14 @@ pub fn object(
     object: &Object,
 ) -> Result<Response, Problem> {
     match call.accept.view {
-        View::Whole if call.accept.format == Format::Json => Ok(json_bytes(status, object.full())),
-        View::Whole => written(call.accept, status, &object.value()),
+        View::Whole => of_json(call.accept, status, object.full()),
         View::Table(version) => {
             let include = tables::Include::of(&call.query)?;
             let mut table = tables::table(resource, version, include, [object], call.now, true);
             table["metadata"] = json!({ "resourceVersion": object.revision().to_string() });
             written(call.accept, status, &table)
         }
-        View::Metadata(version) => written(call.accept, status, &tables::metadata(&object.value(), version)),
+        View::Metadata(version) => of_json(call.accept, status, object.metadata_between("", version, "")),
     }
 }
 
@@ -89,6 +88,20 @@ pub fn object(
 /// When it cannot be written.
 pub fn value(call: &Call, status: StatusCode, value: &Value) -> Result<Response, Problem> {
     written(call.accept, status, value)
+}
+
+/// An answer that is there as JSON bytes, in the format that was asked for.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn of_json(accept: Accept, status: StatusCode, bytes: Bytes) -> Result<Response, Problem> {
+    match accept.format {
+        Format::Json => Ok(json_bytes(status, bytes)),
+        Format::Yaml => {
+            let value: Value = serde_json::from_slice(&bytes).map_err(Problem::internal)?;
+            written(accept, status, &value)
+        }
+    }
 }
 
 /// A value in the format that was asked for.

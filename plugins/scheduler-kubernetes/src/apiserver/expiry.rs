@@ -34,7 +34,7 @@ async fn sweep(server: &Server, now: Timestamp) {
         // One that was told again in between is news; what the store refuses now goes next time.
         if let Err(error) = server
             .storage
-            .commit("events", &key, expect, Commit::Delete(value))
+            .commit("events", &key, expect, Commit::Delete(&value))
             .await
         {
             tracing::debug!(%error, event = key.as_str(), "an old event stays");

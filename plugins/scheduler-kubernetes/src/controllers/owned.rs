@@ -47,17 +47,18 @@ pub(super) fn standing(metadata: &ObjectMeta, owner: &ObjectMeta, selector: &Lab
     if metadata.namespace != owner.namespace {
         return Standing::Foreign;
     }
-    let selected = selects(selector, metadata);
+    // Asked of every pod there is: the selector, which is dear, only of those that it decides.
+    let selected = || selects(selector, metadata);
     match controller_of(metadata) {
         Some(by) if Some(&by.uid) == owner.uid.as_ref() => {
-            if selected || metadata.deletion_timestamp.is_some() {
+            if metadata.deletion_timestamp.is_some() || selected() {
                 Standing::Own
             } else {
                 Standing::Lost
             }
         }
         Some(_) => Standing::Foreign,
-        None if selected && metadata.deletion_timestamp.is_none() && owner.deletion_timestamp.is_none() => {
+        None if metadata.deletion_timestamp.is_none() && owner.deletion_timestamp.is_none() && selected() => {
             Standing::Free
         }
         None => Standing::Foreign,

@@ -131,17 +131,13 @@ impl Keeper {
             taint: self.taint.as_deref(),
         };
         let nodes: Api<KubeNode> = Api::all(self.client.clone());
-        let Some(have) = have else {
-            let object: KubeNode =
-                serde_json::from_value(created(node, &extra)).map_err(kube::Error::SerdeError)?;
-            return match nodes.create(&PostParams::default(), &object).await {
-                Ok(made) => {
-                    self.book.put_node(made, true, false);
-                    Ok(())
-                }
-                Err(kube::Error::Api(status)) if status.code == 409 => Ok(()), // the watch tells
-                Err(e) => Err(e),
-            };
+        let mut have = match have {
+            Some(have) => have,
+            None => match self.create(node, &extra, &nodes).await {
+                Ok(made) => made,
+                Err(kube::Error::Api(status)) if status.code == 409 => return Ok(()), // the watch tells
+                Err(e) => return Err(e),
+            },
         };
         let label = have.metadata.labels.as_ref().and_then(|l| l.get(OWN_LABEL));
         if label.map(String::as_str) != Some(self.scheduler.as_str()) {
@@ -153,29 +149,44 @@ impl Keeper {
         }
         let labels = stale_labels(node, &extra, &have);
         if !labels.is_empty() {
-            self.patch(&nodes, &name, json!({"metadata": {"labels": labels}}))
-                .await?;
+            let patch = json!({"metadata": {"labels": labels}});
+            have = self.patch(&nodes, &name, patch).await?;
         }
         if let Some(status) = stale_status(node, &extra, &have, self.clock.now().0) {
-            let params = params();
             let patch = Patch::Merge(json!({"status": status}));
-            let made = nodes.patch_status(&name, &params, &patch).await?;
-            self.book.put_node(made, true, false);
+            have = self.noted(nodes.patch_status(&name, &params(), &patch).await?);
         }
-        // what was just written has made it another version
-        let have = self
-            .book
-            .read(|pages| pages.nodes.get(&name).cloned())
-            .unwrap_or(have);
         if node.liveness == Liveness::Ready {
-            self.untaint(&have, &nodes, &name).await?;
+            have = self.untaint(have, &nodes, &name).await?;
         }
         self.cordon(node, &have, &nodes, &name).await
     }
 
+    async fn create(
+        &self,
+        node: &Node,
+        extra: &Extra<'_>,
+        nodes: &Api<KubeNode>,
+    ) -> Result<Arc<KubeNode>, kube::Error> {
+        let object = serde_json::from_value(created(node, extra)).map_err(kube::Error::SerdeError)?;
+        let made = nodes.create(&PostParams::default(), &object).await?;
+        Ok(self.noted(made))
+    }
+
+    /// Notes what the API server has just answered; the watch will say so, too.
+    fn noted(&self, made: KubeNode) -> Arc<KubeNode> {
+        self.book.put_node(made.clone(), true, false);
+        Arc::new(made)
+    }
+
     /// Every new node is tainted until it is ready. A cluster's own controllers take the taint away; where there are
     /// none, nobody else does.
-    async fn untaint(&self, have: &KubeNode, nodes: &Api<KubeNode>, name: &str) -> Result<(), kube::Error> {
+    async fn untaint(
+        &self,
+        have: Arc<KubeNode>,
+        nodes: &Api<KubeNode>,
+        name: &str,
+    ) -> Result<Arc<KubeNode>, kube::Error> {
         let taints = have
             .spec
             .as_ref()
@@ -186,13 +197,13 @@ impl Keeper {
             .filter(|t| !NOT_READY.contains(&t.key.as_str()))
             .collect();
         if left.len() == taints.len() {
-            return Ok(());
+            return Ok(have);
         }
         // the list is written as a whole: not over what somebody else has written meanwhile
         let version = &have.metadata.resource_version;
         let patch = json!({"metadata": {"resourceVersion": version}, "spec": {"taints": left}});
         match self.patch(nodes, name, patch).await {
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(()), // looked at again soon
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(have), // looked at again soon
             other => other,
         }
     }
@@ -228,17 +239,24 @@ impl Keeper {
                 tracing::warn!(node = name, %error, "the pool does not take the cordon; tried again");
                 return Ok(());
             }
-            return self.patch(nodes, name, json!({"metadata": note(there)})).await;
+            return self
+                .patch(nodes, name, json!({"metadata": note(there)}))
+                .await
+                .map(drop);
         }
         let unschedulable = if here { json!(true) } else { Value::Null };
         let patch = json!({"metadata": note(here), "spec": {"unschedulable": unschedulable}});
-        self.patch(nodes, name, patch).await
+        self.patch(nodes, name, patch).await.map(drop)
     }
 
-    async fn patch(&self, nodes: &Api<KubeNode>, name: &str, patch: Value) -> Result<(), kube::Error> {
+    async fn patch(
+        &self,
+        nodes: &Api<KubeNode>,
+        name: &str,
+        patch: Value,
+    ) -> Result<Arc<KubeNode>, kube::Error> {
         let made = nodes.patch(name, &params(), &Patch::Merge(patch)).await?;
-        self.book.put_node(made, true, false);
-        Ok(())
+        Ok(self.noted(made))
     }
 
     async fn renew(&self, node: &Node) -> Result<(), kube::Error> {

@@ -9,7 +9,7 @@ use super::sources::{Missing, Sources};
 use super::{Refused, init_containers, is_sidecar, place, volumes};
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use plenum_model::claim::{Desired, FileRef, HostPort, LostAfter, PortAsk, Protocol, Terms, Workload};
-use plenum_model::ids::TenantPath;
+use plenum_model::ids::{SpecId, TenantPath};
 use plenum_model::rules::Rules;
 use plenum_model::spec::{Backoff, Network, RestartUnit, Role, TaskSpec, Volume, VolumeSource};
 use plenum_model::template::{Placeholder, Template};
@@ -175,6 +175,8 @@ fn ports(container: &Container, host: bool) -> Result<Vec<PortAsk>, Refused> {
 pub struct Lowered {
     /// What to run.
     pub spec: Arc<TaskSpec>,
+    /// Its content address.
+    pub spec_id: SpecId,
     /// Its files, kept.
     pub files: Vec<FileRef>,
     /// Host ports.
@@ -218,7 +220,7 @@ pub fn terms(
         charge: charge(spec)?,
         devices: BTreeMap::new(),
         ports: lowered.ports.clone(),
-        spec: lowered.spec.id(),
+        spec: lowered.spec_id,
         labels,
         desired: if started {
             Desired::Running

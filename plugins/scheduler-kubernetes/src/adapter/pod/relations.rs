@@ -53,6 +53,13 @@ fn terms(spec: &PodSpec) -> Vec<(&PodAffinityTerm, bool, Force)> {
     all
 }
 
+/// Whether a pod has any.
+#[must_use]
+pub fn any(spec: &PodSpec) -> bool {
+    let spread = spec.topology_spread_constraints.as_ref();
+    !terms(spec).is_empty() || spread.is_some_and(|all| !all.is_empty())
+}
+
 /// Adds what a pod's rules between pods are over these nodes.
 pub fn lower(pod: &Pod, spec: &PodSpec, places: &Places<'_>, rules: &mut Rules) {
     for (term, away, force) in terms(spec) {

@@ -1,8 +1,8 @@
 //! Which task and container a request of the nodes' port is for.
 
 use crate::adapter::book::Book;
-use crate::adapter::planner::SLOT;
 use crate::adapter::pod::all_containers;
+use crate::adapter::step::SLOT;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use plenum_contract::streams::StreamError;

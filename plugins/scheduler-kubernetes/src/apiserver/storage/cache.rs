@@ -250,7 +250,7 @@ mod tests {
     const KEPT: usize = 600;
 
     fn object(name: &str, revision: u64) -> Object {
-        Object::new(SHAPE, json!({"metadata": {"name": name}}), revision)
+        Object::new(SHAPE, &json!({"metadata": {"name": name}}), revision)
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! in the same transaction.
 
 use super::Key;
-use super::object::bare;
+use bytes::Bytes;
 use plenum_contract::state_store::{MAX_VALUE, Write};
 use serde_json::Value;
 
@@ -52,8 +52,7 @@ pub(super) fn place(key: &str) -> Place {
 }
 
 /// The writes that put an object down; `before` is how many parts it had.
-pub(super) fn put(resource: &str, key: &Key, value: &Value, before: usize) -> Vec<Write> {
-    let bytes = written(value);
+pub(super) fn put(resource: &str, key: &Key, bytes: &Bytes, before: usize) -> Vec<Write> {
     let parts = if bytes.len() <= MAX_VALUE {
         0
     } else {
@@ -61,7 +60,7 @@ pub(super) fn put(resource: &str, key: &Key, value: &Value, before: usize) -> Ve
     };
     let mut writes = Vec::with_capacity(1 + parts.max(before));
     if parts == 0 {
-        writes.push(Write::Put(object_key(resource, key), bytes));
+        writes.push(Write::Put(object_key(resource, key), bytes.clone()));
     } else {
         let head = format!("{{\"parts\":{parts}}}");
         writes.push(Write::Put(object_key(resource, key), head.into()));
@@ -113,25 +112,26 @@ fn part(resource: &str, key: &Key, i: usize) -> String {
     format!("{}{i:03}", parts_prefix(resource, key))
 }
 
-fn written(value: &Value) -> bytes::Bytes {
-    let mut value = value.clone();
-    if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.remove("resourceVersion");
-    }
-    bare(&value)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::Shape;
+    use super::super::object::Written;
     use super::*;
     use serde_json::json;
+
+    const SHAPE: Shape = Shape {
+        api_version: "v1",
+        kind: "ConfigMap",
+        selectable: &[],
+    };
 
     #[test]
     fn what_is_too_large_for_one_value_lies_in_parts() {
         let key = Key::new("ns", "a");
         let value =
             json!({"metadata": {"name": "a", "resourceVersion": "5"}, "data": {"x": "y".repeat(MAX_VALUE)}});
-        let writes = put("configmaps", &key, &value, 3);
+        let written = Written::of(SHAPE, &value);
+        let writes = put("configmaps", &key, written.bytes(), 3);
         let mut whole = Vec::new();
         for write in &writes[1..3] {
             let Write::Put(key, bytes) = write else {

@@ -2,8 +2,9 @@
 //! is selected.
 
 use bytes::Bytes;
-use serde::ser::{SerializeMap, Serializer};
+use serde::ser::Serializer;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// What of a kind is needed to keep its objects: which words stand at the head, which fields may be selected.
 #[derive(Debug, Clone, Copy)]
@@ -16,33 +17,82 @@ pub struct Shape {
     pub selectable: &'static [&'static str],
 }
 
+/// An object written down: JSON whose first member is the metadata, without `apiVersion`, `kind` and resource
+/// version, with the few values by which it is selected. Made once, whoever needs the bytes.
+#[derive(Debug, Clone)]
+pub(super) struct Written {
+    bytes: Bytes,
+    /// Where the metadata ends in the bytes.
+    metadata_end: usize,
+    selectable: Arc<Value>,
+}
+
+/// How the bytes of every object begin.
+const HEAD: &[u8] = b"{\"metadata\":{";
+
+impl Written {
+    pub(super) fn of(shape: Shape, value: &Value) -> Self {
+        let (bytes, metadata_end) = written(value);
+        Self {
+            bytes: Bytes::from(bytes),
+            metadata_end,
+            selectable: Arc::new(selectable(shape, value)),
+        }
+    }
+
+    pub(super) fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The object as it was written at `revision`.
+    pub(super) fn at(&self, shape: Shape, revision: u64) -> Object {
+        self.versioned(shape, revision, Some(&revision.to_string()))
+    }
+
+    fn versioned(&self, shape: Shape, revision: u64, version: Option<&str>) -> Object {
+        let rest = self.bytes.get(HEAD.len()..).unwrap_or_default();
+        let mut bare = Vec::with_capacity(self.bytes.len() + 40);
+        bare.extend_from_slice(HEAD);
+        if let Some(version) = version {
+            let more = if rest.starts_with(b"}") { "" } else { "," };
+            bare.extend_from_slice(format!("\"resourceVersion\":{}{more}", Value::from(version)).as_bytes());
+        }
+        let added = bare.len() - HEAD.len();
+        bare.extend_from_slice(rest);
+        Object {
+            shape,
+            revision,
+            bare: Bytes::from(bare),
+            metadata_end: self.metadata_end + added,
+            selectable: Arc::clone(&self.selectable),
+        }
+    }
+}
+
 /// One object as of one revision.
 #[derive(Debug)]
 pub struct Object {
     shape: Shape,
     revision: u64,
-    /// JSON without `apiVersion` and `kind`, as items of lists are.
+    /// JSON without `apiVersion` and `kind`, as items of lists are; the metadata comes first.
     bare: Bytes,
-    selectable: Value,
+    /// Where the metadata ends in the bytes.
+    metadata_end: usize,
+    selectable: Arc<Value>,
 }
 
 impl Object {
     /// Keeps `value`, which gets `revision` as its resource version.
     #[must_use]
-    pub fn new(shape: Shape, mut value: Value, revision: u64) -> Self {
-        value["metadata"]["resourceVersion"] = Value::String(revision.to_string());
-        Self::preview(shape, value, revision)
+    pub fn new(shape: Shape, value: &Value, revision: u64) -> Self {
+        Written::of(shape, value).at(shape, revision)
     }
 
     /// Shows `value`, which was only tried, as it is: it keeps the resource version that it has, if any.
     #[must_use]
-    pub fn preview(shape: Shape, value: Value, revision: u64) -> Self {
-        Self {
-            shape,
-            revision,
-            bare: bare(&value),
-            selectable: selectable(shape, &value),
-        }
+    pub fn preview(shape: Shape, value: &Value, revision: u64) -> Self {
+        let version = value["metadata"]["resourceVersion"].as_str();
+        Written::of(shape, value).versioned(shape, revision, version)
     }
 
     /// The revision of its last write (of its deletion, once deleted).
@@ -54,7 +104,7 @@ impl Object {
     /// The same object with another resource version.
     #[must_use]
     pub fn at(&self, revision: u64) -> Self {
-        Self::new(self.shape, self.value(), revision)
+        Self::new(self.shape, &self.value(), revision)
     }
 
     /// As JSON bytes without `apiVersion` and `kind`.
@@ -67,16 +117,21 @@ impl Object {
     #[must_use]
     pub fn full_between(&self, before: &str, after: &str) -> Bytes {
         let shape = self.shape;
-        let head = format!(
-            "{before}{{\"kind\":\"{}\",\"apiVersion\":\"{}\",",
-            shape.kind, shape.api_version
-        );
-        let mut full = Vec::with_capacity(head.len() + self.bare.len() + after.len());
-        full.extend_from_slice(head.as_bytes());
-        // Metadata is always there, so that what follows the brace is a member.
-        full.extend_from_slice(self.bare.get(1..).unwrap_or_default());
-        full.extend_from_slice(after.as_bytes());
-        Bytes::from(full)
+        let members = self.bare.get(1..).unwrap_or_default();
+        headed(before, shape.kind, shape.api_version, members, after)
+    }
+
+    /// As JSON bytes, its metadata alone, between these; `version` is that of the form.
+    #[must_use]
+    pub fn metadata_between(&self, before: &str, version: &str, after: &str) -> Bytes {
+        let members = self.bare.get(1..self.metadata_end).unwrap_or_default();
+        headed(
+            before,
+            "PartialObjectMetadata",
+            version,
+            members,
+            &format!("}}{after}"),
+        )
     }
 
     /// As JSON bytes, whole.
@@ -100,6 +155,16 @@ impl Object {
     pub fn selectable(&self) -> &Value {
         &self.selectable
     }
+}
+
+/// Members with a head before them; there is always one.
+fn headed(before: &str, kind: &str, api_version: &str, members: &[u8], after: &str) -> Bytes {
+    let head = format!("{before}{{\"kind\":\"{kind}\",\"apiVersion\":\"{api_version}\",");
+    let mut all = Vec::with_capacity(head.len() + members.len() + after.len());
+    all.extend_from_slice(head.as_bytes());
+    all.extend_from_slice(members);
+    all.extend_from_slice(after.as_bytes());
+    Bytes::from(all)
 }
 
 fn selectable(shape: Shape, value: &Value) -> Value {
@@ -130,25 +195,34 @@ fn copy(path: &str, from: &Value, to: &mut Value) {
     *at = found.clone();
 }
 
-struct Bare<'a>(&'a Map<String, Value>);
+/// Some members of a map.
+struct Without<'a>(&'a Map<String, Value>, &'a [&'a str]);
 
-impl serde::Serialize for Bare<'_> {
+impl serde::Serialize for Without<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (key, value) in self.0 {
-            if key != "apiVersion" && key != "kind" {
-                map.serialize_entry(key, value)?;
-            }
-        }
-        map.end()
+        let kept = self.0.iter().filter(|(key, _)| !self.1.contains(&key.as_str()));
+        serializer.collect_map(kept)
     }
 }
 
-/// An object's JSON without its head.
-pub(super) fn bare(value: &Value) -> Bytes {
+/// An object's JSON as it is kept, and where its metadata ends.
+fn written(value: &Value) -> (Vec<u8>, usize) {
     let empty = Map::new();
     let map = value.as_object().unwrap_or(&empty);
-    Bytes::from(serde_json::to_vec(&Bare(map)).unwrap_or_default())
+    let metadata = map.get("metadata").and_then(Value::as_object).unwrap_or(&empty);
+    let mut bytes = b"{\"metadata\":".to_vec();
+    // Values with text keys always serialise, and a vector takes all.
+    let _ = serde_json::to_writer(&mut bytes, &Without(metadata, &["resourceVersion"]));
+    let end = bytes.len();
+    let rest = Without(map, &["apiVersion", "kind", "metadata"]);
+    let _ = serde_json::to_writer(&mut bytes, &rest);
+    match bytes.get(end + 1) {
+        Some(b'}') | None => {
+            bytes.remove(end);
+        }
+        Some(_) => bytes[end] = b',',
+    }
+    (bytes, end)
 }
 
 #[cfg(test)]
@@ -166,7 +240,7 @@ mod tests {
     fn an_object_is_kept_without_its_head_and_given_back_whole() {
         let value =
             json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"nodeName": "n"}});
-        let object = Object::new(SHAPE, value.clone(), 7);
+        let object = Object::new(SHAPE, &value, 7);
         let bare: Value = serde_json::from_slice(object.bare()).unwrap();
         assert_eq!(
             bare,
@@ -179,10 +253,43 @@ mod tests {
     }
 
     #[test]
+    fn metadata_is_given_alone_from_the_same_bytes() {
+        let value = json!({"data": {"a": "b"}, "metadata": {"name": "a", "labels": {"x": "}"}}});
+        let object = Object::new(SHAPE, &value, 7);
+        let frame = object.metadata_between("[", "meta.k8s.io/v1", "]");
+        let shown: Value = serde_json::from_slice(&frame).unwrap();
+        let metadata = json!({"name": "a", "labels": {"x": "}"}, "resourceVersion": "7"});
+        assert_eq!(
+            shown,
+            json!([{"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}])
+        );
+    }
+
+    #[test]
+    fn what_has_little_is_kept_too_and_what_was_tried_keeps_its_version() {
+        for value in [
+            json!({"metadata": {}}),
+            json!({}),
+            json!({"metadata": {}, "spec": 1}),
+        ] {
+            let back: Value = serde_json::from_slice(Object::new(SHAPE, &value, 7).bare()).unwrap();
+            assert_eq!(back["metadata"], json!({"resourceVersion": "7"}));
+            assert_eq!(back.get("spec"), value.get("spec"));
+            let tried: Value = serde_json::from_slice(Object::preview(SHAPE, &value, 0).bare()).unwrap();
+            assert_eq!(tried["metadata"], json!({}));
+        }
+        let value = json!({"metadata": {"resourceVersion": "5"}});
+        assert_eq!(
+            Object::preview(SHAPE, &value, 0).value()["metadata"]["resourceVersion"],
+            "5"
+        );
+    }
+
+    #[test]
     fn what_selectors_ask_for_is_kept_beside_the_bytes() {
         let value =
             json!({"metadata": {"name": "a", "labels": {"x": "y"}}, "spec": {"nodeName": "n", "more": 1}});
-        let object = Object::new(SHAPE, value, 7);
+        let object = Object::new(SHAPE, &value, 7);
         let kept = json!({"metadata": {"name": "a", "labels": {"x": "y"}}, "spec": {"nodeName": "n"}});
         assert_eq!(object.selectable(), &kept);
     }

@@ -1,10 +1,10 @@
 //! Objects on their way into the store: when the store tells of the write, what it wrote need not be read back from
 //! bytes, and what is deleted is known as it was decided last.
 
+use super::object::Written;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use plenum_contract::state_store::Write;
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// One object on its way.
@@ -13,7 +13,7 @@ struct One {
     ticket: u64,
     /// What is written; none for a deletion.
     bytes: Option<Bytes>,
-    value: Value,
+    object: Written,
 }
 
 /// Objects on their way, by their keys in the store.
@@ -35,7 +35,7 @@ pub(super) struct Ticket {
 
 impl Pending {
     /// Notes the object of this write; none where it lies in parts, which look alike.
-    pub(super) fn note(&self, write: &Write, parts: bool, value: Value) -> Option<Ticket> {
+    pub(super) fn note(&self, write: &Write, parts: bool, object: Written) -> Option<Ticket> {
         if parts {
             return None;
         }
@@ -46,13 +46,17 @@ impl Pending {
         let mut inner = self.0.lock();
         inner.next += 1;
         let ticket = inner.next;
-        let one = One { ticket, bytes, value };
+        let one = One {
+            ticket,
+            bytes,
+            object,
+        };
         inner.by_key.entry(key.clone()).or_default().push(one);
         Some(Ticket { key, number: ticket })
     }
 
     /// The object that these bytes are, or that was deleted.
-    pub(super) fn take(&self, key: &str, bytes: Option<&Bytes>) -> Option<Value> {
+    pub(super) fn take(&self, key: &str, bytes: Option<&Bytes>) -> Option<Written> {
         self.remove(key, |one| one.bytes.as_ref() == bytes)
     }
 
@@ -66,7 +70,7 @@ impl Pending {
         self.0.lock().by_key.clear();
     }
 
-    fn remove(&self, key: &str, is_it: impl Fn(&One) -> bool) -> Option<Value> {
+    fn remove(&self, key: &str, is_it: impl Fn(&One) -> bool) -> Option<Written> {
         let mut inner = self.0.lock();
         let of_key = inner.by_key.get_mut(key)?;
         let at = of_key.iter().position(is_it)?;
@@ -74,27 +78,41 @@ impl Pending {
         if of_key.is_empty() {
             inner.by_key.remove(key);
         }
-        Some(one.value)
+        Some(one.object)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Shape;
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
+
+    const SHAPE: Shape = Shape {
+        api_version: "v1",
+        kind: "ConfigMap",
+        selectable: &[],
+    };
 
     #[test]
     fn an_object_is_known_by_its_bytes_once() {
         let pending = Pending::default();
         let put = |text: &'static str| Write::Put("k".into(), Bytes::from_static(text.as_bytes()));
-        let first = pending.note(&put("1"), false, json!(1)).unwrap();
-        pending.note(&put("2"), false, json!(2)).unwrap();
-        pending.note(&Write::Delete("k".into()), false, json!(3)).unwrap();
-        assert_eq!(pending.take("k", Some(&Bytes::from_static(b"2"))), Some(json!(2)));
-        assert_eq!(pending.take("k", Some(&Bytes::from_static(b"2"))), None);
-        assert_eq!(pending.take("k", None), Some(json!(3)));
+        let object = |name: &str| Written::of(SHAPE, &json!({"metadata": {"name": name}}));
+        let name = |taken: Option<Written>| -> Option<Value> {
+            taken.map(|object| object.at(SHAPE, 1).value()["metadata"]["name"].clone())
+        };
+        let first = pending.note(&put("1"), false, object("one")).unwrap();
+        pending.note(&put("2"), false, object("two")).unwrap();
+        pending
+            .note(&Write::Delete("k".into()), false, object("three"))
+            .unwrap();
+        let bytes = Bytes::from_static(b"2");
+        assert_eq!(name(pending.take("k", Some(&bytes))), Some(json!("two")));
+        assert_eq!(name(pending.take("k", Some(&bytes))), None);
+        assert_eq!(name(pending.take("k", None)), Some(json!("three")));
         pending.forget(&first);
         assert!(pending.0.lock().by_key.is_empty());
-        assert!(pending.note(&put("parts"), true, json!(4)).is_none());
+        assert!(pending.note(&put("parts"), true, object("four")).is_none());
     }
 }

@@ -152,14 +152,15 @@ impl Keeper {
                 continue;
             };
             let fresh = self.storage.pending.take(&path, bytes.as_ref());
-            let made = |value| Object::new(*shape, value, revision.0);
             let fate = match (bytes, fresh) {
-                (None, last) => Fate::Gone(last.map(made)),
-                (Some(_), Some(value)) => Fate::Put(made(value)),
+                (None, last) => Fate::Gone(last.map(|last| last.at(*shape, revision.0))),
+                (Some(_), Some(written)) => Fate::Put(written.at(*shape, revision.0)),
                 (Some(bytes), None) => {
                     let store = &**self.storage.store();
                     let value = readable(store, &resource, &key, &bytes, revision).await?;
-                    value.map_or(Fate::Gone(None), |value| Fate::Put(made(value)))
+                    value.map_or(Fate::Gone(None), |value| {
+                        Fate::Put(Object::new(*shape, &value, revision.0))
+                    })
                 }
             };
             by_resource
@@ -192,12 +193,12 @@ impl Keeper {
                     None => of_this.push((key, revision.0, Fate::Gone(None))),
                     Some((_, modified)) if modified == old.revision() => {}
                     Some((value, modified)) => {
-                        of_this.push((key, modified, Fate::Put(Object::new(*shape, value, modified))));
+                        of_this.push((key, modified, Fate::Put(Object::new(*shape, &value, modified))));
                     }
                 }
             }
             let made = now.into_iter().map(|(key, (value, modified))| {
-                (key, modified, Fate::Put(Object::new(*shape, value, modified)))
+                (key, modified, Fate::Put(Object::new(*shape, &value, modified)))
             });
             of_this.extend(made);
             of_this.sort_by_key(|(_, revision, _)| *revision);
@@ -215,7 +216,7 @@ impl Storage {
         let mut by_resource: BTreeMap<String, BTreeMap<Key, Arc<Object>>> = BTreeMap::new();
         for (resource, key, value, modified) in loaded.objects {
             if let Some((shape, _)) = self.caches.get(resource.as_str()) {
-                let object = Arc::new(Object::new(*shape, value, modified));
+                let object = Arc::new(Object::new(*shape, &value, modified));
                 by_resource.entry(resource).or_default().insert(key, object);
             }
         }

@@ -2,6 +2,7 @@
 
 use super::cache::Cache;
 use super::codec;
+use super::object::Written;
 use super::pending::Pending;
 use super::{Key, Object, Shape};
 use plenum_contract::state_store::{Compare, StateError, StateStore, Write};
@@ -26,12 +27,12 @@ pub enum Expect {
 }
 
 /// What is written.
-#[derive(Debug, Clone)]
-pub enum Commit {
+#[derive(Debug, Clone, Copy)]
+pub enum Commit<'a> {
     /// This object.
-    Put(Value),
+    Put(&'a Value),
     /// Nothing is left of it; this is what it was last.
-    Delete(Value),
+    Delete(&'a Value),
 }
 
 /// Why nothing was written.
@@ -128,7 +129,7 @@ impl Storage {
         *self.seen.borrow()
     }
 
-    /// Writes one object; returns its revision.
+    /// Writes one object; returns it as of its revision.
     ///
     /// # Errors
     /// See [`CommitError`].
@@ -137,25 +138,26 @@ impl Storage {
         resource: &'static str,
         key: &Key,
         expect: Expect,
-        commit: Commit,
-    ) -> Result<u64, CommitError> {
+        commit: Commit<'_>,
+    ) -> Result<Object, CommitError> {
         let path = codec::object_key(resource, key);
         let compare = match expect {
             Expect::Absent => Compare::Absent(path),
             Expect::At(revision) => Compare::ModifiedAt(path, Revision(revision)),
         };
-        let before = self
-            .cache(resource)
-            .get(key)
-            .map_or(0, |old| codec::parts(old.bare().len()));
-        let (writes, value) = match commit {
-            Commit::Put(value) => (codec::put(resource, key, &value, before), value),
-            Commit::Delete(last) => (codec::delete(resource, key, before), last),
+        let (shape, cache) = self.caches.get(resource).expect("every kind has a cache");
+        let before = cache.get(key).map_or(0, |old| codec::parts(old.bare().len()));
+        let (writes, object) = match commit {
+            Commit::Put(value) => {
+                let object = Written::of(*shape, value);
+                (codec::put(resource, key, object.bytes(), before), object)
+            }
+            Commit::Delete(last) => (codec::delete(resource, key, before), Written::of(*shape, last)),
         };
         // Noted before the write, since the store may tell of it before it returns.
         let first = writes.first();
         let in_parts = first.is_some_and(|write| matches!(write, Write::Put(..))) && writes.len() > 1;
-        let ticket = first.and_then(|write| self.pending.note(write, in_parts, value));
+        let ticket = first.and_then(|write| self.pending.note(write, in_parts, object.clone()));
         let written = self.txn(vec![compare], writes).await;
         let told = written
             .as_ref()
@@ -165,7 +167,7 @@ impl Storage {
         }
         let revision = written?;
         self.written.fetch_max(revision, Ordering::AcqRel);
-        Ok(revision)
+        Ok(object.at(*shape, revision))
     }
 
     async fn txn(&self, compares: Vec<Compare>, writes: Vec<Write>) -> Result<u64, CommitError> {
@@ -187,7 +189,7 @@ impl Storage {
         };
         let revision = entry.modified;
         let value = super::pump::whole(&*self.store, resource, key, &entry.value, revision).await?;
-        Ok(Some(Arc::new(Object::new(shape, value, revision.0))))
+        Ok(Some(Arc::new(Object::new(shape, &value, revision.0))))
     }
 
     /// A private value of the server (`keys/tokens`), outside the objects.
@@ -231,7 +233,7 @@ impl Storage {
         }
         let loaded = super::pump::load_at(&*self.store, &prefix, Some(Revision(revision))).await?;
         let object = |(_, key, value, modified): (String, Key, Value, u64)| {
-            (key, Arc::new(Object::new(shape, value, modified)))
+            (key, Arc::new(Object::new(shape, &value, modified)))
         };
         Ok(loaded.objects.into_iter().map(object).collect())
     }

@@ -68,13 +68,12 @@ pub async fn change(
             return Ok(current);
         }
         if how.dry_run {
-            return Ok(Arc::new(preview(resource, new)));
+            return Ok(Arc::new(preview(resource, &new)));
         }
-        let gone = is_done(&new);
-        let commit = if gone {
-            Commit::Delete(new.clone())
+        let commit = if is_done(&new) {
+            Commit::Delete(&new)
         } else {
-            Commit::Put(new.clone())
+            Commit::Put(&new)
         };
         let expect = Expect::At(current.revision());
         match server
@@ -82,7 +81,7 @@ pub async fn change(
             .commit(resource.qualified, &name.key(), expect, commit)
             .await
         {
-            Ok(revision) => return Ok(Arc::new(Object::new(resource.shape(), new, revision))),
+            Ok(object) => return Ok(Arc::new(object)),
             Err(CommitError::Store(error)) => return Err(store_problem(&error)),
             Err(CommitError::Conflict) => {
                 let found = server.storage.read(resource.qualified, &name.key()).await;

@@ -71,21 +71,20 @@ pub async fn new(
     by: Option<Writer<'_>>,
 ) -> Result<Object, Problem> {
     place(resource, namespace, &mut object)?;
-    let prefix = name_prefix(resource, &object)?;
+    let Some(name) = name_prefix(resource, &object)? else {
+        return one(server, call, resource, namespace, object, dry_run, by).await;
+    };
     for _ in 0..NAME_ATTEMPTS {
         let mut candidate = object.clone();
-        if let Some(prefix) = &prefix {
-            candidate["metadata"]["name"] = json!(generated(prefix));
-        }
+        candidate["metadata"]["name"] = json!(generated(&name));
         let made = one(server, call, resource, namespace, candidate, dry_run, by).await;
         let taken = made
             .as_ref()
             .is_err_and(|problem| problem.reason == Reason::AlreadyExists);
-        if !taken || prefix.is_none() {
+        if !taken {
             return made;
         }
     }
-    let name = prefix.unwrap_or_default();
     let text = format!(
         "{} \"{name}\" already exists, the server was not able to generate a unique name for the object",
         resource.plural
@@ -125,15 +124,15 @@ async fn one(
         if let Some(taken) = server.find(resource, &name).await? {
             return Err(already_there(resource, &name, &taken));
         }
-        return Ok(preview(resource, object));
+        return Ok(preview(resource, &object));
     }
-    let commit = Commit::Put(object.clone());
+    let commit = Commit::Put(&object);
     match server
         .storage
         .commit(resource.qualified, &name.key(), Expect::Absent, commit)
         .await
     {
-        Ok(revision) => Ok(Object::new(resource.shape(), object, revision)),
+        Ok(object) => Ok(object),
         Err(CommitError::Store(error)) => Err(store_problem(&error)),
         Err(CommitError::Conflict) => {
             let found = server.storage.read(resource.qualified, &name.key()).await;
@@ -147,7 +146,7 @@ async fn one(
 
 /// An object that was only tried: a new one has no resource version.
 #[must_use]
-pub fn preview(resource: &Resource, object: Value) -> Object {
+pub fn preview(resource: &Resource, object: &Value) -> Object {
     Object::preview(resource.shape(), object, 0)
 }
 

@@ -124,7 +124,7 @@ pub async fn remove(
         options.check(resource, name, &old)?;
         let new = step(resource, &old, options, now);
         let gone = is_done(&new);
-        let object = |revision: u64| Object::new(resource.shape(), new.clone(), revision);
+        let object = |revision: u64| Object::new(resource.shape(), &new, revision);
         if new == old && !gone {
             return Ok(Deleted::Going(object(current.revision())));
         }
@@ -137,9 +137,9 @@ pub async fn remove(
             });
         }
         let commit = if gone {
-            Commit::Delete(new.clone())
+            Commit::Delete(&new)
         } else {
-            Commit::Put(new.clone())
+            Commit::Put(&new)
         };
         let expect = Expect::At(current.revision());
         match server
@@ -147,8 +147,8 @@ pub async fn remove(
             .commit(resource.qualified, &name.key(), expect, commit)
             .await
         {
-            Ok(revision) if gone => return Ok(Deleted::Gone(object(revision))),
-            Ok(revision) => return Ok(Deleted::Going(object(revision))),
+            Ok(object) if gone => return Ok(Deleted::Gone(object)),
+            Ok(object) => return Ok(Deleted::Going(object)),
             Err(CommitError::Store(error)) => return Err(store_problem(&error)),
             Err(CommitError::Conflict) => {
                 let found = server.storage.read(resource.qualified, &name.key()).await;

@@ -3,7 +3,7 @@
 use super::super::answer as answers;
 use super::super::call::{Call, Server, store_problem};
 use super::super::kinds::Resource;
-use super::super::request::accept::{Format, View};
+use super::super::request::accept::View;
 use super::super::request::query::{ListOptions, Match};
 use super::super::storage::{Key, Object};
 use super::super::tables;
@@ -181,12 +181,10 @@ pub fn answer(
     }
     match call.accept.view {
         View::Whole => {
-            let bytes = joined(resource, &metadata, objects);
-            if call.accept.format == Format::Json {
-                return Ok(answers::json_bytes(StatusCode::OK, bytes));
-            }
-            let value: Value = serde_json::from_slice(&bytes).map_err(Problem::internal)?;
-            answers::written(call.accept, StatusCode::OK, &value)
+            let kind = format!("{}List", resource.kind);
+            let items = objects.iter().map(|object| object.bare().clone());
+            let bytes = joined(&kind, resource.api_version, &metadata, items);
+            answers::of_json(call.accept, StatusCode::OK, bytes)
         }
         View::Table(version) => {
             let include = tables::Include::of(&call.query)?;
@@ -202,32 +200,28 @@ pub fn answer(
             answers::written(call.accept, StatusCode::OK, &table)
         }
         View::Metadata(version) => {
-            let items: Vec<Value> = objects
+            let items = objects
                 .iter()
-                .map(|o| tables::metadata(&o.value(), version))
-                .collect();
-            let list = json!({
-                "kind": "PartialObjectMetadataList", "apiVersion": version, "metadata": metadata, "items": items,
-            });
-            answers::written(call.accept, StatusCode::OK, &list)
+                .map(|object| object.metadata_between("", version, ""));
+            let bytes = joined("PartialObjectMetadataList", version, &metadata, items);
+            answers::of_json(call.accept, StatusCode::OK, bytes)
         }
     }
 }
 
 /// The list's bytes, made of the objects' own.
-fn joined(resource: &Resource, metadata: &Value, objects: &[&Object]) -> Bytes {
-    let head = format!(
-        "{{\"kind\":\"{}List\",\"apiVersion\":\"{}\",\"metadata\":{metadata},\"items\":[",
-        resource.kind, resource.api_version
-    );
-    let length: usize = objects.iter().map(|object| object.bare().len() + 1).sum();
+fn joined(kind: &str, api_version: &str, metadata: &Value, items: impl Iterator<Item = Bytes>) -> Bytes {
+    let head =
+        format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{api_version}\",\"metadata\":{metadata},\"items\":[");
+    let items: Vec<Bytes> = items.collect();
+    let length: usize = items.iter().map(|item| item.len() + 1).sum();
     let mut bytes = Vec::with_capacity(head.len() + length + 2);
     bytes.extend_from_slice(head.as_bytes());
-    for (i, object) in objects.iter().enumerate() {
+    for (i, item) in items.iter().enumerate() {
         if i > 0 {
             bytes.push(b',');
         }
-        bytes.extend_from_slice(object.bare());
+        bytes.extend_from_slice(item);
     }
     bytes.extend_from_slice(b"]}");
     Bytes::from(bytes)

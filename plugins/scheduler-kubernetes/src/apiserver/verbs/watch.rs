@@ -259,7 +259,7 @@ impl Watcher {
                 line(&json!({ "type": kind, "object": table }))
             }
             View::Metadata(version) => {
-                line(&json!({ "type": kind, "object": tables::metadata(&object.value(), version) }))
+                object.metadata_between(&format!("{{\"type\":\"{kind}\",\"object\":"), version, "}\n")
             }
         }
     }

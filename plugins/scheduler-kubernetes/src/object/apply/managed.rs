@@ -14,6 +14,16 @@ pub(super) enum Operation {
     Update,
 }
 
+impl Operation {
+    /// As entries have it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Apply => "Apply",
+            Self::Update => "Update",
+        }
+    }
+}
+
 /// One owner. The order is that in which the real server tells conflicts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Manager {
@@ -36,18 +46,19 @@ pub(super) struct Owned {
 pub(super) struct Managers(pub(super) BTreeMap<Manager, Owned>);
 
 /// No more owners by update than this are told apart; older ones become one.
-const MOST_UPDATERS: usize = 10;
+pub(super) const MOST_UPDATERS: usize = 10;
 const ANCIENT: &str = "ancient-changes";
 
 impl Managers {
     /// Those of this object; `None` if an entry is not understood.
     pub(super) fn of(object: &Value) -> Option<Self> {
+        Self::of_entries(&object["metadata"]["managedFields"])
+    }
+
+    /// Those of these entries; `None` if one is not understood.
+    pub(super) fn of_entries(entries: &Value) -> Option<Self> {
         let mut managers = BTreeMap::new();
-        for entry in object["metadata"]["managedFields"]
-            .as_array()
-            .into_iter()
-            .flatten()
-        {
+        for entry in entries.as_array().into_iter().flatten() {
             let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
             let operation = match entry["operation"].as_str() {
                 Some("Apply") => Operation::Apply,
@@ -126,8 +137,8 @@ impl Managers {
         }
     }
 
-    /// Writes them into the object: applied ones first, older ones first.
-    pub(super) fn write(&self, object: &mut Value) {
+    /// As they are written: applied ones first, older ones first.
+    pub(super) fn entries(&self) -> Vec<Value> {
         let mut entries: Vec<_> = self.0.iter().collect();
         entries.sort_by(|(one, owned), (other, others)| {
             let key = |manager: &Manager, owned: &Owned| (manager.operation, owned.time.clone());
@@ -135,10 +146,13 @@ impl Managers {
                 .cmp(&key(other, others))
                 .then_with(|| one.cmp(other))
         });
-        let list: Vec<_> = entries
-            .into_iter()
-            .map(|(manager, owned)| entry(manager, owned))
-            .collect();
+        let written = entries.into_iter().map(|(manager, owned)| entry(manager, owned));
+        written.collect()
+    }
+
+    /// Writes them into the object.
+    pub(super) fn write(&self, object: &mut Value) {
+        let list = self.entries();
         let Some(fields) = object.as_object_mut() else {
             return;
         };
@@ -153,24 +167,28 @@ impl Managers {
     }
 }
 
+impl Manager {
+    /// The entry of this owner of these fields, without a time.
+    pub(super) fn entry(&self, fields: Value) -> Value {
+        let mut entry = Map::new();
+        entry.insert("manager".to_owned(), json!(self.name));
+        entry.insert("operation".to_owned(), json!(self.operation.as_str()));
+        entry.insert("apiVersion".to_owned(), json!(self.api_version));
+        entry.insert("fieldsType".to_owned(), json!("FieldsV1"));
+        entry.insert("fieldsV1".to_owned(), fields);
+        if !self.subresource.is_empty() {
+            entry.insert("subresource".to_owned(), json!(self.subresource));
+        }
+        Value::Object(entry)
+    }
+}
+
 fn entry(manager: &Manager, owned: &Owned) -> Value {
-    let operation = match manager.operation {
-        Operation::Apply => "Apply",
-        Operation::Update => "Update",
-    };
-    let mut entry = Map::new();
-    entry.insert("manager".to_owned(), json!(manager.name));
-    entry.insert("operation".to_owned(), json!(operation));
-    entry.insert("apiVersion".to_owned(), json!(manager.api_version));
+    let mut entry = manager.entry(owned.fields.to_json());
     if let Some(time) = &owned.time {
-        entry.insert("time".to_owned(), json!(time));
+        entry["time"] = json!(time);
     }
-    entry.insert("fieldsType".to_owned(), json!("FieldsV1"));
-    entry.insert("fieldsV1".to_owned(), owned.fields.to_json());
-    if !manager.subresource.is_empty() {
-        entry.insert("subresource".to_owned(), json!(manager.subresource));
-    }
-    Value::Object(entry)
+    entry
 }
 
 /// A point in time as entries have it.

@@ -7,6 +7,7 @@ mod merge;
 mod path;
 mod set;
 mod walk;
+mod written;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -21,6 +22,7 @@ use managed::{Manager, Managers, Operation};
 use path::Step;
 use set::Set;
 use walk::Difference;
+use written::Entries;
 
 /// Who writes, through what, when.
 #[derive(Debug, Clone, Copy)]
@@ -144,42 +146,59 @@ fn remember(object: &mut Value, applied: &Value) {
 /// through a subresource.
 pub fn track_update(old: Option<&Value>, new: &mut Value, by: Writer<'_>, kind: &Kind) {
     let form = Form::Object(kind.root());
-    let said = new["metadata"].get("managedFields").cloned();
-    let managers = match said.as_ref().and_then(Value::as_array).map(Vec::as_slice) {
-        // One empty entry is how a client clears them.
-        Some([Value::Object(entry)]) if entry.values().all(Value::is_null) => Some(Managers::default()),
-        Some([Value::Object(entry)]) if entry.values().all(|value| value == "") => Some(Managers::default()),
-        Some([_, ..]) if by.subresource.is_empty() => {
-            Managers::of(new).filter(|managers| !managers.is_empty())
-        }
-        _ => None,
-    };
-    let mut managers = managers
-        .or_else(|| old.and_then(Managers::of))
-        .unwrap_or_default();
-    let after = bare(new);
-    let before = old.map_or_else(|| empty(kind), bare);
-    if old.is_some() && managers.is_empty() {
+    let mut entries = entries_before(old, new, by.subresource);
+    if old.is_some() && entries.is_empty() {
         // Whoever cleared them wants none: they begin again with the next apply.
-        managers.write(new);
         return;
     }
-    let difference = Difference::of(&before, &after, form);
+    // What `old` says of its managed fields counts as taken away here, which is nobody's field.
+    let difference = match old {
+        Some(old) => Difference::of(old, new, form),
+        None => Difference::of(&empty(kind), new, form),
+    };
     let written = difference.written();
-    managers.take(&written.union(&difference.removed), None);
+    entries.take(&written.union(&difference.removed));
     let taken = owned_by_update(&written, by.subresource);
     if !taken.is_empty() {
         let me = Manager {
             operation: Operation::Update,
             ..writer(by.manager, by.subresource, kind)
         };
-        let mine = managers.0.entry(me).or_default();
-        mine.fields = mine.fields.union(&taken);
-        mine.time = Some(managed::written(by.now));
+        entries.give(&taken, &me, managed::written(by.now));
     }
-    managers.drop_empty();
-    managers.cap();
-    managers.write(new);
+    if let (Some(entries), Some(metadata)) = (entries.into_value(), new["metadata"].as_object_mut()) {
+        metadata.insert("managedFields".to_owned(), entries);
+    }
+}
+
+/// The managed fields that a write begins with; takes those that `new` says out of it.
+fn entries_before(old: Option<&Value>, new: &mut Value, subresource: &str) -> Entries {
+    let kept = old.and_then(|old| old["metadata"].get("managedFields"));
+    let said = new["metadata"]
+        .as_object_mut()
+        .and_then(|m| m.remove("managedFields"));
+    let fields = if said.as_ref() == kept {
+        said
+    } else {
+        if let Some(managers) = said.and_then(|said| managers_said(&said, subresource)) {
+            return Entries::from(&managers);
+        }
+        kept.cloned()
+    };
+    Entries::of(fields).unwrap_or_else(|| Entries::from(&old.and_then(Managers::of).unwrap_or_default()))
+}
+
+/// What a client wants the managed fields to be; none: it does not say.
+fn managers_said(said: &Value, subresource: &str) -> Option<Managers> {
+    match said.as_array().map(Vec::as_slice) {
+        // One empty entry is how a client clears them.
+        Some([Value::Object(entry)]) if entry.values().all(Value::is_null) => Some(Managers::default()),
+        Some([Value::Object(entry)]) if entry.values().all(|value| value == "") => Some(Managers::default()),
+        Some([_, ..]) if subresource.is_empty() => {
+            Managers::of_entries(said).filter(|managers| !managers.is_empty())
+        }
+        _ => None,
+    }
 }
 
 fn writer(manager: &str, subresource: &str, kind: &Kind) -> Manager {

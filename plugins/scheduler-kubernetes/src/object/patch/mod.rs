@@ -49,18 +49,14 @@ pub fn apply(
     kind: &Kind,
     mode: FieldValidation,
 ) -> Result<Decoded, Problem> {
-    let (patched, shown, mut complaints) = match patch_type {
-        PatchType::Json => {
-            let patched = json(current, patch)?;
-            let shown = patched.to_string();
-            (patched, shown, Vec::new())
-        }
+    // `said` is what a refusal shows, if not the outcome.
+    let (patched, said, mut complaints) = match patch_type {
+        PatchType::Json => (json(current, patch)?, None, Vec::new()),
         PatchType::Merge => {
             let (patch, complaints) = document::read(patch)?;
             let mut patched = current.clone();
             json_patch::merge(&mut patched, &patch);
-            let shown = patched.to_string();
-            (patched, shown, complaints)
+            (patched, None, complaints)
         }
         PatchType::Strategic => {
             let (patch, complaints) = document::read(patch)?;
@@ -69,13 +65,17 @@ pub fn apply(
             };
             (
                 strategic::merge(current, changes, kind.root())?,
-                document::go_map(&patch),
+                Some(patch),
                 complaints,
             )
         }
     };
-    let refused =
-        |why: String| Problem::invalid("", "", "", &[FieldError::invalid("patch", shown.as_str(), why)]);
+    let refused = |why: String| {
+        let shown = said
+            .as_ref()
+            .map_or_else(|| patched.to_string(), document::go_map);
+        Problem::invalid("", "", "", &[FieldError::invalid("patch", shown.as_str(), why)])
+    };
     let (object, unknown) = decode::value(&patched, kind).map_err(|why| refused(why.to_string()))?;
     complaints.extend(unknown);
     let warnings = match mode {
