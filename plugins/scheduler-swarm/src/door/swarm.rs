@@ -103,7 +103,7 @@ pub(super) async fn join(State(state): State<Shared>) -> ApiError {
 
 pub(super) async fn leave() -> ApiError {
     ApiError::unavailable(
-        "The pool cannot be left through this door: a machine leaves when its agent is stopped and `plenum node rm` removes it.",
+        "The pool cannot be left through this door: a machine leaves when its agent is stopped and `plenum node remove` removes it.",
     )
 }
 
