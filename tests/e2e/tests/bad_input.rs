@@ -28,9 +28,9 @@ async fn a_bad_request_is_refused_with_the_field_at_fault() {
         (json!({"id": "/x", "cmd": "true", "mem": "lots"}), 422, "/mem"),
         (json!({"id": "/x"}), 422, "'cmd'"),
         (
-            json!({"id": "/x", "cmd": "true", "healthChecks": [{"protocol": "HTTP"}]}),
+            json!({"id": "/x", "cmd": "true", "fetch": [{"uri": "http://127.0.0.1:1/x"}]}),
             422,
-            "healthChecks",
+            "fetch",
         ),
     ];
     for (app, status, part) in cases {
