@@ -6,7 +6,7 @@ use crate::support::image::{BUSYBOX, docker};
 use crate::support::parts::{Part, endpoint};
 use crate::support::registry::{AUTH, PASSWORD, serve};
 use crate::support::up::Up;
-use crate::support::{eventually, plenum};
+use crate::support::{eventually, free_port, plenum};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -307,11 +307,6 @@ impl Drop for Rig {
             let _ = Command::new(plenum()).arg("down").arg("--data").arg(dir).output();
         }
     }
-}
-
-fn free_port() -> u16 {
-    let probe = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    probe.local_addr().unwrap().port()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,10 +56,11 @@ wait("no deployment", lambda: not client.list_deployments())
 
 client.restart_app("/py")
 wait("restarted", lambda: (lambda t: t and not {x.id for x in t} & {x.id for x in new})(running(2)))
-killed = client.kill_task("/py", running(2)[0].id)
+victim = running(2)[0].id
+killed = client.kill_task("/py", victim)
 assert killed.app_id == "/py"
-wait("back to 2", lambda: running(2))
-assert client.list_queue() == []
+wait("back to 2", lambda: (lambda t: t and victim not in {x.id for x in t})(running(2)))
+wait("an empty queue", lambda: client.list_queue() == [])
 client.delete_app("/py")
 wait("gone", lambda: not client.list_apps() and not client.list_tasks())
 
@@ -75,7 +76,7 @@ def hear():
 threading.Thread(target=hear, daemon=True).start()
 wait("attached", lambda: heard)
 serve = "mkdir www; echo up > www/up; touch www/ready; exec busybox httpd -f -p $HOST:$PORT0 -h www"
-quick = dict(grace_period_seconds=60, interval_seconds=1, timeout_seconds=1, max_consecutive_failures=1)
+quick = dict(grace_period_seconds=60, interval_seconds=1, timeout_seconds=10, max_consecutive_failures=1)
 rich = MarathonApp(
     cmd=serve,
     cpus=0.05,

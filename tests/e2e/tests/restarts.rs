@@ -2,7 +2,7 @@
 
 use super::support::parts::{Part, endpoint, states};
 use super::support::up::Up;
-use super::support::{eventually, pids_of, plenum, request};
+use super::support::{eventually, free_port, pids_of, plenum, request};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -120,14 +120,6 @@ impl Drop for Pool {
 
 fn text(path: &Path) -> String {
     path.display().to_string()
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
 
 /// A shell loop that counts into its log, and the marker in its command line.

@@ -156,13 +156,18 @@ fn shows(text: &str, words: &[&str]) {
     assert!(words.iter().all(|w| text.contains(w)), "{words:?} in {text}");
 }
 
-/// Waits until the one task of a service that waits says so, in a swarm's words.
+/// Waits until the one task of a service that waits says so, in a swarm's words; who holds what is short follows.
 async fn reasons(d: &Docker, service: &str, wanted: &str) {
-    let wanted = format!("\"no suitable node ({wanted})\"");
+    let wanted = format!("\"no suitable node ({wanted}");
+    let ends = [")\"", "; of "];
     eventually(&format!("{service}: {wanted}"), || async {
         let mut errors = d.ps(service, "{{.Error}}");
         errors.retain(|e| !e.is_empty());
-        if errors == [wanted.as_str()] {
+        let rest = match &errors[..] {
+            [only] => only.strip_prefix(wanted.as_str()),
+            _ => None,
+        };
+        if rest.is_some_and(|rest| ends.iter().any(|end| rest.starts_with(end))) {
             Ok(())
         } else {
             Err(format!("{errors:?}"))

@@ -4,7 +4,7 @@
 use super::cli::Docker;
 use crate::support::image::docker;
 use crate::support::parts::{Part, endpoint};
-use crate::support::{eventually, plenum};
+use crate::support::{eventually, free_port, plenum};
 use serde_json::json;
 use std::path::Path;
 use std::process::Command;
@@ -17,11 +17,6 @@ struct Pool {
     url: String,
     docker: Docker,
     data: tempfile::TempDir,
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 fn text(path: &Path) -> String {

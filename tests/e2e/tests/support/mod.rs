@@ -13,7 +13,9 @@ pub(crate) mod up;
 
 use serde_json::Value;
 use std::future::Future;
+use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// The root of the workspace.
@@ -72,29 +74,47 @@ pub(crate) async fn request(method: &str, url: &str, body: Option<&Value>) -> (u
     (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
 }
 
-/// Whether a process lives (a zombie does not).
-pub(crate) fn alive(pid: i32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
-        !stat
-            .rsplit(')')
-            .next()
-            .unwrap_or("")
-            .trim_start()
-            .starts_with('Z')
-    })
+/// A port that nobody listens on and no other test of this run is given. It lies below those that the system gives
+/// to outgoing connections, one of which could take it while a part that listens on it is down.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(21_000);
+    loop {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        assert!(port < 32_000, "no port is left to test with");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
-/// Processes whose command line contains `marker`.
+/// State and parent of a process, while there is one.
+fn stat(pid: i32) -> Option<(char, i32)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit(')').next()?.split_whitespace();
+    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+}
+
+/// Whether a process lives (a zombie does not).
+pub(crate) fn alive(pid: i32) -> bool {
+    stat(pid).is_some_and(|(state, _)| state != 'Z')
+}
+
+/// Processes whose command line contains `marker`, less what they forked: a shell's child has its parent's command
+/// line until it is another program.
 pub(crate) fn pids_of(marker: &str) -> Vec<i32> {
+    let own = i32::try_from(std::process::id()).unwrap();
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    entries
-        .filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok())
-        .filter(|pid| *pid != i32::try_from(std::process::id()).unwrap() && alive(*pid))
+    let pids = entries.filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok());
+    let mut found: Vec<i32> = pids
+        .filter(|pid| *pid != own && alive(*pid))
         .filter(|pid| {
             let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             String::from_utf8_lossy(&bytes)
                 .replace('\0', " ")
                 .contains(marker)
         })
-        .collect()
+        .collect();
+    let all = found.clone();
+    found.retain(|pid| stat(*pid).is_some_and(|(_, parent)| !all.contains(&parent)));
+    found
 }

@@ -1,10 +1,9 @@
 //! A pool whose parts are processes of their own: a broker, agents, and a door each for some orchestrators.
 
 use super::parts::{Part, endpoint};
-use super::{eventually, plenum, request};
+use super::{eventually, free_port, plenum, request};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -18,12 +17,6 @@ pub(crate) struct Pool {
     /// Where each door is, and `api`.
     pub(crate) urls: BTreeMap<String, String>,
     data: tempfile::TempDir,
-}
-
-/// A port that nobody listens on now.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// Pools of one run publish ports on addresses of their own.
