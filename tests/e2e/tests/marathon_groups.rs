@@ -16,8 +16,11 @@ fn app(notes: &Path, id: &str, instances: u32, needs: &[&str]) -> Value {
         note("start"),
         note("end")
     );
+    // A process that has begun may not have come to its first command yet; one that is healthy has.
+    let check = json!({"protocol": "COMMAND", "delaySeconds": 0, "intervalSeconds": 1, "gracePeriodSeconds": 60,
+                       "command": {"value": format!("ls {}/{name}.$MESOS_TASK_ID.start", notes.display())}});
     json!({"id": id, "cmd": cmd, "cpus": 0.05, "mem": 16, "instances": instances, "dependencies": needs,
-           "taskKillGracePeriodSeconds": 30})
+           "taskKillGracePeriodSeconds": 30, "healthChecks": [check]})
 }
 
 fn group(notes: &Path) -> Value {

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// that still have its address does.
 fn server(version: &str, ready_after: u32) -> String {
     format!(
-        "mkdir www && echo {version} > www/version && busybox httpd -f -p $HOST:$PORT0 -h www & server=$!; \
+        "mkdir www; echo {version} > www/version; busybox httpd -f -p $HOST:$PORT0 -h www & server=$!; \
          trap 'sleep 2; kill $server; exit 0' TERM; sleep {ready_after}; touch www/ready; \
          while :; do sleep 0.1; done"
     )
