@@ -212,11 +212,20 @@ def services():
     same(client.containers.list(filters={"is-task": "false"}), [])
 
     refused(lambda: client.secrets.get("py-secret").remove(), 400, "in use")
-    service.reload()
-    service.scale(3)
+
+    def in_sequence(change):
+        """Takes a change in; a status that moved on meanwhile gave the service another version."""
+        service.reload()
+        try:
+            change()
+        except APIError as error:
+            assert "update out of sequence" in str(error), error
+            return False
+        return True
+
+    wait("a scale", lambda: in_sequence(lambda: service.scale(3)))
     wait("three tasks", lambda: running(service, 3))
-    service.reload()
-    service.update(env=["A=c"], labels={"tier": "other"})
+    wait("an update", lambda: in_sequence(lambda: service.update(env=["A=c"], labels={"tier": "other"})))
     service.reload()
     same(service.attrs["Spec"]["Labels"], {"tier": "other"})
     same(service.attrs["Spec"]["TaskTemplate"]["ContainerSpec"]["Env"], ["A=c"])
