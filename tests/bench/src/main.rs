@@ -1,6 +1,7 @@
 //! `plenum-bench`: what Plenum does per second, and what others do. One subcommand per file; each returns
 //! rows, which are printed as a table and, if asked for, written as JSON.
 
+mod core;
 mod docker;
 mod eventually;
 mod fleet;
@@ -34,6 +35,8 @@ enum What {
     Store(store::Arguments),
     /// The whole way of a task over gRPC and disk: claimed, placed, assigned, running, seen.
     Ring(ring::Arguments),
+    /// Deciding alone: pools filled and churned, how the cost grows with them, and a full scan beside it.
+    Core(core::Arguments),
     /// Docker services side by side with a real swarm: until replicas run, and how fast lists are read.
     Docker(docker::Arguments),
     /// Pods through the Kubernetes door on simulated nodes: created to Running, and how fast the API answers.
@@ -45,7 +48,7 @@ impl What {
     /// then the figure says so.
     fn fails_on_a_miss(&self) -> bool {
         match self {
-            Self::Store(_) | Self::Ring(_) | Self::Docker(_) => true,
+            Self::Store(_) | Self::Ring(_) | Self::Core(_) | Self::Docker(_) => true,
             Self::Kubernetes(_) => false,
         }
     }
@@ -69,6 +72,7 @@ fn run(arguments: &Arguments) -> Result<bool, Failed> {
         rows: match &arguments.what {
             What::Store(arguments) => store::run(arguments)?,
             What::Ring(arguments) => ring::run(arguments)?,
+            What::Core(arguments) => core::run(arguments)?,
             What::Docker(arguments) => docker::run(arguments)?,
             What::Kubernetes(arguments) => kubernetes::run(arguments)?,
         },

@@ -28,8 +28,10 @@ def wait(what, check):
 
 
 def running(count):
+    """The tasks, once so many run and nothing more is to be done: an open deployment locks the app."""
     tasks = client.list_tasks("/py")
-    return tasks if len(tasks) == count and all(t.state == "TASK_RUNNING" for t in tasks) else None
+    there = len(tasks) == count and all(t.state == "TASK_RUNNING" for t in tasks)
+    return tasks if there and not client.list_deployments() else None
 
 
 assert client.ping() in ("pong", '"pong"', b"pong", b'"pong"'), client.ping()
@@ -62,7 +64,7 @@ assert killed.app_id == "/py"
 wait("back to 2", lambda: (lambda t: t and victim not in {x.id for x in t})(running(2)))
 wait("an empty queue", lambda: client.list_queue() == [])
 client.delete_app("/py")
-wait("gone", lambda: not client.list_apps() and not client.list_tasks())
+wait("gone", lambda: not client.list_apps() and not client.list_tasks() and not client.list_deployments())
 
 # All that an app may say of checks and places, and every object that tells what came of it.
 heard = []
