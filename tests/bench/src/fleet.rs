@@ -24,8 +24,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_stream::wrappers::ReceiverStream;
 
-/// The runtime that the agents have.
+/// The runtime that the agents have under every name that a door may ask for.
 pub(crate) const RUNTIME: &str = "none";
+/// Those names.
+const RUNTIMES: [&str; 3] = [RUNTIME, "docker", "process"];
 
 /// What the runtime is said to enforce.
 const CAPABILITIES: [&str; 6] = [
@@ -229,7 +231,7 @@ fn facts(n: u32, slots: u64) -> Result<NodeFacts, Failed> {
         system: Amounts::default(),
         devices: BTreeMap::new(),
         attributes: BTreeMap::from([("rack".to_owned(), format!("r{}", n % 40))]),
-        runtimes: BTreeMap::from([(RUNTIME.to_owned(), runtime)]),
+        runtimes: RUNTIMES.map(|name| (name.to_owned(), runtime.clone())).into(),
         ports: PortRange {
             low: 31_000,
             high: 32_000,

@@ -4,10 +4,13 @@ use crate::report::Failed;
 use plenum_broker::{BrokerConfig, BrokerHandle, CoreConfig};
 use plenum_contract::broker::Broker;
 use plenum_contract::dispatcher::Dispatcher;
+use plenum_contract::scheduler::{RunningScheduler, Scheduler, SchedulerContext};
 use plenum_contract::state_store::StateStore;
+use plenum_model::ids::SchedulerId;
 use plenum_sdk::door::serve::{ServeOptions, Served, serve};
 use plenum_store::DataDir;
-use plenum_wire::{RemoteBroker, RemoteDispatcher, connect, routes};
+use plenum_wire::{Prefixed, RemoteBroker, RemoteDispatcher, connect, routes};
+use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -76,6 +79,26 @@ impl House {
             })
         };
         (0..count).map(one).collect()
+    }
+
+    /// A scheduler as `plenum up` starts it, in the process of the broker, under the name of its kind.
+    pub(crate) async fn door(
+        &self,
+        scheduler: &dyn Scheduler,
+        config: Value,
+    ) -> Result<Box<dyn RunningScheduler>, Failed> {
+        let id = SchedulerId::new(scheduler.kind()).map_err(Failed::in_("naming the scheduler"))?;
+        let all = Arc::new(self.handle.clone());
+        let context = SchedulerContext {
+            broker: all.clone(),
+            pool: all.clone(),
+            state: Arc::new(Prefixed::new(Arc::clone(&self.state), id.clone())),
+            streams: all,
+            config,
+            id,
+        };
+        let started = scheduler.start(context).await;
+        started.map_err(Failed::in_(format!("the scheduler {}", scheduler.kind())))
     }
 
     /// Ends it.

@@ -3,6 +3,7 @@
 
 mod core;
 mod docker;
+mod doors;
 mod eventually;
 mod fleet;
 mod house;
@@ -12,6 +13,7 @@ mod report;
 mod ring;
 mod store;
 mod times;
+mod usage;
 
 use clap::{Parser, Subcommand};
 use report::{Failed, Report};
@@ -41,15 +43,17 @@ enum What {
     Docker(docker::Arguments),
     /// Pods through the Kubernetes door on simulated nodes: created to Running, and how fast the API answers.
     Kubernetes(kubernetes::Arguments),
+    /// Thousands of tasks in each door: how fast each tool's lists are answered, and what one task more costs.
+    Doors(doors::Arguments),
 }
 
 impl What {
-    /// Whether a missed target is a failure. Of pods through the door it is not: a busy machine misses it, too, and
+    /// Whether a missed target is a failure. Of what goes through doors it is not: a busy machine misses it, too, and
     /// then the figure says so.
     fn fails_on_a_miss(&self) -> bool {
         match self {
             Self::Store(_) | Self::Ring(_) | Self::Core(_) | Self::Docker(_) => true,
-            Self::Kubernetes(_) => false,
+            Self::Kubernetes(_) | Self::Doors(_) => false,
         }
     }
 }
@@ -75,6 +79,7 @@ fn run(arguments: &Arguments) -> Result<bool, Failed> {
             What::Core(arguments) => core::run(arguments)?,
             What::Docker(arguments) => docker::run(arguments)?,
             What::Kubernetes(arguments) => kubernetes::run(arguments)?,
+            What::Doors(arguments) => doors::run(arguments)?,
         },
     };
     print!("{report}");

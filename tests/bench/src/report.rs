@@ -41,6 +41,8 @@ impl Failed {
 pub(crate) enum Target {
     /// No less.
     AtLeast(f64),
+    /// No more.
+    AtMost(f64),
     /// No more than so many times what the peer has.
     AtMostOfPeer(f64),
 }
@@ -50,6 +52,7 @@ impl Target {
     fn met(self, value: f64, peer: Option<&Peer>) -> bool {
         match self {
             Self::AtLeast(least) => value >= least,
+            Self::AtMost(most) => value <= most,
             Self::AtMostOfPeer(most) => peer.is_some_and(|p| value <= most * p.value),
         }
     }
@@ -59,6 +62,7 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AtLeast(least) => write!(f, ">= {}", figure(*least)),
+            Self::AtMost(most) => write!(f, "<= {}", figure(*most)),
             Self::AtMostOfPeer(most) => write!(f, "<= x{}", figure(*most)),
         }
     }

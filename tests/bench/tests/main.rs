@@ -57,3 +57,46 @@ fn tasks_go_round_the_ring() {
     let rows: Vec<serde_json::Value> = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
     assert_eq!(rows[0]["name"], "ring, 10 agents");
 }
+
+/// The rows of a run whose targets are not judged; the run itself must go well.
+fn rows(what: &str, args: &[&str]) -> Vec<serde_json::Value> {
+    let dir = tempfile::tempdir().unwrap();
+    let report = dir.path().join("report.json");
+    let out = bench(&[&[what], args, &["--json", report.to_str().unwrap()]].concat());
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(said, "");
+    serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap()
+}
+
+#[test]
+fn a_pool_is_filled_and_churned_in_every_mix() {
+    let args = ["--nodes", "100", "--tenants", "3", "--turns", "1000"];
+    let rows = rows("core", &args);
+    let of = |name: &str| {
+        let found = rows.iter().find(|row| row["name"].as_str().unwrap().contains(name));
+        found.unwrap_or_else(|| panic!("{name} in {rows:?}"))["value"]
+            .as_f64()
+            .unwrap()
+    };
+    for mix in ["no rules", "mixed rules", "over racks"] {
+        assert!(of(&format!("100 nodes, {mix}, 3 tenants: end and replace")) > 0.0);
+    }
+    assert_eq!(of("100 nodes, no rules, 3 tenants: without room"), 0.0);
+}
+
+#[test]
+fn three_tools_list_what_they_were_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let args = [
+        "--dir", path, "--nodes", "5", "--few", "100", "--tasks", "100", "--many", "200", "--turns", "1",
+    ];
+    let rows = rows("doors", &args);
+    for tool in ["dcos", "docker", "kubectl"] {
+        let more = rows.iter().filter(|row| {
+            let name = row["name"].as_str().unwrap();
+            name.starts_with(&format!("{tool}: "))
+        });
+        assert_eq!(more.count(), 2, "{rows:?}");
+    }
+}

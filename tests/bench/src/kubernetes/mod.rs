@@ -4,28 +4,25 @@
 //! (broker, embedded API server, controllers, adapter, agents, and the client), so that two cores carry both ends
 //! of every connection, and the memory is that of all of them.
 //!
-//! `pods` makes them and looks whether all is right, `follow` watches, `process` asks the system what it costs.
+//! `pods` makes them and looks whether all is right, `follow` watches.
 
 mod follow;
 mod pods;
-mod process;
 
+use crate::doors::TABLE;
 use crate::eventually::eventually;
 use crate::fleet::{Fleet, RUNTIME};
 use crate::house::{House, data_dir};
 use crate::http::Api;
 use crate::report::{Failed, Peer, Row, Target};
 use crate::times::Times;
+use crate::usage::Usage;
 use follow::Follower;
-use plenum_contract::scheduler::{RunningScheduler, Scheduler, SchedulerContext};
-use plenum_model::ids::SchedulerId;
-use plenum_wire::Prefixed;
+use plenum_contract::scheduler::RunningScheduler;
 use pods::Maker;
-use process::Usage;
 use scheduler_kubernetes::KubernetesScheduler;
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// What the door must carry on two cores, in pods a second.
@@ -34,9 +31,6 @@ const WANTED: f64 = 500.0;
 /// What the Kubernetes project publishes for kube-scheduler with a real API server and etcd, at the smallest of its
 /// settings: there too the nodes are simulated.
 const PUBLISHED: f64 = 270.0;
-
-/// What `kubectl get pods` asks for.
-const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 
 /// How to measure.
 #[derive(clap::Args)]
@@ -85,21 +79,11 @@ async fn measure(arguments: &Arguments) -> Result<Vec<Row>, Failed> {
     rows
 }
 
-/// The plugin as `plenum up` starts it, in the process of the broker; and a client of its API server.
+/// The plugin, and a client of its API server.
 async fn open_door(house: &House) -> Result<(Box<dyn RunningScheduler>, Api), Failed> {
-    let id = SchedulerId::new("kubernetes").map_err(Failed::in_("naming the scheduler"))?;
-    let all = Arc::new(house.handle.clone());
-    let context = SchedulerContext {
-        broker: all.clone(),
-        pool: all.clone(),
-        state: Arc::new(Prefixed::new(Arc::clone(&house.state), id.clone())),
-        streams: all,
-        // Simulated nodes have no addresses on which their port could listen.
-        config: json!({"listen": "127.0.0.1:0", "node_listen": "127.0.0.1:0", "runtime": RUNTIME}),
-        id,
-    };
-    let started = KubernetesScheduler.start(context).await;
-    let door = started.map_err(Failed::in_("the scheduler"))?;
+    // Simulated nodes have no addresses on which their port could listen.
+    let config = json!({"listen": "127.0.0.1:0", "node_listen": "127.0.0.1:0", "runtime": RUNTIME});
+    let door = house.door(&KubernetesScheduler, config).await?;
     let url = door.endpoints().remove("kubernetes").unwrap_or_default();
     Ok((door, Api::at(&url)?))
 }

@@ -5,17 +5,17 @@ use nix::sys::resource::{UsageWho, getrusage};
 use std::time::Duration;
 
 /// What it has used up to now.
-pub(super) struct Usage {
+pub(crate) struct Usage {
     /// Processor time, of user and system.
-    pub(super) processor: Duration,
+    pub(crate) processor: Duration,
     /// Memory now, in MiB.
-    pub(super) resident_mib: f64,
+    pub(crate) resident_mib: f64,
     /// The most there ever was of it, in MiB.
-    pub(super) peak_mib: f64,
+    pub(crate) peak_mib: f64,
 }
 
 impl Usage {
-    pub(super) fn now() -> Result<Self, Failed> {
+    pub(crate) fn now() -> Result<Self, Failed> {
         let used = getrusage(UsageWho::RUSAGE_SELF).map_err(Failed::in_("the processor time"))?;
         let micros = [used.user_time(), used.system_time()]
             .map(|t| t.tv_sec().saturating_mul(1_000_000).saturating_add(t.tv_usec()));

@@ -1,0 +1,73 @@
+//! What `docker` asks of its manager.
+
+use super::Tool;
+use crate::house::House;
+use crate::http::Api;
+use crate::report::Failed;
+use plenum_contract::scheduler::RunningScheduler;
+use scheduler_swarm::SwarmScheduler;
+use serde_json::json;
+
+pub(super) struct Docker(Api);
+
+/// The door, and its tool.
+pub(super) async fn open(house: &House) -> Result<(Docker, Box<dyn RunningScheduler>), Failed> {
+    let door = house
+        .door(&SwarmScheduler, json!({"listen": "127.0.0.1:0"}))
+        .await?;
+    let url = door.endpoints().remove("docker").unwrap_or_default();
+    let url = url.replacen("tcp://", "http://", 1);
+    Ok((Docker(Api::at(&format!("{url}/v1.41"))?), door))
+}
+
+impl Tool for Docker {
+    fn name(&self) -> &'static str {
+        "docker"
+    }
+
+    async fn make(&self, workload: &str, tasks: u32) -> Result<(), Failed> {
+        let service = json!({
+            "Name": workload, "Mode": {"Replicated": {"Replicas": tasks}},
+            "TaskTemplate": {
+                "ContainerSpec": {"Image": "busybox:latest", "Command": ["sleep", "1000"]},
+                "Resources": {"Reservations": {"NanoCPUs": 10_000_000, "MemoryBytes": 32 << 20}},
+            },
+        });
+        self.0.post("/services/create", &service).await.map(drop)
+    }
+
+    async fn running(&self, workload: &str) -> Result<u64, Failed> {
+        let filter = format!("%7B%22name%22%3A%5B%22{workload}%22%5D%7D");
+        let found = self
+            .0
+            .get(&format!("/services?status=true&filters={filter}"))
+            .await?;
+        let services = found.as_array().map(Vec::as_slice).unwrap_or_default();
+        let service = services.iter().find(|s| s["Spec"]["Name"] == workload);
+        Ok(service
+            .and_then(|s| s["ServiceStatus"]["RunningTasks"].as_u64())
+            .unwrap_or(0))
+    }
+
+    fn lists(&self) -> Vec<(&'static str, Vec<(String, &'static str)>)> {
+        let all = |paths: &[&str]| {
+            paths
+                .iter()
+                .map(|p| ((*p).to_owned(), "application/json"))
+                .collect()
+        };
+        let one = "%7B%22service%22%3A%5B%22w1%22%5D%7D";
+        let one = format!("/tasks?filters={one}");
+        vec![
+            ("docker service ls", all(&["/services?status=true"])),
+            ("docker service ps", all(&["/services/w1", &one, "/nodes"])),
+            ("docker node ls", all(&["/nodes", "/info"])),
+            ("docker ps", all(&["/containers/json"])),
+            ("all tasks of a swarm", all(&["/tasks"])),
+        ]
+    }
+
+    fn api(&self) -> &Api {
+        &self.0
+    }
+}
