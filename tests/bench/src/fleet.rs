@@ -30,13 +30,16 @@ pub(crate) const RUNTIME: &str = "none";
 const RUNTIMES: [&str; 3] = [RUNTIME, "docker", "process"];
 
 /// What the runtime is said to enforce.
-const CAPABILITIES: [&str; 6] = [
+const CAPABILITIES: [&str; 9] = [
+    capability::BRIDGE,
     capability::CONTAINERS,
     capability::CPU_LIMIT,
     capability::IMAGES,
     capability::MEMORY_LIMIT,
+    capability::PIDS_LIMIT,
     capability::SECRETS,
     capability::SHARED_ADDRESS,
+    capability::USER,
 ];
 
 /// Messages of an agent that may wait: it answers one with one.

@@ -73,7 +73,9 @@ fn a_pool_is_filled_and_churned_in_every_mix() {
     let args = ["--nodes", "100", "--tenants", "3", "--turns", "1000"];
     let rows = rows("core", &args);
     let of = |name: &str| {
-        let found = rows.iter().find(|row| row["name"].as_str().unwrap().contains(name));
+        let found = rows
+            .iter()
+            .find(|row| row["name"].as_str().unwrap().contains(name));
         found.unwrap_or_else(|| panic!("{name} in {rows:?}"))["value"]
             .as_f64()
             .unwrap()

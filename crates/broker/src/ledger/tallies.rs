@@ -7,6 +7,7 @@ use super::nodes::Nodes;
 use crate::fact::{NodeIx, TermsIx};
 use crate::place::bits::Bits;
 use crate::place::relation::{Bar, By, Counts, Order, Stir, TallyIx, Totals};
+use crate::place::sieve::Sieve;
 use plenum_model::ids::SchedulerId;
 use plenum_model::node::NodeFacts;
 use plenum_model::rules::Domains;
@@ -322,7 +323,7 @@ impl Tallies {
     }
 
     /// Keeps in `set` the nodes that a rule does not refuse.
-    pub fn keep(&self, bar: &Bar, set: &mut Bits) {
+    pub fn keep<'a>(&'a self, bar: &Bar, set: &mut Sieve<'a>) {
         let Some((row, key)) = self.look(bar.tally) else {
             return;
         };
@@ -340,18 +341,17 @@ impl Tallies {
     }
 
     /// Goes through the nodes of `set` in the order of a soft rule, level by level, until `take` says something.
-    pub fn in_order<T>(
-        &self,
+    pub fn in_order<'a, T>(
+        &'a self,
         order: Order,
-        set: &Bits,
-        mut take: impl FnMut(&Bits) -> Option<T>,
+        set: &Sieve<'a>,
+        mut take: impl FnMut(&Sieve<'a>) -> Option<T>,
     ) -> Option<T> {
         let Some((row, key)) = self.look(order.tally) else {
             return take(set);
         };
-        let mut part = Bits::default();
-        let mut look = |keep: Option<&Bits>, without: Option<&Bits>| {
-            part.clone_from(set);
+        let mut look = |keep: Option<&'a Bits>, without: Option<&'a Bits>| {
+            let mut part = set.clone();
             keep.into_iter().for_each(|keep| part.keep(keep));
             without.into_iter().for_each(|without| part.without(without));
             if part.is_empty() { None } else { take(&part) }

@@ -4,9 +4,10 @@
 //! task never waits because the index was coarse.
 
 use super::bits::Bits;
-use super::levels::{INDEXED, LEVELS, indexed};
+use super::levels::{INDEXED, indexed};
 use super::needs::Needs;
 use super::relation::{Counts, Order};
+use super::sieve::Sieve;
 use super::verdict::{Extra, room};
 use crate::fact::NodeIx;
 use crate::ledger::nodes::Nodes;
@@ -115,7 +116,7 @@ impl Question<'_> {
             return self.best_of(self.nodes.iter().map(|(ix, _)| ix));
         }
         for group in self.eligible.wishes.values() {
-            let mut set = group.clone();
+            let mut set = Sieve::of(group);
             set.keep(&self.nodes.ready);
             set.keep(&self.nodes.open);
             self.nodes.levels.keep_roomy(&mut set, &self.needs.terms.charge);
@@ -127,6 +128,7 @@ impl Question<'_> {
             }
             let mut look = Look {
                 question: self,
+                dominant: self.dominant(),
                 failures: 0,
             };
             match look.by_orders(&set, &self.related.orders) {
@@ -149,7 +151,8 @@ impl Question<'_> {
     }
 
     fn best_of(&self, these: impl Iterator<Item = NodeIx>) -> Option<Chosen> {
-        let fits = these.filter_map(|ix| self.fits(ix).map(|ports| (self.rank(ix), (ix, ports))));
+        let dominant = self.dominant();
+        let fits = these.filter_map(|ix| self.fits(ix).map(|ports| (self.rank(ix, dominant), (ix, ports))));
         fits.min_by(|(a, _), (b, _)| self.compare(a, b))
             .map(|(_, chosen)| chosen)
     }
@@ -166,11 +169,8 @@ impl Question<'_> {
         room(self.needs, &self.nodes.get(ix)?.look(), &self.extra, &around).ok()
     }
 
-    fn rank(&self, ix: NodeIx) -> Rank {
-        let free = self
-            .nodes
-            .get(ix)
-            .map_or(0, |n| indexed(&n.free)[self.dominant()]);
+    fn rank(&self, ix: NodeIx, dominant: usize) -> Rank {
+        let free = self.nodes.get(ix).map_or(0, |n| indexed(&n.free)[dominant]);
         Rank {
             wish: Reverse(self.eligible.wish(ix).unwrap_or(i64::MIN)),
             rest: match self.needs.terms.rules.strategy {
@@ -212,14 +212,16 @@ struct TooMany;
 
 struct Look<'a> {
     question: &'a Question<'a>,
+    /// See [`Question::dominant`].
+    dominant: usize,
     failures: usize,
 }
 
 type Found = Result<Option<Chosen>, TooMany>;
 
-impl Look<'_> {
+impl<'a> Look<'a> {
     /// As the soft rules like it, one after the other; then as the strategy does.
-    fn by_orders(&mut self, set: &Bits, orders: &[Order]) -> Found {
+    fn by_orders(&mut self, set: &Sieve<'a>, orders: &[Order]) -> Found {
         if let Some((first, others)) = orders.split_first() {
             let tallies = self.question.tallies;
             let found = tallies.in_order(*first, set, |part| self.by_orders(part, others).transpose());
@@ -233,7 +235,7 @@ impl Look<'_> {
     }
 
     /// The fewest of the same workload first; among those the emptiest.
-    fn by_count(&mut self, set: &Bits) -> Found {
+    fn by_count(&mut self, set: &Sieve<'a>) -> Found {
         let same = self.question.same;
         let up_to = |n: usize| {
             let mut few = set.clone();
@@ -252,27 +254,29 @@ impl Look<'_> {
                 high = middle
             }
         }
-        let mut tried = Bits::default();
         for n in low..=same.most() {
-            let mut few = up_to(n);
-            few.without(&tried);
-            if let Some(chosen) = self.by_level(&few, true)? {
+            let mut these = up_to(n);
+            // What has fewer was tried before.
+            if n > low
+                && let Some(tried) = same.more_than(n - 1)
+            {
+                these.keep(tried);
+            }
+            if let Some(chosen) = self.by_level(&these, true)? {
                 return Ok(Some(chosen));
             }
-            tried = up_to(n);
         }
         Ok(None)
     }
 
     /// The emptiest first, or the fullest.
-    fn by_level(&mut self, set: &Bits, emptiest: bool) -> Found {
-        let resource = self.question.dominant();
-        for step in 0..LEVELS {
-            let l = if emptiest { LEVELS - 1 - step } else { step };
-            let Some(level) = self.question.nodes.levels.at(resource, l, set) else {
+    fn by_level(&mut self, set: &Sieve<'a>, emptiest: bool) -> Found {
+        let (resource, levels) = (self.dominant, &self.question.nodes.levels);
+        for l in levels.stood_at(resource, emptiest) {
+            let Some(level) = levels.at(resource, l, set) else {
                 continue;
             };
-            if let Some(chosen) = self.best_few(level.iter())? {
+            if let Some(chosen) = self.best_few(level.iter_from(self.question.seed))? {
                 return Ok(Some(chosen));
             }
         }
@@ -280,10 +284,10 @@ impl Look<'_> {
     }
 
     /// Any, evenly: the order starts at a random member.
-    fn at_random(&mut self, set: &Bits) -> Found {
+    fn at_random(&mut self, set: &Sieve<'a>) -> Found {
         let count = u64::try_from(set.count()).unwrap_or(u64::MAX).max(1);
         let start = usize::try_from(mix(self.question.seed) % count).unwrap_or(0);
-        for ix in set.iter().skip(start).chain(set.iter().take(start)) {
+        for ix in set.iter_after(start) {
             match self.question.fits(ix) {
                 Some(ports) => return Ok(Some((ix, ports))),
                 None => self.fail()?,
@@ -300,7 +304,7 @@ impl Look<'_> {
                 self.fail()?;
                 continue;
             };
-            let rank = self.question.rank(ix);
+            let rank = self.question.rank(ix, self.dominant);
             if best
                 .as_ref()
                 .is_none_or(|(have, _)| self.question.compare(&rank, have).is_lt())

@@ -4,6 +4,7 @@
 //! looked at exactly by the caller.
 
 use super::bits::Bits;
+use super::sieve::Sieve;
 use crate::fact::NodeIx;
 use plenum_model::amounts::Amounts;
 
@@ -101,7 +102,7 @@ impl Levels {
     }
 
     /// Keeps in `set` the nodes that may have room for `asked`.
-    pub fn keep_roomy(&self, set: &mut Bits, asked: &Amounts) {
+    pub fn keep_roomy<'a>(&'a self, set: &mut Sieve<'a>, asked: &Amounts) {
         for (ladder, asked) in self.0.iter().zip(indexed(asked)) {
             if asked > 0 {
                 set.keep(&ladder.reach[level(asked)]);
@@ -109,9 +110,9 @@ impl Levels {
         }
     }
 
-    /// Those of `among` that stand at exactly this level of a resource; none if nobody does.
+    /// Those of `among` that stand at exactly this level of a resource; none if nobody at all does.
     #[must_use]
-    pub fn at(&self, resource: usize, l: usize, among: &Bits) -> Option<Bits> {
+    pub fn at<'a>(&'a self, resource: usize, l: usize, among: &Sieve<'a>) -> Option<Sieve<'a>> {
         let ladder = &self.0[resource];
         if ladder.count[l] == 0 {
             return None;
@@ -121,7 +122,14 @@ impl Levels {
         if let Some(above) = ladder.reach.get(l + 1) {
             set.without(above);
         }
-        (!set.is_empty()).then_some(set)
+        Some(set)
+    }
+
+    /// Levels of a resource at which somebody stands, the emptiest nodes first or last.
+    pub fn stood_at(&self, resource: usize, emptiest: bool) -> impl Iterator<Item = usize> + '_ {
+        let count = &self.0[resource].count;
+        let steps = (0..LEVELS).map(move |step| if emptiest { LEVELS - 1 - step } else { step });
+        steps.filter(|l| count[*l] > 0)
     }
 }
 
@@ -146,10 +154,12 @@ mod tests {
                 levels.set(NodeIx(i), Some(&Amounts::task(*f, 0, 0)));
                 set.put(NodeIx(i), true);
             }
-            levels.keep_roomy(&mut set, &Amounts { cpu_millis: asked, ..Amounts::default() });
+            let mut sieve = Sieve::of(&set);
+            levels.keep_roomy(&mut sieve, &Amounts { cpu_millis: asked, ..Amounts::default() });
+            let roomy: Vec<_> = sieve.iter().collect();
             for (i, f) in (0_u32..).zip(&free) {
                 if *f >= asked {
-                    prop_assert!(set.has(NodeIx(i)));
+                    prop_assert!(roomy.contains(&NodeIx(i)));
                 }
             }
         }

@@ -8,4 +8,5 @@ pub mod levels;
 pub mod needs;
 pub mod ports;
 pub mod relation;
+pub mod sieve;
 pub mod verdict;

@@ -1,0 +1,133 @@
+//! Nodes that are in some sets and not in others, found as they are asked for: nothing is copied, and words where one
+//! of the sets has nobody are passed over 64 at a time. What is asked of it costs as many looks as it takes to find
+//! the answer, not as many as there are nodes.
+
+use super::bits::{Bits, each, nodes};
+use crate::fact::NodeIx;
+use smallvec::SmallVec;
+
+/// Few rules and as many resources as are indexed stay off the heap.
+type Sets<'a> = SmallVec<[&'a Bits; 12]>;
+
+/// In all of `keep`, in none of `without`. Without any set to keep it is empty.
+#[derive(Debug, Clone)]
+pub struct Sieve<'a> {
+    keep: Sets<'a>,
+    without: SmallVec<[&'a Bits; 4]>,
+}
+
+impl<'a> Sieve<'a> {
+    /// Those of a set.
+    #[must_use]
+    pub fn of(set: &'a Bits) -> Self {
+        Self {
+            keep: SmallVec::from_slice(&[set]),
+            without: SmallVec::new(),
+        }
+    }
+
+    /// Keeps those that are in `set`, too.
+    pub fn keep(&mut self, set: &'a Bits) {
+        self.keep.push(set);
+    }
+
+    /// Takes out those that are in `set`.
+    pub fn without(&mut self, set: &'a Bits) {
+        self.without.push(set);
+    }
+
+    fn spans(&self) -> usize {
+        self.keep.iter().map(|set| set.spans()).min().unwrap_or(0)
+    }
+
+    fn some(&self, i: usize) -> u64 {
+        self.keep.iter().fold(u64::MAX, |word, set| word & set.some(i))
+    }
+
+    fn word(&self, i: usize) -> u64 {
+        let kept = self.keep.iter().fold(u64::MAX, |word, set| word & set.word(i));
+        self.without.iter().fold(kept, |word, set| word & !set.word(i))
+    }
+
+    /// Words of nodes that are not empty, with their place, from a span of words on and once around.
+    fn words_from(&self, start: usize) -> impl Iterator<Item = (usize, u64)> + '_ {
+        let spans = self.spans();
+        let start = if spans == 0 { 0 } else { start % spans };
+        (start..spans).chain(0..start).flat_map(move |span| {
+            each(self.some(span)).filter_map(move |bit| {
+                let at = span * 64 + bit;
+                let word = self.word(at);
+                (word != 0).then_some((at, word))
+            })
+        })
+    }
+
+    /// Whether none is in.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.words_from(0).next().is_none()
+    }
+
+    /// How many are in.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.words_from(0)
+            .map(|(_, word)| word.count_ones() as usize)
+            .sum()
+    }
+
+    /// Those that are in, by number.
+    pub fn iter(&self) -> impl Iterator<Item = NodeIx> + '_ {
+        self.iter_from(0)
+    }
+
+    /// Those that are in, once around, from a place that follows from `seed`: whoever looks at only a few does not
+    /// look at the same few each time.
+    pub fn iter_from(&self, seed: u64) -> impl Iterator<Item = NodeIx> + '_ {
+        let start = usize::try_from(seed % u64::try_from(self.spans().max(1)).unwrap_or(1)).unwrap_or(0);
+        self.words_from(start).flat_map(|(at, word)| nodes(at, word))
+    }
+
+    /// Those that are in, once around, from the `n`th on.
+    pub fn iter_after(&self, n: usize) -> impl Iterator<Item = NodeIx> + '_ {
+        self.iter().skip(n).chain(self.iter().take(n))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::btree_set;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn bits(of: &BTreeSet<u32>) -> Bits {
+        let mut bits = Bits::default();
+        of.iter().for_each(|n| bits.put(NodeIx(*n), true));
+        bits
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_what_sets_say(
+            a in btree_set(0_u32..9_000, 0..400), b in btree_set(0_u32..9_000, 0..400),
+            c in btree_set(0_u32..9_000, 0..400), seed: u64,
+        ) {
+            let sets = [&a, &b, &c].map(bits);
+            let mut sieve = Sieve::of(&sets[0]);
+            sieve.without(&sets[2]);
+            let wanted: Vec<u32> = a.difference(&c).copied().collect();
+            let got: Vec<u32> = sieve.iter().map(|n| n.0).collect();
+            prop_assert_eq!(&got, &wanted);
+            prop_assert_eq!(sieve.count(), wanted.len());
+            let mut around: Vec<u32> = sieve.iter_from(seed).map(|n| n.0).collect();
+            around.sort_unstable();
+            prop_assert_eq!(&around, &wanted);
+            sieve.keep(&sets[1]);
+            let wanted: Vec<u32> = a.intersection(&b).filter(|n| !c.contains(n)).copied().collect();
+            let got: Vec<u32> = sieve.iter().map(|n| n.0).collect();
+            prop_assert_eq!(sieve.is_empty(), wanted.is_empty());
+            prop_assert_eq!(got, wanted);
+        }
+    }
+}
