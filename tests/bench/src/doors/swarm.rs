@@ -56,11 +56,11 @@ impl Tool for Docker {
                 .map(|p| ((*p).to_owned(), "application/json"))
                 .collect()
         };
-        let one = "%7B%22service%22%3A%5B%22w1%22%5D%7D";
+        let one = "%7B%22service%22%3A%5B%22w0%22%5D%7D";
         let one = format!("/tasks?filters={one}");
         vec![
             ("docker service ls", all(&["/services?status=true"])),
-            ("docker service ps", all(&["/services/w1", &one, "/nodes"])),
+            ("docker service ps", all(&["/services/w0", &one, "/nodes"])),
             ("docker node ls", all(&["/nodes", "/info"])),
             ("docker ps", all(&["/containers/json"])),
             ("all tasks of a swarm", all(&["/tasks"])),
