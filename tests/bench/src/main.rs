@@ -20,6 +20,10 @@ use report::{Failed, Report};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// As `plenum` itself has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures Plenum. Build with --release; anything else measures the compiler.
 #[derive(Parser)]
 #[command(name = "plenum-bench", version)]
