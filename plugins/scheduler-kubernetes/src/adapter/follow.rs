@@ -3,8 +3,9 @@
 
 use super::book::Book;
 use super::names::OWN_LABEL;
+use crate::lean::LeanPod;
 use futures::{Stream, StreamExt};
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::Node;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
@@ -15,17 +16,13 @@ use tokio_util::sync::CancellationToken;
 
 /// Follows all pods until cancelled.
 pub async fn pods(client: Client, book: Arc<Book>, waker: Waker, cancelled: CancellationToken) {
-    let all = watcher(Api::<Pod>::all(client), watcher::Config::default()).default_backoff();
+    let all = watcher(Api::<LeanPod>::all(client), watcher::Config::default()).default_backoff();
     each("pods", all, cancelled, |event| {
-        let lean = |mut pod: Pod| {
-            pod.metadata.managed_fields = None;
-            pod
-        };
-        match event {
+        match LeanPod::event(event) {
             Event::Init => book.begin_pods(),
-            Event::InitApply(pod) => book.put_pod(lean(pod), true),
+            Event::InitApply(pod) => book.put_pod(pod, true),
             Event::InitDone => book.end_pods(),
-            Event::Apply(pod) => book.put_pod(lean(pod), false),
+            Event::Apply(pod) => book.put_pod(pod, false),
             Event::Delete(pod) => book.drop_pod(&pod),
         }
         waker.wake();

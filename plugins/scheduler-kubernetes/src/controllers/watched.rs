@@ -3,8 +3,9 @@
 
 use super::owned;
 use super::specs::of_set;
+use crate::lean::LeanPod;
 use crate::object::taint;
-use futures::StreamExt;
+use futures::{Stream, StreamExt, TryStreamExt};
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
@@ -178,7 +179,7 @@ pub(super) fn watch(client: &Client, tasks: &TaskTracker, stop: &CancellationTok
     follow.kind(node_writer, |it: &Node, _| {
         vec![Concerned::Node(ObjectRef::from_obj(it))]
     });
-    follow.kind(pod_writer, |it: &Pod, shelf| {
+    follow.pods(pod_writer, |it: &Pod, shelf| {
         let mut concerned = concerned_by_pod(it, shelf);
         concerned.extend(tainted(it, shelf).map(Concerned::Node));
         concerned
@@ -239,14 +240,35 @@ struct Follow<'a> {
 impl Follow<'_> {
     fn kind<K>(
         &self,
-        mut writer: Writer<K>,
+        writer: Writer<K>,
         concerns: impl Fn(&K, &Shelf) -> Vec<Concerned> + Send + Sync + 'static,
     ) where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     {
-        let (shelf, bells) = (self.shelf.clone(), self.bells.clone());
         let api: Api<K> = Api::all(self.client.clone());
         let events = watcher(api, watcher::Config::default()).default_backoff();
+        self.each(events, writer, concerns);
+    }
+
+    fn pods(
+        &self,
+        writer: Writer<Pod>,
+        concerns: impl Fn(&Pod, &Shelf) -> Vec<Concerned> + Send + Sync + 'static,
+    ) {
+        let api: Api<LeanPod> = Api::all(self.client.clone());
+        let events = watcher(api, watcher::Config::default()).default_backoff();
+        self.each(events.map_ok(LeanPod::event), writer, concerns);
+    }
+
+    fn each<K>(
+        &self,
+        events: impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static,
+        mut writer: Writer<K>,
+        concerns: impl Fn(&K, &Shelf) -> Vec<Concerned> + Send + Sync + 'static,
+    ) where
+        K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
+    {
+        let (shelf, bells) = (self.shelf.clone(), self.bells.clone());
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             let mut events = std::pin::pin!(events.take_until(stop.cancelled_owned()));

@@ -9,7 +9,7 @@ use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node as Machine, Pod, Secret, ServiceAccount};
-use kube::api::{ApiResource, DeleteParams, PartialObjectMeta, Patch, PatchParams, Preconditions};
+use kube::api::{ApiResource, DeleteParams, Patch, PatchParams, Preconditions};
 use kube::core::DynamicObject;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use super::MANAGER;
 use super::keeper::is_code;
+use crate::lean::LeanMeta;
 
 /// Changes that may wait; the watches wait with them.
 const QUEUE: usize = 1024;
@@ -49,14 +50,14 @@ fn kinds() -> Vec<ApiResource> {
     ]
 }
 
-type Change = (usize, Event<PartialObjectMeta<DynamicObject>>);
+type Change = (usize, Event<LeanMeta>);
 
 /// Watches and collects until `stop`.
 pub(super) fn start(client: &Client, tasks: &TaskTracker, stop: &CancellationToken) {
     let (tell, changes) = mpsc::channel(QUEUE);
     let kinds = kinds();
     for (kind, resource) in kinds.iter().enumerate() {
-        let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client.clone(), resource);
+        let api: Api<LeanMeta> = Api::all_with(client.clone(), resource);
         let events = watcher(api, watcher::Config::default()).default_backoff();
         let (tell, stop) = (tell.clone(), stop.clone());
         tasks.spawn(async move {
@@ -124,13 +125,13 @@ impl Collector {
         match event {
             Event::Apply(it) => concerned.extend(self.put(kind, it)),
             Event::Delete(it) => {
-                if let Some(uid) = &it.metadata.uid {
+                if let Some(uid) = &it.0.uid {
                     concerned.extend(self.graph.remove(uid));
                 }
             }
             Event::Init => self.listing[kind].clear(),
             Event::InitApply(it) => {
-                self.listing[kind].extend(it.metadata.uid.clone());
+                self.listing[kind].extend(it.0.uid.clone());
                 concerned.extend(self.put(kind, it));
             }
             Event::InitDone => {
@@ -146,15 +147,15 @@ impl Collector {
         }
     }
 
-    fn put(&mut self, kind: usize, it: PartialObjectMeta<DynamicObject>) -> Vec<String> {
+    fn put(&mut self, kind: usize, it: LeanMeta) -> Vec<String> {
         let place = Place {
             kind,
-            namespace: it.metadata.namespace.clone().unwrap_or_default(),
-            name: it.metadata.name.clone().unwrap_or_default(),
+            namespace: it.0.namespace.clone().unwrap_or_default(),
+            name: it.0.name.clone().unwrap_or_default(),
         };
         let mut concerned = self.graph.put(Node {
             place,
-            metadata: it.metadata,
+            metadata: it.0,
         });
         // an owner that begins to wait for its dependents concerns them
         if let Some(uid) = concerned.last().cloned() {
