@@ -4,12 +4,13 @@ use super::names::MANAGER;
 use super::pod::sources::TokenAsk;
 use super::pod::{name, namespace, uid};
 use super::status::events::Note;
+use crate::lean::LeanMeta;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod, PodStatus, Secret, ServiceAccount};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::Request;
 use kube::{Api, Client, Resource};
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -75,11 +76,11 @@ impl PodApi {
         Ok(())
     }
 
-    /// Writes what a pod's object says of it.
+    /// Writes what a pod's object says of it; the resource version that the object has now.
     ///
     /// # Errors
     /// `Changed` when the pod of this name is another one.
-    pub async fn status(&self, pod: &Pod, status: &PodStatus) -> Result<(), ApiFailure> {
+    pub async fn status(&self, pod: &Pod, status: &PodStatus) -> Result<String, ApiFailure> {
         let patch = json!({"metadata": {"uid": uid(pod)}, "status": whole(status)});
         let params = PatchParams {
             field_manager: Some(MANAGER.to_owned()),
@@ -88,17 +89,17 @@ impl PodApi {
         let pods = Request::new(Pod::url_path(&(), Some(namespace(pod))));
         let patch = Patch::Merge(patch);
         let request = pods.patch_subresource("status", name(pod), &params, &patch);
-        self.send(request).await
+        let LeanMeta(metadata) = self.send(request).await?;
+        Ok(metadata.resource_version.unwrap_or_default())
     }
 
-    /// Sends a request of which only matters whether it was taken: what it answers is as large as the object.
-    async fn send(
+    /// Sends a request of whose answer little matters: it is as large as the object.
+    async fn send<T: DeserializeOwned>(
         &self,
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
-    ) -> Result<(), ApiFailure> {
+    ) -> Result<T, ApiFailure> {
         let request = request.map_err(kube::Error::BuildRequest)?;
-        let IgnoredAny = self.client.request(request).await?;
-        Ok(())
+        Ok(self.client.request(request).await?)
     }
 
     /// Lets a pod's object go, now that nothing of it runs.
@@ -230,7 +231,8 @@ impl PodApi {
         let body =
             serde_json::to_vec(&without_nulls(event)).map_err(|e| ApiFailure::Failed(e.to_string()))?;
         let events = Request::new(Event::url_path(&(), Some(namespace(pod))));
-        self.send(events.create(&PostParams::default(), body)).await
+        let IgnoredAny = self.send(events.create(&PostParams::default(), body)).await?;
+        Ok(())
     }
 }
 

@@ -29,6 +29,19 @@ pub struct Entry {
     pub pod: Arc<Pod>,
     /// What has been made of it.
     pub work: Work,
+    /// When it was bound from here, in Unix milliseconds.
+    pub bound_at: Option<u64>,
+    /// What was written last from here, until the watch shows it.
+    pub written: Option<Written>,
+}
+
+/// A write that the watch has not shown yet.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// The resource version that the object got.
+    pub version: String,
+    /// When, in Unix milliseconds.
+    pub at: u64,
 }
 
 /// See the module's header.
@@ -99,10 +112,19 @@ impl Book {
             if listing {
                 pages.listing_pods.insert(uid.clone());
             }
-            let work = pages.pods.remove(&uid).map(|e| e.work).unwrap_or_default();
+            let before = pages.pods.remove(&uid);
+            let (work, bound_at, written) =
+                before.map_or_else(Default::default, |e| (e.work, e.bound_at, e.written));
+            // a list may be past what was written
+            let behind = |w: &Written| !listing && pod.metadata.resource_version.as_ref() != Some(&w.version);
+            let entry = Entry {
+                work,
+                bound_at,
+                written: written.filter(behind),
+                pod: Arc::new(pod),
+            };
             pages.by_name.insert(key, uid.clone());
-            let pod = Arc::new(pod);
-            pages.pods.insert(uid.clone(), Entry { pod, work });
+            pages.pods.insert(uid.clone(), entry);
         }
         self.changed(&uid);
         self.touch([uid]);
@@ -193,15 +215,26 @@ impl Book {
     }
 
     /// The API has just taken a pod's binding; the watch will say so, too.
-    pub fn bound(&self, uid: &str, node: &str) {
+    pub fn bound(&self, uid: &str, node: &str, now: u64) {
         let mut pages = self.pages.write();
-        if let Some(entry) = pages.pods.get_mut(uid)
-            && let Some(spec) = &mut Arc::make_mut(&mut entry.pod).spec
-        {
-            spec.node_name = Some(node.to_owned());
+        if let Some(entry) = pages.pods.get_mut(uid) {
+            entry.bound_at = Some(now);
+            if let Some(spec) = &mut Arc::make_mut(&mut entry.pod).spec {
+                spec.node_name = Some(node.to_owned());
+            }
         }
         drop(pages);
         self.changed(uid);
+    }
+
+    /// The API has just taken what was written about a pod; the watch will show this version.
+    pub fn wrote(&self, uid: &str, version: String, now: u64) {
+        let mut pages = self.pages.write();
+        if let Some(entry) = pages.pods.get_mut(uid)
+            && entry.pod.metadata.resource_version.as_ref() != Some(&version)
+        {
+            entry.written = Some(Written { version, at: now });
+        }
     }
 
     /// After the change itself: what is asked for in between is at worst looked at twice.

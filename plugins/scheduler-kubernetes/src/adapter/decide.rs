@@ -14,12 +14,22 @@ use plenum_model::claim::Desired;
 use plenum_model::ids::NodeId;
 use plenum_model::task::Task;
 use plenum_sdk::holders::Holders;
+use std::time::Duration;
+
+/// A pod that has just been bound gets so long to start before its object says that its containers are being made:
+/// most are made meanwhile, and one status tells all.
+const STARTS_SOON_MS: u64 = 100;
+/// How long the watch may take to show what was written from here. What is decided before on what was there before
+/// it is written again.
+const SHOWN_BY_MS: u64 = 1000;
 
 /// What is done next.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
     /// Nothing.
     Rest,
+    /// Nothing until something changes, or until then.
+    Wait(Duration),
     /// Read what it refers to and lower it.
     Prepare,
     /// Give it this node.
@@ -52,6 +62,10 @@ pub struct Known<'a> {
 pub fn next(pages: &Pages, charter: &Charter, entry: &Entry, known: &Known<'_>) -> Step {
     let pod = &entry.pod;
     let Some(spec) = &pod.spec else { return Step::Rest };
+    let written = entry.written.as_ref().map(|w| w.at);
+    if let Some(left) = left(written, SHOWN_BY_MS, known.now) {
+        return Step::Wait(left);
+    }
     let goes = pod.metadata.deletion_timestamp.is_some();
     match bound_to(pod) {
         Some(_) => {
@@ -70,6 +84,12 @@ pub fn next(pages: &Pages, charter: &Charter, entry: &Entry, known: &Known<'_>) 
         }
         None => gated(pod, spec, known.now),
     }
+}
+
+/// What is left of a span that began then.
+fn left(since: Option<u64>, span_ms: u64, now: u64) -> Option<Duration> {
+    let end = since?.saturating_add(span_ms);
+    (now < end).then(|| Duration::from_millis(end - now))
 }
 
 /// Whether it has to be lowered, again if something was missing.
@@ -110,6 +130,11 @@ fn bound(entry: &Entry, known: &Known<'_>, host: &str, goes: bool) -> Step {
     };
     let wanted = status(pod, &seen);
     if differs(pod, &wanted) {
+        let says_little = wanted.phase.as_deref() == Some("Pending") && missing.is_empty() && !goes;
+        let soon = left(entry.bound_at, STARTS_SOON_MS, known.now);
+        if let Some(left) = soon.filter(|_| says_little) {
+            return Step::Wait(left);
+        }
         let told = refused
             .map(|why| note(Tone::Warning, "UnsupportedPodSpec", why))
             .or_else(|| lacks(pod, missing));

@@ -1,4 +1,5 @@
 use super::*;
+use crate::adapter::book::Book;
 use crate::adapter::testing::{book, lowered, node_id, pod, task};
 use plenum_model::amounts::Resource;
 use plenum_model::ids::TenantPath;
@@ -8,21 +9,27 @@ use serde_json::{Value, json};
 
 const HELD: Desired = Desired::Held { deadline_ms: 1 };
 
+const NOW: u64 = 1_700_000_000_000;
+
 fn step(meta: Value, spec: Value, work: Work, task: Option<&Task>, host: Option<&str>) -> Step {
+    let book = book(vec![pod(meta, spec)]);
+    book.note("u", work);
+    of_book(&book, task, host)
+}
+
+fn of_book(book: &Book, task: Option<&Task>, host: Option<&str>) -> Step {
     let charter = Charter {
         scheduler_names: ["default-scheduler".to_owned()].into(),
         tenant: TenantPath::new("default").unwrap(),
         namespace_is_tenant: true,
     };
-    let book = book(vec![pod(meta, spec)]);
-    book.note("u", work);
     let known = Known {
         task,
         host,
         runtime: "docker",
         holders: Holders::default(),
         look_again: false,
-        now: 1_700_000_000_000,
+        now: NOW,
     };
     book.read(|pages| next(pages, &charter, &pages.pods["u"], &known))
 }
@@ -127,5 +134,53 @@ fn pods_on_foreign_nodes_are_left_alone() {
     assert_eq!(
         step(json!({}), json!({"nodeName": "x"}), Work::Unread, None, None),
         Step::Rest
+    );
+}
+
+#[test]
+fn a_pod_that_starts_at_once_gets_one_status_and_one_that_does_not_says_so() {
+    let host = Some("127.77.0.1");
+    let held = task(Phase::Prepared, HELD, Some(1));
+    let bound = |at| {
+        let book = book(vec![pod(json!({}), json!({}))]);
+        book.note("u", Work::Ready(lowered()));
+        book.bound("u", "n1", at);
+        book
+    };
+    let just = bound(NOW - 30);
+    assert_eq!(
+        of_book(&just, Some(&held), host),
+        Step::Wait(Duration::from_millis(70))
+    );
+    let runs = task(Phase::Running, Desired::Running, Some(1));
+    assert!(matches!(of_book(&just, Some(&runs), host), Step::Write(..)));
+    assert!(matches!(
+        of_book(&bound(NOW - 100), Some(&held), host),
+        Step::Write(..)
+    ));
+}
+
+#[test]
+fn nothing_is_decided_before_the_watch_shows_what_was_written_last() {
+    let host = Some("127.77.0.1");
+    let runs = task(Phase::Running, Desired::Running, Some(1));
+    let seen = |version: &str| pod(json!({"resourceVersion": version}), json!({"nodeName": "n1"}));
+    let book = book(vec![seen("4")]);
+    book.wrote("u", "5".to_owned(), NOW);
+    assert_eq!(
+        of_book(&book, Some(&runs), host),
+        Step::Wait(Duration::from_secs(1))
+    );
+    book.put_pod(seen("5"), false);
+    assert!(matches!(of_book(&book, Some(&runs), host), Step::Write(..)));
+    book.wrote("u", "5".to_owned(), NOW);
+    assert!(
+        matches!(of_book(&book, Some(&runs), host), Step::Write(..)),
+        "it was shown already"
+    );
+    book.wrote("u", "6".to_owned(), NOW - 1000);
+    assert!(
+        matches!(of_book(&book, Some(&runs), host), Step::Write(..)),
+        "the watch has had its time"
     );
 }

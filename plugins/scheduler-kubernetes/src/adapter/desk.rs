@@ -194,13 +194,15 @@ impl Desk {
                 self.waker.wake();
                 Ok(self.rest(entry, task))
             }
+            Step::Wait(time) => Ok(Next::After(time)),
             Step::Prepare => self.prepare(entry).await,
             Step::Bind(node) => {
                 self.bind(pod, &node).await?;
                 Ok(Next::AtOnce)
             }
             Step::Write(status, told) => {
-                self.api.status(pod, &status).await?;
+                let version = self.api.status(pod, &status).await?;
+                self.book.wrote(super::pod::uid(pod), version, self.clock.now().0);
                 if let Some(told) = told {
                     let _ = self.tell.try_send((Arc::clone(pod), told)); // told while there is room
                 }
@@ -226,7 +228,7 @@ impl Desk {
     async fn bind(&self, pod: &Arc<Pod>, node: &NodeId) -> Result<(), ApiFailure> {
         let node = names::node(node);
         self.api.bind(pod, &node).await?;
-        self.book.bound(super::pod::uid(pod), &node);
+        self.book.bound(super::pod::uid(pod), &node, self.clock.now().0);
         self.waker.wake();
         let text = format!("Successfully assigned {}/{} to {node}", namespace(pod), name(pod));
         let _ = self
