@@ -10,7 +10,7 @@ use crate::object::apply::{Writer, track_update};
 use crate::object::defaults;
 use crate::object::problem::Problem;
 use crate::object::validate::{self, FieldError};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// How often a decision is made anew before the client is told of the conflict.
@@ -128,7 +128,7 @@ fn finish(
             }
             (resource.prepare_update)(old, &mut new);
         }
-        Part::Status => new = with_status(resource.status_metadata, old, &new),
+        Part::Status => with_status(resource.status_metadata, old, &mut new),
         Part::Server => {}
     }
     defaults::fill(resource.schema(), &mut new);
@@ -173,6 +173,7 @@ fn preconditions(resource: &Resource, name: &Name, old: &Value, new: &Value) -> 
 
 fn take(from: &Value, to: &mut Value, field: &str) {
     match from.get(field) {
+        Some(value) if to.get(field) == Some(value) => {}
         Some(value) => to[field] = value.clone(),
         None => {
             to.as_object_mut().map(|map| map.remove(field));
@@ -202,21 +203,37 @@ fn keep_metadata(old: &Value, new: &mut Value) {
 }
 
 /// The old object with the new status, and what of the metadata passes with it.
-fn with_status(passes: StatusMetadata, old: &Value, new: &Value) -> Value {
-    let mut whole = old.clone();
-    take(new, &mut whole, "status");
+fn with_status(passes: StatusMetadata, old: &Value, new: &mut Value) {
+    keep_all_but(&["metadata", "status"], old, new);
     let fields = [
         ("labels", passes.labels),
         ("annotations", passes.annotations),
         ("finalizers", passes.finalizers),
         ("managedFields", true),
     ];
-    for (field, passes) in fields {
-        if passes {
-            take(&new["metadata"], &mut whole["metadata"], field);
+    let passing: Vec<&str> = fields
+        .iter()
+        .filter(|(_, passes)| *passes)
+        .map(|(field, _)| *field)
+        .collect();
+    keep_all_but(&passing, &old["metadata"], &mut new["metadata"]);
+}
+
+/// Makes every member but these what it was.
+fn keep_all_but(passing: &[&str], old: &Value, new: &mut Value) {
+    let Value::Object(old) = old else { return };
+    if !new.is_object() {
+        *new = Value::Object(Map::new());
+    }
+    let Value::Object(new) = new else { return };
+    let passes = |name: &String| passing.contains(&name.as_str());
+    new.retain(|name, _| passes(name) || old.contains_key(name));
+    for (name, value) in old.iter().filter(|(name, _)| !passes(name)) {
+        // Mostly it is the same.
+        if new.get(name) != Some(value) {
+            new.insert(name.clone(), value.clone());
         }
     }
-    whole
 }
 
 fn finalizers(resource: &Resource, name: &Name, old: &Value, new: &Value) -> Result<(), Problem> {

@@ -5,6 +5,7 @@ mod document;
 mod list;
 mod order;
 mod strategic;
+mod touched;
 
 use json_patch::Patch;
 use serde_json::Value;
@@ -52,12 +53,7 @@ pub fn apply(
     // `said` is what a refusal shows, if not the outcome.
     let (patched, said, mut complaints) = match patch_type {
         PatchType::Json => (json(current, patch)?, None, Vec::new()),
-        PatchType::Merge => {
-            let (patch, complaints) = document::read(patch)?;
-            let mut patched = current.clone();
-            json_patch::merge(&mut patched, &patch);
-            (patched, None, complaints)
-        }
+        PatchType::Merge => return merged(current, patch, kind, mode),
         PatchType::Strategic => {
             let (patch, complaints) = document::read(patch)?;
             let Value::Object(changes) = &patch else {
@@ -70,22 +66,46 @@ pub fn apply(
             )
         }
     };
-    let refused = |why: String| {
+    let refuse = |why: String| {
         let shown = said
             .as_ref()
             .map_or_else(|| patched.to_string(), document::go_map);
-        Problem::invalid("", "", "", &[FieldError::invalid("patch", shown.as_str(), why)])
+        refused(&shown, why)
     };
-    let (object, unknown) = decode::value(&patched, kind).map_err(|why| refused(why.to_string()))?;
+    let (object, unknown) = decode::value(&patched, kind).map_err(|why| refuse(why.to_string()))?;
     complaints.extend(unknown);
-    let warnings = match mode {
-        FieldValidation::Strict if !complaints.is_empty() => {
-            return Err(refused(decode::strict(&complaints).to_string()));
-        }
-        FieldValidation::Warn => complaints,
-        FieldValidation::Strict | FieldValidation::Ignore => Vec::new(),
-    };
+    let warnings = told(complaints, mode).map_err(refuse)?;
     Ok(Decoded { object, warnings })
+}
+
+/// A merge patch: only what it touches is understood anew.
+fn merged(current: &Value, patch: &[u8], kind: &Kind, mode: FieldValidation) -> Result<Decoded, Problem> {
+    let (patch, mut complaints) = document::read(patch)?;
+    let refuse = |why: String| {
+        let mut patched = current.clone();
+        json_patch::merge(&mut patched, &patch);
+        refused(&patched.to_string(), why)
+    };
+    let mut part = touched::part(current, &patch);
+    json_patch::merge(&mut part, &patch);
+    let (mut object, unknown) = decode::value(&part, kind).map_err(|why| refuse(why.to_string()))?;
+    touched::complete(&mut object, current, &patch);
+    complaints.extend(unknown);
+    let warnings = told(complaints, mode).map_err(refuse)?;
+    Ok(Decoded { object, warnings })
+}
+
+fn refused(shown: &str, why: String) -> Problem {
+    Problem::invalid("", "", "", &[FieldError::invalid("patch", shown, why)])
+}
+
+/// What the answer warns of; why there is none.
+fn told(complaints: Vec<String>, mode: FieldValidation) -> Result<Vec<String>, String> {
+    match mode {
+        FieldValidation::Strict if !complaints.is_empty() => Err(decode::strict(&complaints).to_string()),
+        FieldValidation::Warn => Ok(complaints),
+        FieldValidation::Strict | FieldValidation::Ignore => Ok(Vec::new()),
+    }
 }
 
 fn json(current: &Value, patch: &[u8]) -> Result<Value, Problem> {
