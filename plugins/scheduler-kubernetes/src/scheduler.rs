@@ -98,16 +98,14 @@ impl Running {
             let started = apiserver::serve(listener, hosts, state, CancellationToken::new()).await;
             let server = started.map_err(|e| cannot(in_full(&e)))?;
             self.url = server.url();
+            self.controllers = Some(controllers::start(server.client(), &CancellationToken::new()));
             self.server = Some(server);
-            let own = self
-                .url
-                .parse()
-                .map_err(|_| cannot(format!("`{}` is no URL", self.url)))?;
-            let client = kube::Client::try_from(kube::Config::new(own)).map_err(|e| cannot(in_full(&e)))?;
-            self.controllers = Some(controllers::start(client, &CancellationToken::new()));
         }
         if config.runs(Part::Adapter) {
-            let client = client(context, config, &self.url).await?;
+            let client = match &self.server {
+                Some(own) if config.api_server == EMBEDDED => own.client(),
+                Some(_) | None => client(context, config).await?,
+            };
             let settings = adapter_config(context, config).await?;
             let started = adapter::start(settings, context, client).await;
             self.adapter = Some(started.map_err(|e| cannot(in_full(&e)))?);
@@ -156,22 +154,17 @@ fn in_full(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// A client of the API server that the configuration names.
+/// A client of the API server elsewhere that the configuration names.
 async fn client(
     context: &SchedulerContext,
     config: &KubernetesConfig,
-    embedded: &str,
 ) -> Result<kube::Client, SchedulerError> {
     let bad = |why: String| SchedulerError::Config {
         scheduler: context.id.to_string(),
         key: "api_server".to_owned(),
         why,
     };
-    let url = if config.api_server == EMBEDDED {
-        embedded
-    } else {
-        &config.api_server
-    };
+    let url = &config.api_server;
     let mut settings = if url.contains("://") {
         let uri = url.parse().map_err(|e| bad(format!("`{url}` is no URL: {e}")))?;
         kube::Config::new(uri)

@@ -2,7 +2,8 @@
 //! real kube-apiserver are. It holds nothing but what is in the state store; it knows nothing of the pool.
 //!
 //! - `kinds`: one file a kind; `verbs`: what is done with them, written once; `under`: subresources
-//! - `request`: what a request asks for; `routes`: from there to a verb; `answer`, `tables`: the way back
+//! - `request`: what a request asks for; `routes`: from there to a verb; `answer`, `tables`: the way back; `direct`:
+//!   without a connection
 //! - `bootstrap`, `expiry`: what the server does unasked
 //! - `storage`: objects in the state store and in memory; `discovery`; `access`: who asks and what they may
 
@@ -10,6 +11,7 @@ pub mod access;
 pub mod answer;
 pub mod bootstrap;
 pub mod call;
+mod direct;
 pub mod discovery;
 pub mod expiry;
 pub mod kinds;
@@ -100,6 +102,7 @@ pub enum StartError {
 pub struct Running {
     /// Where it listens.
     pub address: SocketAddr,
+    server: Arc<Server>,
     served: Served,
     tasks: TaskTracker,
     stop: DropGuard,
@@ -110,6 +113,12 @@ impl Running {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// A client for parts of this process: its requests are those of HTTP, without a connection.
+    #[must_use]
+    pub fn client(&self) -> kube::Client {
+        direct::client(Arc::clone(&self.server))
     }
 
     /// Stops taking requests, ends watches, waits for what is under way.
@@ -183,7 +192,9 @@ async fn serve_with(
     bootstrap::first(&server).await.map_err(StartError::First)?;
     tasks.spawn(bootstrap::keep(Arc::clone(&server)));
     tasks.spawn(expiry::keep(Arc::clone(&server)));
-    let router = Router::new().fallback(routes::serve).with_state(server);
+    let router = Router::new()
+        .fallback(routes::serve)
+        .with_state(Arc::clone(&server));
     let options = ServeOptions {
         paths: PathRules::LENIENT,
         drain: Duration::from_secs(2),
@@ -197,6 +208,7 @@ async fn serve_with(
     );
     Ok(Running {
         address,
+        server,
         served,
         tasks,
         stop: stop.drop_guard(),
