@@ -73,10 +73,14 @@ pub fn object(
     match call.accept.view {
         View::Whole => of_json(call.accept, status, object.full()),
         View::Table(version) => {
-            let include = tables::Include::of(&call.query)?;
-            let mut table = tables::table(resource, version, include, [object], call.now, true);
-            table["metadata"] = json!({ "resourceVersion": object.revision().to_string() });
-            written(call.accept, status, &table)
+            let form = tables::Form {
+                resource,
+                version,
+                include: tables::Include::of(&call.query)?,
+                now: call.now,
+                heads: true,
+            };
+            of_json(call.accept, status, tables::of_one(form, object, "", ""))
         }
         View::Metadata(version) => of_json(call.accept, status, object.metadata_between("", version, "")),
     }

@@ -2,7 +2,7 @@
 //! real kube-apiserver are. It holds nothing but what is in the state store; it knows nothing of the pool.
 //!
 //! - `kinds`: one file a kind; `verbs`: what is done with them, written once; `under`: subresources
-//! - `request`: what a request asks for; `routes`: from there to a verb; `answer`, `tables`: the way back; `direct`:
+//! - `request`: what a request asks for; `routes`: from there to a verb; `answer`, `tables`, `cell`: the way back; `direct`:
 //!   without a connection
 //! - `bootstrap`, `expiry`: what the server does unasked
 //! - `storage`: objects in the state store and in memory; `discovery`; `access`: who asks and what they may
@@ -11,6 +11,7 @@ pub mod access;
 pub mod answer;
 pub mod bootstrap;
 pub mod call;
+pub mod cell;
 mod direct;
 pub mod discovery;
 pub mod expiry;

@@ -2,8 +2,8 @@
 
 use super::{Column, Generation, NO_METADATA, Propagation, Resource, Scope, age_column, name_column};
 use super::{DeleteAnswer, as_given, as_written, at_once, cells, described};
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use crate::apiserver::cell::Cell;
+use serde_json::Value;
 
 pub(super) static CONFIG_MAP: Resource = Resource {
     group: "",
@@ -38,11 +38,11 @@ static COLUMNS: [Column; 3] = [
     age_column(),
 ];
 
-fn row(object: &Value, now: Timestamp) -> Vec<Value> {
+fn row(object: &Value) -> Vec<Cell> {
     let keys = |field: &str| object[field].as_object().map_or(0, serde_json::Map::len);
     vec![
         cells::name(object),
-        json!((keys("data") + keys("binaryData")).to_string()),
-        cells::age(object, now),
+        Cell::from((keys("data") + keys("binaryData")).to_string()),
+        cells::age(object),
     ]
 }

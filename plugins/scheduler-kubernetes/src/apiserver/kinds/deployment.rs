@@ -4,8 +4,8 @@ use super::{
     Column, Generation, Propagation, Resource, Scope, StatusMetadata, Subresource, age_column, name_column,
 };
 use super::{DeleteAnswer, as_given, as_written, at_once, cells, described};
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use crate::apiserver::cell::Cell;
+use serde_json::Value;
 
 pub(super) static DEPLOYMENT: Resource = Resource {
     group: "apps",
@@ -49,18 +49,18 @@ static COLUMNS: [Column; 8] = [
     Column::text("Selector", "Which pods are its own.").wide(),
 ];
 
-fn row(object: &Value, now: Timestamp) -> Vec<Value> {
+fn row(object: &Value) -> Vec<Cell> {
     let (containers, images) = cells::containers(object, "/spec/template/spec/containers");
     let ready = cells::number(object, "/status/readyReplicas");
     let wanted = cells::number(object, "/spec/replicas");
     vec![
         cells::name(object),
-        json!(format!("{ready}/{wanted}")),
-        json!(cells::number(object, "/status/updatedReplicas")),
-        json!(cells::number(object, "/status/availableReplicas")),
-        cells::age(object, now),
+        Cell::from(format!("{ready}/{wanted}")),
+        Cell::from(cells::number(object, "/status/updatedReplicas")),
+        Cell::from(cells::number(object, "/status/availableReplicas")),
+        cells::age(object),
         containers,
         images,
-        cells::selector(object.pointer("/spec/selector")),
+        Cell::from(cells::selector(object.pointer("/spec/selector"))),
     ]
 }

@@ -2,8 +2,8 @@
 
 use super::{Column, Generation, NO_METADATA, Propagation, Resource, Scope};
 use super::{DeleteAnswer, as_given, as_written, at_once, cells, described};
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use crate::apiserver::cell::Cell;
+use serde_json::Value;
 
 pub(super) static EVENT: Resource = Resource {
     group: "",
@@ -57,7 +57,7 @@ static COLUMNS: [Column; 10] = [
     Column::text("Name", "The event's name.").naming().wide(),
 ];
 
-fn row(object: &Value, now: Timestamp) -> Vec<Value> {
+fn row(object: &Value) -> Vec<Cell> {
     let text = |pointer: &str| cells::text(object, pointer);
     let first = match (text("/firstTimestamp"), text("/eventTime")) {
         ("", time) | (time, _) => time,
@@ -79,15 +79,15 @@ fn row(object: &Value, now: Timestamp) -> Vec<Value> {
         name => format!("{about}/{name}"),
     };
     vec![
-        json!(cells::since(last, now)),
-        json!(text("/type")),
-        json!(text("/reason")),
-        json!(about),
-        json!(text("/involvedObject/fieldPath")),
-        json!(source(object)),
-        json!(text("/message").trim()),
-        json!(cells::since(first, now)),
-        json!(count),
+        cells::since(last),
+        Cell::from(text("/type")),
+        Cell::from(text("/reason")),
+        Cell::from(about),
+        Cell::from(text("/involvedObject/fieldPath")),
+        Cell::from(source(object)),
+        Cell::from(text("/message").trim()),
+        cells::since(first),
+        Cell::from(count),
         cells::name(object),
     ]
 }

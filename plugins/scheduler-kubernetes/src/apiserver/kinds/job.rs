@@ -4,9 +4,10 @@ use super::{
     Column, Generation, Propagation, Resource, Scope, StatusMetadata, Subresource, age_column, name_column,
 };
 use super::{DeleteAnswer, as_written, at_once, cells, described};
+use crate::apiserver::cell::{Cell, human};
 use crate::object::defaults;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub(super) static JOB: Resource = Resource {
     group: "batch",
@@ -57,17 +58,17 @@ fn prepare_create(object: &mut Value) {
     defaults::job_selector(object, &uid);
 }
 
-fn row(object: &Value, now: Timestamp) -> Vec<Value> {
+fn row(object: &Value) -> Vec<Cell> {
     let (containers, images) = cells::containers(object, "/spec/template/spec/containers");
     vec![
         cells::name(object),
-        json!(status(object)),
-        json!(completions(object)),
-        json!(duration(object, now)),
-        cells::age(object, now),
+        Cell::from(status(object)),
+        Cell::from(completions(object)),
+        duration(object),
+        cells::age(object),
         containers,
         images,
-        cells::selector(object.pointer("/spec/selector")),
+        Cell::from(cells::selector(object.pointer("/spec/selector"))),
     ]
 }
 
@@ -100,12 +101,11 @@ fn completions(object: &Value) -> String {
     }
 }
 
-fn duration(object: &Value, now: Timestamp) -> String {
-    let Ok(start) = cells::text(object, "/status/startTime").parse::<Timestamp>() else {
-        return String::new();
-    };
-    let end = cells::text(object, "/status/completionTime")
-        .parse()
-        .unwrap_or(now);
-    cells::human(end.duration_since(start))
+fn duration(object: &Value) -> Cell {
+    let moment = |pointer: &str| cells::text(object, pointer).parse::<Timestamp>().ok();
+    match (moment("/status/startTime"), moment("/status/completionTime")) {
+        (Some(start), Some(end)) => human(end.duration_since(start)).into(),
+        (Some(start), None) => Cell::since(start),
+        (None, _) => "".into(),
+    }
 }

@@ -2,8 +2,8 @@
 
 use super::{Column, Generation, NO_METADATA, Propagation, Resource, Scope, age_column, name_column};
 use super::{DeleteAnswer, as_given, as_written, at_once, cells, described};
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use crate::apiserver::cell::Cell;
+use serde_json::Value;
 
 pub(super) static LEASE: Resource = Resource {
     group: "coordination.k8s.io",
@@ -38,10 +38,10 @@ static COLUMNS: [Column; 3] = [
     age_column(),
 ];
 
-fn row(object: &Value, now: Timestamp) -> Vec<Value> {
+fn row(object: &Value) -> Vec<Cell> {
     vec![
         cells::name(object),
-        json!(cells::text(object, "/spec/holderIdentity")),
-        cells::age(object, now),
+        Cell::from(cells::text(object, "/spec/holderIdentity")),
+        cells::age(object),
     ]
 }

@@ -17,10 +17,10 @@ mod table;
 
 pub use table::{Column, age_column, name_column};
 
+use super::cell::Cell;
 use super::storage::Shape;
 use crate::object::problem::Problem;
 use crate::object::schema;
-use jiff::Timestamp;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
@@ -169,7 +169,7 @@ pub struct Resource {
     /// The columns of its table.
     pub columns: &'static [Column],
     /// The cells of one object.
-    pub row: fn(&Value, Timestamp) -> Vec<Value>,
+    pub row: fn(&Value) -> Vec<Cell>,
     /// When its generation rises.
     pub generation: Generation,
     /// What passes with its status.
@@ -274,10 +274,7 @@ mod tests {
                 resource.qualified,
                 crate::object::problem::qualified(resource.group, resource.plural)
             );
-            let row = (resource.row)(
-                &serde_json::json!({"metadata": {"name": "x"}}),
-                Timestamp::UNIX_EPOCH,
-            );
+            let row = (resource.row)(&serde_json::json!({"metadata": {"name": "x"}}));
             assert_eq!(row.len(), resource.columns.len(), "{}", resource.kind);
         }
     }

@@ -4,7 +4,7 @@ use super::{
     Column, Generation, Propagation, Resource, Scope, StatusMetadata, Subresource, age_column, name_column,
 };
 use super::{DeleteAnswer, as_written, at_once, cells, described};
-use jiff::Timestamp;
+use crate::apiserver::cell::Cell;
 use serde_json::{Value, json};
 
 pub(super) static NAMESPACE: Resource = Resource {
@@ -44,11 +44,11 @@ static COLUMNS: [Column; 3] = [
     age_column(),
 ];
 
-fn row(object: &Value, now: Timestamp) -> Vec<Value> {
+fn row(object: &Value) -> Vec<Cell> {
     vec![
         cells::name(object),
-        json!(cells::text(object, "/status/phase")),
-        cells::age(object, now),
+        Cell::from(cells::text(object, "/status/phase")),
+        cells::age(object),
     ]
 }
 

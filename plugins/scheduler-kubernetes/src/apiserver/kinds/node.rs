@@ -4,7 +4,7 @@ use super::{
     Column, Generation, Propagation, Resource, Scope, StatusMetadata, Subresource, age_column, name_column,
 };
 use super::{DeleteAnswer, as_written, at_once, cells, described};
-use jiff::Timestamp;
+use crate::apiserver::cell::Cell;
 use serde_json::{Value, json};
 
 pub(super) static NODE: Resource = Resource {
@@ -65,14 +65,14 @@ fn prepare_create(object: &mut Value) {
     object["spec"]["taints"] = Value::Array(taints);
 }
 
-fn row(object: &Value, now: Timestamp) -> Vec<Value> {
+fn row(object: &Value) -> Vec<Cell> {
     let info = |field: &str| cells::text_or(object, &format!("/status/nodeInfo/{field}"), "<unknown>");
     vec![
         cells::name(object),
-        json!(status(object)),
-        json!(roles(object)),
-        cells::age(object, now),
-        json!(cells::text(object, "/status/nodeInfo/kubeletVersion")),
+        Cell::from(status(object)),
+        Cell::from(roles(object)),
+        cells::age(object),
+        Cell::from(cells::text(object, "/status/nodeInfo/kubeletVersion")),
         address(object, "InternalIP"),
         address(object, "ExternalIP"),
         info("osImage"),
@@ -113,7 +113,7 @@ fn roles(object: &Value) -> String {
     }
 }
 
-fn address(object: &Value, kind: &str) -> Value {
+fn address(object: &Value, kind: &str) -> Cell {
     let found = cells::items(object, "/status/addresses").find(|a| a["type"] == kind);
-    found.map_or_else(|| json!("<none>"), |a| a["address"].clone())
+    found.map_or("<none>", |a| cells::text(a, "/address")).into()
 }

@@ -4,8 +4,8 @@ use super::{
     Column, Generation, Propagation, Resource, Scope, StatusMetadata, Subresource, age_column, name_column,
 };
 use super::{DeleteAnswer, as_written, cells, described};
+use crate::apiserver::cell::Cell;
 use crate::object::defaults;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 mod status;
@@ -109,18 +109,18 @@ fn grace(object: &Value, asked: Option<i64>) -> Option<i64> {
     )
 }
 
-fn row(object: &Value, now: Timestamp) -> Vec<Value> {
-    let shown = status::shown(object, now);
+fn row(object: &Value) -> Vec<Cell> {
+    let shown = status::shown(object);
     vec![
         cells::name(object),
-        json!(format!("{}/{}", shown.ready, shown.containers)),
-        json!(shown.status),
-        json!(shown.restarts),
-        cells::age(object, now),
+        Cell::from(format!("{}/{}", shown.ready, shown.containers)),
+        Cell::from(shown.status),
+        shown.restarts,
+        cells::age(object),
         cells::text_or_none(object, "/status/podIP"),
         cells::text_or_none(object, "/spec/nodeName"),
         cells::text_or_none(object, "/status/nominatedNodeName"),
-        json!(gates(object)),
+        Cell::from(gates(object)),
     ]
 }
 

@@ -4,8 +4,8 @@ use super::{
     Column, Generation, Propagation, Resource, Scope, StatusMetadata, Subresource, age_column, name_column,
 };
 use super::{DeleteAnswer, as_given, as_written, at_once, cells, described};
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use crate::apiserver::cell::Cell;
+use serde_json::Value;
 
 pub(super) static REPLICA_SET: Resource = Resource {
     group: "apps",
@@ -49,16 +49,16 @@ static COLUMNS: [Column; 8] = [
     Column::text("Selector", "Which pods are its own.").wide(),
 ];
 
-fn row(object: &Value, now: Timestamp) -> Vec<Value> {
+fn row(object: &Value) -> Vec<Cell> {
     let (containers, images) = cells::containers(object, "/spec/template/spec/containers");
     vec![
         cells::name(object),
-        json!(cells::number(object, "/spec/replicas")),
-        json!(cells::number(object, "/status/replicas")),
-        json!(cells::number(object, "/status/readyReplicas")),
-        cells::age(object, now),
+        Cell::from(cells::number(object, "/spec/replicas")),
+        Cell::from(cells::number(object, "/status/replicas")),
+        Cell::from(cells::number(object, "/status/readyReplicas")),
+        cells::age(object),
         containers,
         images,
-        cells::selector(object.pointer("/spec/selector")),
+        Cell::from(cells::selector(object.pointer("/spec/selector"))),
     ]
 }

@@ -2,8 +2,8 @@
 
 use super::{Column, Generation, NO_METADATA, Propagation, Resource, Scope, age_column, name_column};
 use super::{DeleteAnswer, as_given, as_written, at_once, cells, described};
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use crate::apiserver::cell::Cell;
+use serde_json::Value;
 
 pub(super) static SECRET: Resource = Resource {
     group: "",
@@ -39,16 +39,16 @@ static COLUMNS: [Column; 4] = [
     age_column(),
 ];
 
-fn row(object: &Value, now: Timestamp) -> Vec<Value> {
+fn row(object: &Value) -> Vec<Cell> {
     vec![
         cells::name(object),
-        json!(cells::text(object, "/type")),
-        json!(
+        Cell::from(cells::text(object, "/type")),
+        Cell::from(
             object["data"]
                 .as_object()
                 .map_or(0, serde_json::Map::len)
-                .to_string()
+                .to_string(),
         ),
-        cells::age(object, now),
+        cells::age(object),
     ]
 }

@@ -4,7 +4,7 @@ use super::{
     Column, Generation, NO_METADATA, Propagation, Resource, Scope, Subresource, age_column, name_column,
 };
 use super::{DeleteAnswer, as_given, as_written, at_once, cells, described};
-use jiff::Timestamp;
+use crate::apiserver::cell::Cell;
 use serde_json::Value;
 
 pub(super) static SERVICE_ACCOUNT: Resource = Resource {
@@ -36,6 +36,6 @@ pub(super) static SERVICE_ACCOUNT: Resource = Resource {
 
 static COLUMNS: [Column; 2] = [name_column(), age_column()];
 
-fn row(object: &Value, now: Timestamp) -> Vec<Value> {
-    vec![cells::name(object), cells::age(object, now)]
+fn row(object: &Value) -> Vec<Cell> {
+    vec![cells::name(object), cells::age(object)]
 }

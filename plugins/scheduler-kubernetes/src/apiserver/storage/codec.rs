@@ -53,11 +53,7 @@ pub(super) fn place(key: &str) -> Place {
 
 /// The writes that put an object down; `before` is how many parts it had.
 pub(super) fn put(resource: &str, key: &Key, bytes: &Bytes, before: usize) -> Vec<Write> {
-    let parts = if bytes.len() <= MAX_VALUE {
-        0
-    } else {
-        bytes.len().div_ceil(MAX_VALUE)
-    };
+    let parts = parts(bytes.len());
     let mut writes = Vec::with_capacity(1 + parts.max(before));
     if parts == 0 {
         writes.push(Write::Put(object_key(resource, key), bytes.clone()));
@@ -81,13 +77,11 @@ pub(super) fn delete(resource: &str, key: &Key, parts: usize) -> Vec<Write> {
 }
 
 /// In how many parts an object of these bytes lies.
-pub(super) fn parts(bare_with_version: usize) -> usize {
-    // The resource version that the bytes in memory hold and those in the store do not is at most this long; a
-    // deletion of one part too many does no harm.
-    if bare_with_version <= MAX_VALUE {
+pub(super) fn parts(bytes: usize) -> usize {
+    if bytes <= MAX_VALUE {
         0
     } else {
-        bare_with_version.div_ceil(MAX_VALUE)
+        bytes.div_ceil(MAX_VALUE)
     }
 }
 

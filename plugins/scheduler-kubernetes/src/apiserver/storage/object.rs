@@ -1,10 +1,11 @@
 //! One object as of one revision, kept as the bytes that lists and watches send, with the few values by which it
 //! is selected.
 
+use crate::apiserver::cell::Cell;
 use bytes::Bytes;
 use serde::ser::Serializer;
 use serde_json::{Map, Value};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What of a kind is needed to keep its objects: which words stand at the head, which fields may be selected.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +19,7 @@ pub struct Shape {
 }
 
 /// An object written down: JSON whose first member is the metadata, without `apiVersion`, `kind` and resource
-/// version, with the few values by which it is selected. Made once, whoever needs the bytes.
+/// version, with the few values by which it is selected. Made once, whoever needs the bytes; cloned for nothing.
 #[derive(Debug, Clone)]
 pub(super) struct Written {
     bytes: Bytes,
@@ -29,6 +30,8 @@ pub(super) struct Written {
 
 /// How the bytes of every object begin.
 const HEAD: &[u8] = b"{\"metadata\":{";
+/// More bytes than the head and the resource version of any object have.
+const HEAD_ROOM: usize = 160;
 
 impl Written {
     pub(super) fn of(shape: Shape, value: &Value) -> Self {
@@ -46,25 +49,16 @@ impl Written {
 
     /// The object as it was written at `revision`.
     pub(super) fn at(&self, shape: Shape, revision: u64) -> Object {
-        self.versioned(shape, revision, Some(&revision.to_string()))
+        self.versioned(shape, revision, Some(revision.to_string()))
     }
 
-    fn versioned(&self, shape: Shape, revision: u64, version: Option<&str>) -> Object {
-        let rest = self.bytes.get(HEAD.len()..).unwrap_or_default();
-        let mut bare = Vec::with_capacity(self.bytes.len() + 40);
-        bare.extend_from_slice(HEAD);
-        if let Some(version) = version {
-            let more = if rest.starts_with(b"}") { "" } else { "," };
-            bare.extend_from_slice(format!("\"resourceVersion\":{}{more}", Value::from(version)).as_bytes());
-        }
-        let added = bare.len() - HEAD.len();
-        bare.extend_from_slice(rest);
+    fn versioned(&self, shape: Shape, revision: u64, version: Option<String>) -> Object {
         Object {
             shape,
             revision,
-            bare: Bytes::from(bare),
-            metadata_end: self.metadata_end + added,
-            selectable: Arc::clone(&self.selectable),
+            version,
+            written: self.clone(),
+            row: OnceLock::new(),
         }
     }
 }
@@ -74,11 +68,11 @@ impl Written {
 pub struct Object {
     shape: Shape,
     revision: u64,
-    /// JSON without `apiVersion` and `kind`, as items of lists are; the metadata comes first.
-    bare: Bytes,
-    /// Where the metadata ends in the bytes.
-    metadata_end: usize,
-    selectable: Arc<Value>,
+    /// Its resource version; none for one that was only tried.
+    version: Option<String>,
+    written: Written,
+    /// Its row in tables, once one was asked for.
+    row: OnceLock<Box<[Cell]>>,
 }
 
 impl Object {
@@ -92,7 +86,7 @@ impl Object {
     #[must_use]
     pub fn preview(shape: Shape, value: &Value, revision: u64) -> Self {
         let version = value["metadata"]["resourceVersion"].as_str();
-        Written::of(shape, value).versioned(shape, revision, version)
+        Written::of(shape, value).versioned(shape, revision, version.map(str::to_owned))
     }
 
     /// The revision of its last write (of its deletion, once deleted).
@@ -104,34 +98,71 @@ impl Object {
     /// The same object with another resource version.
     #[must_use]
     pub fn at(&self, revision: u64) -> Self {
-        Self::new(self.shape, &self.value(), revision)
+        self.written.at(self.shape, revision)
     }
 
-    /// As JSON bytes without `apiVersion` and `kind`.
+    /// How many bytes it has without what stands at its head.
     #[must_use]
-    pub fn bare(&self) -> &Bytes {
-        &self.bare
+    pub fn len(&self) -> usize {
+        self.written.bytes.len()
+    }
+
+    /// Its row in tables, worked out by `make` unless it was already.
+    pub fn row(&self, make: impl FnOnce(&Value) -> Vec<Cell>) -> &[Cell] {
+        self.row.get_or_init(|| make(&self.value()).into())
+    }
+
+    /// Writes it as JSON without `apiVersion` and `kind`, as items of lists are.
+    pub fn write_bare(&self, to: &mut Vec<u8>) {
+        to.push(b'{');
+        self.write_members(self.written.bytes.len(), to);
+    }
+
+    /// Writes it as JSON, whole.
+    pub fn write_full(&self, to: &mut Vec<u8>) {
+        let Shape {
+            kind, api_version, ..
+        } = self.shape;
+        write_head(kind, api_version, to);
+        self.write_members(self.written.bytes.len(), to);
+    }
+
+    /// Writes its metadata alone, as JSON; `version` is that of the form.
+    pub fn write_metadata(&self, version: &str, to: &mut Vec<u8>) {
+        write_head("PartialObjectMetadata", version, to);
+        self.write_members(self.written.metadata_end, to);
+        to.push(b'}');
+    }
+
+    /// Its members up to this place in the bytes, the resource version among them.
+    fn write_members(&self, end: usize, to: &mut Vec<u8>) {
+        to.extend_from_slice(HEAD.get(1..).unwrap_or_default());
+        let rest = self.written.bytes.get(HEAD.len()..end).unwrap_or_default();
+        if let Some(version) = &self.version {
+            let more = if rest.starts_with(b"}") { "" } else { "," };
+            to.extend_from_slice(format!("\"resourceVersion\":{}{more}", Value::from(&**version)).as_bytes());
+        }
+        to.extend_from_slice(rest);
     }
 
     /// As JSON bytes, whole, between these.
     #[must_use]
     pub fn full_between(&self, before: &str, after: &str) -> Bytes {
-        let shape = self.shape;
-        let members = self.bare.get(1..).unwrap_or_default();
-        headed(before, shape.kind, shape.api_version, members, after)
+        let mut all = Vec::with_capacity(self.len() + HEAD_ROOM);
+        all.extend_from_slice(before.as_bytes());
+        self.write_full(&mut all);
+        all.extend_from_slice(after.as_bytes());
+        Bytes::from(all)
     }
 
     /// As JSON bytes, its metadata alone, between these; `version` is that of the form.
     #[must_use]
     pub fn metadata_between(&self, before: &str, version: &str, after: &str) -> Bytes {
-        let members = self.bare.get(1..self.metadata_end).unwrap_or_default();
-        headed(
-            before,
-            "PartialObjectMetadata",
-            version,
-            members,
-            &format!("}}{after}"),
-        )
+        let mut all = Vec::with_capacity(self.written.metadata_end + HEAD_ROOM);
+        all.extend_from_slice(before.as_bytes());
+        self.write_metadata(version, &mut all);
+        all.extend_from_slice(after.as_bytes());
+        Bytes::from(all)
     }
 
     /// As JSON bytes, whole.
@@ -144,27 +175,27 @@ impl Object {
     #[must_use]
     pub fn value(&self) -> Value {
         // The bytes were made from a value by this module.
-        let mut value: Value = serde_json::from_slice(&self.bare).unwrap_or_default();
-        value["apiVersion"] = Value::String(self.shape.api_version.to_owned());
-        value["kind"] = Value::String(self.shape.kind.to_owned());
+        let mut value: Value = serde_json::from_slice(&self.written.bytes).unwrap_or_default();
+        value["apiVersion"] = Value::from(self.shape.api_version);
+        value["kind"] = Value::from(self.shape.kind);
+        if let Some(version) = &self.version {
+            value["metadata"]["resourceVersion"] = Value::from(&**version);
+        }
         value
     }
 
     /// The object cut down to what selectors may ask for: name, namespace, labels, and the selectable fields.
     #[must_use]
     pub fn selectable(&self) -> &Value {
-        &self.selectable
+        &self.written.selectable
     }
 }
 
-/// Members with a head before them; there is always one.
-fn headed(before: &str, kind: &str, api_version: &str, members: &[u8], after: &str) -> Bytes {
-    let head = format!("{before}{{\"kind\":\"{kind}\",\"apiVersion\":\"{api_version}\",");
-    let mut all = Vec::with_capacity(head.len() + members.len() + after.len());
-    all.extend_from_slice(head.as_bytes());
-    all.extend_from_slice(members);
-    all.extend_from_slice(after.as_bytes());
-    Bytes::from(all)
+/// What stands before the members of an object.
+fn write_head(kind: &str, api_version: &str, to: &mut Vec<u8>) {
+    for part in ["{\"kind\":\"", kind, "\",\"apiVersion\":\"", api_version, "\","] {
+        to.extend_from_slice(part.as_bytes());
+    }
 }
 
 fn selectable(shape: Shape, value: &Value) -> Value {
@@ -236,12 +267,18 @@ mod tests {
         selectable: &["spec.nodeName", "status.phase"],
     };
 
+    fn bare(object: &Object) -> Value {
+        let mut bytes = Vec::new();
+        object.write_bare(&mut bytes);
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
     #[test]
     fn an_object_is_kept_without_its_head_and_given_back_whole() {
         let value =
             json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"nodeName": "n"}});
         let object = Object::new(SHAPE, &value, 7);
-        let bare: Value = serde_json::from_slice(object.bare()).unwrap();
+        let bare = bare(&object);
         assert_eq!(
             bare,
             json!({"metadata": {"name": "a", "resourceVersion": "7"}, "spec": {"nodeName": "n"}})
@@ -272,10 +309,10 @@ mod tests {
             json!({}),
             json!({"metadata": {}, "spec": 1}),
         ] {
-            let back: Value = serde_json::from_slice(Object::new(SHAPE, &value, 7).bare()).unwrap();
+            let back = bare(&Object::new(SHAPE, &value, 7));
             assert_eq!(back["metadata"], json!({"resourceVersion": "7"}));
             assert_eq!(back.get("spec"), value.get("spec"));
-            let tried: Value = serde_json::from_slice(Object::preview(SHAPE, &value, 0).bare()).unwrap();
+            let tried = bare(&Object::preview(SHAPE, &value, 0));
             assert_eq!(tried["metadata"], json!({}));
         }
         let value = json!({"metadata": {"resourceVersion": "5"}});
@@ -283,6 +320,14 @@ mod tests {
             Object::preview(SHAPE, &value, 0).value()["metadata"]["resourceVersion"],
             "5"
         );
+    }
+
+    #[test]
+    fn its_row_is_worked_out_once() {
+        let object = Object::new(SHAPE, &json!({"metadata": {"name": "a"}}), 7);
+        let name = |value: &Value| vec![Cell::from(value["metadata"]["name"].as_str().unwrap())];
+        assert_eq!(object.row(name), [Cell::from("a")]);
+        assert_eq!(object.row(|_| Vec::new()), [Cell::from("a")]);
     }
 
     #[test]

@@ -146,7 +146,7 @@ fn scale(object: &Value) -> Value {
     let mut status = json!({ "replicas": cells::number(object, "/status/replicas") });
     let selector = cells::selector(object.pointer("/spec/selector"));
     if selector != "<none>" {
-        status["selector"] = selector;
+        status["selector"] = json!(selector);
     }
     json!({
         "kind": "Scale",

@@ -179,50 +179,61 @@ pub fn answer(
     if let Some(remaining) = remaining {
         metadata["remainingItemCount"] = json!(remaining);
     }
-    match call.accept.view {
+    let bytes = match call.accept.view {
         View::Whole => {
             let kind = format!("{}List", resource.kind);
-            let items = objects.iter().map(|object| object.bare().clone());
-            let bytes = joined(&kind, resource.api_version, &metadata, items);
-            answers::of_json(call.accept, StatusCode::OK, bytes)
+            joined(&kind, resource.api_version, &metadata, objects, |object, to| {
+                object.write_bare(to);
+            })
         }
         View::Table(version) => {
-            let include = tables::Include::of(&call.query)?;
-            let mut table = tables::table(
+            let form = tables::Form {
                 resource,
                 version,
-                include,
-                objects.iter().copied(),
-                call.now,
-                true,
-            );
-            table["metadata"] = metadata;
-            answers::written(call.accept, StatusCode::OK, &table)
+                include: tables::Include::of(&call.query)?,
+                now: call.now,
+                heads: true,
+            };
+            let mut bytes = Vec::with_capacity(room(objects));
+            tables::write(form, &metadata, objects.iter().copied(), &mut bytes);
+            bytes
         }
-        View::Metadata(version) => {
-            let items = objects
-                .iter()
-                .map(|object| object.metadata_between("", version, ""));
-            let bytes = joined("PartialObjectMetadataList", version, &metadata, items);
-            answers::of_json(call.accept, StatusCode::OK, bytes)
-        }
-    }
+        View::Metadata(version) => joined(
+            "PartialObjectMetadataList",
+            version,
+            &metadata,
+            objects,
+            |object, to| object.write_metadata(version, to),
+        ),
+    };
+    answers::of_json(call.accept, StatusCode::OK, Bytes::from(bytes))
+}
+
+/// About as many bytes as these objects have in a list.
+fn room(objects: &[&Object]) -> usize {
+    const HEAD: usize = 1024;
+    const OF_EACH: usize = 64;
+    HEAD + objects.iter().map(|object| object.len() + OF_EACH).sum::<usize>()
 }
 
 /// The list's bytes, made of the objects' own.
-fn joined(kind: &str, api_version: &str, metadata: &Value, items: impl Iterator<Item = Bytes>) -> Bytes {
+fn joined(
+    kind: &str,
+    api_version: &str,
+    metadata: &Value,
+    objects: &[&Object],
+    write: impl Fn(&Object, &mut Vec<u8>),
+) -> Vec<u8> {
     let head =
         format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{api_version}\",\"metadata\":{metadata},\"items\":[");
-    let items: Vec<Bytes> = items.collect();
-    let length: usize = items.iter().map(|item| item.len() + 1).sum();
-    let mut bytes = Vec::with_capacity(head.len() + length + 2);
+    let mut bytes = Vec::with_capacity(room(objects));
     bytes.extend_from_slice(head.as_bytes());
-    for (i, item) in items.iter().enumerate() {
+    for (i, object) in objects.iter().enumerate() {
         if i > 0 {
             bytes.push(b',');
         }
-        bytes.extend_from_slice(item);
+        write(object, &mut bytes);
     }
     bytes.extend_from_slice(b"]}");
-    Bytes::from(bytes)
+    bytes
 }

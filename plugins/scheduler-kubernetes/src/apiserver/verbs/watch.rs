@@ -243,24 +243,20 @@ impl Watcher {
     }
 
     fn event(&mut self, kind: &str, object: &Object) -> Bytes {
+        let before = format!("{{\"type\":\"{kind}\",\"object\":");
         match self.view {
-            View::Whole => object.full_between(&format!("{{\"type\":\"{kind}\",\"object\":"), "}\n"),
+            View::Whole => object.full_between(&before, "}\n"),
             View::Table(version) => {
-                let heads = std::mem::take(&mut self.heads);
-                let mut table = tables::table(
-                    self.resource,
+                let form = tables::Form {
+                    resource: self.resource,
                     version,
-                    self.include,
-                    [object],
-                    Timestamp::now(),
-                    heads,
-                );
-                table["metadata"] = json!({ "resourceVersion": object.revision().to_string() });
-                line(&json!({ "type": kind, "object": table }))
+                    include: self.include,
+                    now: Timestamp::now(),
+                    heads: std::mem::take(&mut self.heads),
+                };
+                tables::of_one(form, object, &before, "}\n")
             }
-            View::Metadata(version) => {
-                object.metadata_between(&format!("{{\"type\":\"{kind}\",\"object\":"), version, "}\n")
-            }
+            View::Metadata(version) => object.metadata_between(&before, version, "}\n"),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a table says a pod is doing, worked out from its phase and the states of its containers.
 
 use super::super::cells::{self, items, number, text};
+use crate::apiserver::cell::Cell;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -9,7 +10,7 @@ pub(super) struct Shown {
     pub(super) ready: usize,
     pub(super) containers: usize,
     pub(super) status: String,
-    pub(super) restarts: String,
+    pub(super) restarts: Cell,
 }
 
 #[derive(Default)]
@@ -25,18 +26,16 @@ impl Restarts {
         self.last = self.last.max(ended);
     }
 
-    fn shown(&self, now: Timestamp) -> String {
+    fn shown(&self) -> Cell {
         match self.last {
-            Some(last) if self.count > 0 => {
-                format!("{} ({} ago)", self.count, cells::human(now.duration_since(last)))
-            }
-            _ => self.count.to_string(),
+            Some(last) if self.count > 0 => Cell::Ago(format!("{} (", self.count).into(), last, " ago)"),
+            _ => self.count.to_string().into(),
         }
     }
 }
 
 /// What a table shows of a pod.
-pub(super) fn shown(pod: &Value, now: Timestamp) -> Shown {
+pub(super) fn shown(pod: &Value) -> Shown {
     let sidecars: Vec<&str> = items(pod, "/spec/initContainers")
         .filter(|c| c["restartPolicy"] == "Always")
         .map(|c| text(c, "/name"))
@@ -65,7 +64,7 @@ pub(super) fn shown(pod: &Value, now: Timestamp) -> Shown {
         ready,
         containers,
         status,
-        restarts: all.shown(now),
+        restarts: all.shown(),
     }
 }
 
@@ -150,7 +149,7 @@ mod tests {
     use serde_json::json;
 
     fn status_of(pod: &Value) -> String {
-        shown(pod, "2026-01-01T00:01:00Z".parse().unwrap()).status
+        shown(pod).status
     }
 
     #[test]
@@ -238,11 +237,10 @@ mod tests {
             ]},
         });
         assert_eq!(status_of(&pod), "NotReady");
-        let shown = shown(&pod, "2026-01-01T00:01:00Z".parse().unwrap());
-        assert_eq!(
-            (shown.ready, shown.containers, shown.restarts.as_str()),
-            (1, 2, "2 (30s ago)")
-        );
+        let shown = shown(&pod);
+        let restarts = shown.restarts.at("2026-01-01T00:01:00Z".parse().unwrap());
+        assert_eq!((shown.ready, shown.containers), (1, 2));
+        assert_eq!(restarts, "2 (30s ago)");
         pod["status"]["conditions"] = json!([{"type": "Ready", "status": "True"}]);
         assert_eq!(status_of(&pod), "Running");
     }
