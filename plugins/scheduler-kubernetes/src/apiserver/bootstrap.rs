@@ -65,7 +65,7 @@ pub async fn keep(server: Arc<Server>) {
 async fn bare(server: &Server) -> Result<(), Problem> {
     let namespaces = server.storage.cache("namespaces").list("");
     for (key, namespace) in namespaces.objects {
-        if namespace.selectable()["status"]["phase"] != "Terminating" {
+        if namespace.selectable().field("status.phase") != "Terminating" {
             furnish(server, key.as_str()).await?;
         }
     }

@@ -130,6 +130,6 @@ impl Server {
             name: name.to_owned(),
         };
         let found = self.storage.cache(resource).get(&name.key())?;
-        found.selectable()["metadata"]["uid"].as_str().map(str::to_owned)
+        Some(found.selectable().uid().to_owned())
     }
 }

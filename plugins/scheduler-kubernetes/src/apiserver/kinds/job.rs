@@ -22,7 +22,7 @@ pub(super) static JOB: Resource = Resource {
     scope: Scope::Namespaced,
     delete_collection: true,
     subresources: &[Subresource::Status],
-    selectable: &["status.succeeded"],
+    selectable: &["status.successful"],
     described: described::<k8s_openapi::api::batch::v1::Job>,
     columns: &COLUMNS,
     row,

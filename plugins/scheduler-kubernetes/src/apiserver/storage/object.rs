@@ -2,6 +2,7 @@
 //! is selected.
 
 use crate::apiserver::cell::Cell;
+use crate::object::selector::Selectable;
 use bytes::Bytes;
 use serde::ser::Serializer;
 use serde_json::{Map, Value};
@@ -14,7 +15,7 @@ pub struct Shape {
     pub api_version: &'static str,
     /// `Pod`.
     pub kind: &'static str,
-    /// Paths (with dots) of fields that selectors may name, beside metadata's name, namespace and labels.
+    /// Fields (with dots) that selectors may name, beside metadata's name, namespace and labels.
     pub selectable: &'static [&'static str],
 }
 
@@ -25,7 +26,7 @@ pub(super) struct Written {
     bytes: Bytes,
     /// Where the metadata ends in the bytes.
     metadata_end: usize,
-    selectable: Arc<Value>,
+    selectable: Arc<Selectable>,
 }
 
 /// How the bytes of every object begin.
@@ -39,7 +40,7 @@ impl Written {
         Self {
             bytes: Bytes::from(bytes),
             metadata_end,
-            selectable: Arc::new(selectable(shape, value)),
+            selectable: Arc::new(Selectable::of(value, shape.selectable)),
         }
     }
 
@@ -184,9 +185,9 @@ impl Object {
         value
     }
 
-    /// The object cut down to what selectors may ask for: name, namespace, labels, and the selectable fields.
+    /// What selectors may ask for.
     #[must_use]
-    pub fn selectable(&self) -> &Value {
+    pub fn selectable(&self) -> &Selectable {
         &self.written.selectable
     }
 }
@@ -196,34 +197,6 @@ fn write_head(kind: &str, api_version: &str, to: &mut Vec<u8>) {
     for part in ["{\"kind\":\"", kind, "\",\"apiVersion\":\"", api_version, "\","] {
         to.extend_from_slice(part.as_bytes());
     }
-}
-
-fn selectable(shape: Shape, value: &Value) -> Value {
-    let mut kept = serde_json::json!({ "metadata": {} });
-    for field in ["name", "namespace", "labels", "uid"] {
-        if let Some(found) = value["metadata"].get(field) {
-            kept["metadata"][field] = found.clone();
-        }
-    }
-    for path in shape.selectable {
-        copy(path, value, &mut kept);
-    }
-    kept
-}
-
-fn copy(path: &str, from: &Value, to: &mut Value) {
-    let pointer = format!("/{}", path.replace('.', "/"));
-    let Some(found) = from.pointer(&pointer) else {
-        return;
-    };
-    let mut at = to;
-    for part in path.split('.') {
-        if !at.is_object() {
-            *at = Value::Object(Map::new());
-        }
-        at = &mut at[part];
-    }
-    *at = found.clone();
 }
 
 /// Some members of a map.
@@ -335,7 +308,8 @@ mod tests {
         let value =
             json!({"metadata": {"name": "a", "labels": {"x": "y"}}, "spec": {"nodeName": "n", "more": 1}});
         let object = Object::new(SHAPE, &value, 7);
-        let kept = json!({"metadata": {"name": "a", "labels": {"x": "y"}}, "spec": {"nodeName": "n"}});
-        assert_eq!(object.selectable(), &kept);
+        let kept = object.selectable();
+        assert_eq!((kept.name(), kept.label("x"), kept.label("y")), ("a", Some("y"), None));
+        assert_eq!((kept.field("spec.nodeName"), kept.field("status.phase")), ("n", ""));
     }
 }

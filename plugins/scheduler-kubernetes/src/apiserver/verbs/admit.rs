@@ -24,7 +24,7 @@ pub async fn namespace(server: &Server, resource: &Resource, name: &Name) -> Res
         name: name.namespace.clone(),
     };
     let found = server.get(namespaces, &of).await?;
-    if found.selectable()["status"]["phase"] != "Terminating" {
+    if found.selectable().field("status.phase") != "Terminating" {
         return Ok(());
     }
     let namespace = &name.namespace;

@@ -83,11 +83,9 @@ pub async fn delete_collection(
         if !list::selected(&wanted, &object) {
             continue;
         }
-        let metadata = &object.selectable()["metadata"];
-        let text = |field: &str| metadata[field].as_str().unwrap_or_default().to_owned();
         let name = Name {
-            namespace: text("namespace"),
-            name: text("name"),
+            namespace: object.selectable().namespace().to_owned(),
+            name: object.selectable().name().to_owned(),
         };
         match remove(server, resource, &name, &options, call.now).await {
             Ok(deleted) => objects.push(deleted),

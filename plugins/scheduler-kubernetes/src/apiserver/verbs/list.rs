@@ -76,9 +76,8 @@ pub async fn list(
 /// Whether an object is selected.
 #[must_use]
 pub fn selected(options: &ListOptions, object: &Object) -> bool {
-    let value = object.selectable();
-    (options.labels.is_empty() || options.labels.matches(value))
-        && (options.fields.is_empty() || options.fields.matches(value))
+    let object = object.selectable();
+    options.labels.matches_with(|key| object.label(key)) && options.fields.matches(object)
 }
 
 async fn snapshot(

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::selectable::Selectable;
 use crate::object::problem::Problem;
 use crate::object::schema::Kind;
 
@@ -58,10 +59,10 @@ impl Fields {
     }
 
     /// Whether this object's fields match.
-    pub fn matches(&self, object: &Value) -> bool {
+    pub fn matches(&self, object: &Selectable) -> bool {
         self.conditions
             .iter()
-            .all(|condition| (text_of(object, &condition.label) == condition.value) == condition.equal)
+            .all(|condition| (object.field(&condition.label) == condition.value) == condition.equal)
     }
 }
 
@@ -186,7 +187,7 @@ fn supported(kind: &Kind, label: &str) -> Result<String, Problem> {
 }
 
 /// The field's value as text; what is absent is empty, or what its type has for nothing.
-fn text_of(object: &Value, label: &str) -> String {
+pub(super) fn text_of(object: &Value, label: &str) -> String {
     let path = match label {
         "status.successful" => "status.succeeded",
         "source" => {
@@ -250,7 +251,9 @@ mod tests {
             ("status.podIP=", true),
         ] {
             assert_eq!(
-                Fields::parse(text, pod).expect(text).matches(&object),
+                Fields::parse(text, pod)
+                    .expect(text)
+                    .matches(&Selectable::of(&object, POD)),
                 want,
                 "{text}"
             );

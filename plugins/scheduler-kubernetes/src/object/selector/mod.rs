@@ -2,6 +2,8 @@
 
 mod fields;
 mod labels;
+mod selectable;
 
 pub use fields::Fields;
 pub use labels::{Labels, NotASelector};
+pub use selectable::Selectable;
