@@ -1,9 +1,10 @@
 use super::*;
 use crate::adapter::book::Book;
-use crate::adapter::testing::{book, lowered, node_id, pod, task};
+use crate::adapter::testing::{book, container, lowered, node_id, pod, task};
 use plenum_model::amounts::Resource;
 use plenum_model::ids::TenantPath;
 use plenum_model::phase::Phase;
+use plenum_model::task::ContainerState;
 use plenum_model::why::{Cause, Why};
 use serde_json::{Value, json};
 
@@ -152,7 +153,9 @@ fn a_pod_that_starts_at_once_gets_one_status_and_one_that_does_not_says_so() {
         of_book(&just, Some(&held), host),
         Step::Wait(Duration::from_millis(70))
     );
-    let runs = task(Phase::Running, Desired::Running, Some(1));
+    let mut runs = task(Phase::Running, Desired::Running, Some(1));
+    let started_at = NOW - 10;
+    runs.status.containers = vec![container("c", ContainerState::Running { started_at })];
     assert!(matches!(of_book(&just, Some(&runs), host), Step::Write(..)));
     assert!(matches!(
         of_book(&bound(NOW - 100), Some(&held), host),

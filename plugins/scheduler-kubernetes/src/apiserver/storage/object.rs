@@ -309,7 +309,13 @@ mod tests {
             json!({"metadata": {"name": "a", "labels": {"x": "y"}}, "spec": {"nodeName": "n", "more": 1}});
         let object = Object::new(SHAPE, &value, 7);
         let kept = object.selectable();
-        assert_eq!((kept.name(), kept.label("x"), kept.label("y")), ("a", Some("y"), None));
-        assert_eq!((kept.field("spec.nodeName"), kept.field("status.phase")), ("n", ""));
+        assert_eq!(
+            (kept.name(), kept.label("x"), kept.label("y")),
+            ("a", Some("y"), None)
+        );
+        assert_eq!(
+            (kept.field("spec.nodeName"), kept.field("status.phase")),
+            ("n", "")
+        );
     }
 }
