@@ -1,9 +1,9 @@
-//! The `kube` client, whose watcher the adapter and the controllers stand on.
+//! The `kube` client, whose watcher the adapter and the controllers stand on: over HTTP and within the process.
 
 use super::{Api as Server, PATIENCE, PODS, pod};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchParams};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{Config, Event, InitialListStrategy, watcher};
 use kube::{Api, Client};
@@ -18,6 +18,11 @@ async fn client(address: SocketAddr) -> Client {
     Client::try_from(kube::Config::new(uri)).unwrap()
 }
 
+/// Clients of both ways.
+async fn clients(server: &Server) -> [Client; 2] {
+    [client(server.running.address).await, server.running.client()]
+}
+
 fn name(pod: &Pod) -> String {
     pod.metadata.name.clone().unwrap()
 }
@@ -25,7 +30,12 @@ fn name(pod: &Pod) -> String {
 #[tokio::test]
 async fn typed_objects_are_written_patched_listed_and_deleted() {
     let server = Server::new().await;
-    let api: Api<ConfigMap> = Api::default_namespaced(client(server.running.address).await);
+    for client in clients(&server).await {
+        written_patched_listed_and_deleted(Api::default_namespaced(client)).await;
+    }
+}
+
+async fn written_patched_listed_and_deleted(api: Api<ConfigMap>) {
     let given: ConfigMap = serde_json::from_value(super::config("a")).unwrap();
     let made = api.create(&PostParams::default(), &given).await.unwrap();
     assert!(made.metadata.uid.is_some());
@@ -53,8 +63,15 @@ async fn typed_objects_are_written_patched_listed_and_deleted() {
 async fn a_watcher_of_either_kind_sees_each_change() {
     let server = Server::new().await;
     server.post(PODS, &pod("a")).await.ok();
-    for strategy in [InitialListStrategy::ListWatch, InitialListStrategy::StreamingList] {
-        let api: Api<Pod> = Api::default_namespaced(client(server.running.address).await);
+    let strategies = [InitialListStrategy::ListWatch, InitialListStrategy::StreamingList];
+    let clients = clients(&server).await;
+    let each = strategies.iter().flat_map(|strategy| {
+        clients
+            .iter()
+            .map(move |client| (strategy.clone(), client.clone()))
+    });
+    for (strategy, client) in each {
+        let api: Api<Pod> = Api::default_namespaced(client);
         let config = Config {
             initial_list_strategy: strategy,
             ..Config::default()
@@ -108,4 +125,17 @@ async fn a_watcher_goes_on_through_a_restart_of_the_server() {
     second.post(PODS, &pod("b")).await.ok();
     until("b").await;
     assert_eq!(seen, BTreeSet::from(["a".to_owned(), "b".to_owned()]));
+}
+
+#[tokio::test]
+async fn within_the_process_a_server_that_has_stopped_answers_no_more_and_its_watches_end() {
+    let server = Server::new().await;
+    let client = server.running.client();
+    let api: Api<Pod> = Api::default_namespaced(client);
+    let changes = api.watch(&WatchParams::default(), "0").await.unwrap();
+    server.running.stop().await;
+    let rest = tokio::time::timeout(PATIENCE, changes.try_collect::<Vec<_>>());
+    assert!(rest.await.unwrap().unwrap().is_empty());
+    let refused = api.list(&ListParams::default()).await.unwrap_err();
+    assert!(matches!(refused, kube::Error::Service(_)), "{refused}");
 }
