@@ -34,14 +34,13 @@ struct Meta {
 pub(crate) struct LeanMeta(pub(crate) ObjectMeta);
 
 impl LeanPod {
-    /// The same event of the pod itself.
-    #[must_use]
-    pub(crate) fn event(event: Event<Self>) -> Event<Pod> {
+    /// The same event of what `make` makes of the pod.
+    pub(crate) fn event(event: Event<Self>, make: impl Fn(Pod) -> Pod) -> Event<Pod> {
         match event {
-            Event::Apply(pod) => Event::Apply(pod.0),
-            Event::Delete(pod) => Event::Delete(pod.0),
+            Event::Apply(pod) => Event::Apply(make(pod.0)),
+            Event::Delete(pod) => Event::Delete(make(pod.0)),
             Event::Init => Event::Init,
-            Event::InitApply(pod) => Event::InitApply(pod.0),
+            Event::InitApply(pod) => Event::InitApply(make(pod.0)),
             Event::InitDone => Event::InitDone,
         }
     }

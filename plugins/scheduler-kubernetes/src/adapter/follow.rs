@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 pub async fn pods(client: Client, book: Arc<Book>, waker: Waker, cancelled: CancellationToken) {
     let all = watcher(Api::<LeanPod>::all(client), watcher::Config::default()).default_backoff();
     each("pods", all, cancelled, |event| {
-        match LeanPod::event(event) {
+        match LeanPod::event(event, |pod| pod) {
             Event::Init => book.begin_pods(),
             Event::InitApply(pod) => book.put_pod(pod, true),
             Event::InitDone => book.end_pods(),

@@ -8,7 +8,7 @@ use crate::object::taint;
 use futures::{Stream, StreamExt, TryStreamExt};
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod, PodSpec};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::controller::{Action, Config, applier};
 use kube::runtime::reflector::store::Writer;
@@ -229,6 +229,17 @@ fn tainted(pod: &Pod, shelf: &Shelf) -> Option<ObjectRef<Node>> {
     taint::expelling(&known).next().is_some().then_some(node)
 }
 
+/// What controllers look at of a pod: of its spec, where it is and what it bears there. Containers and volumes are
+/// most of a pod, and nobody asks here what they are.
+fn outline(mut pod: Pod) -> Pod {
+    pod.spec = pod.spec.map(|spec| PodSpec {
+        node_name: spec.node_name,
+        tolerations: spec.tolerations,
+        ..PodSpec::default()
+    });
+    pod
+}
+
 struct Follow<'a> {
     client: Client,
     shelf: Shelf,
@@ -257,7 +268,8 @@ impl Follow<'_> {
     ) {
         let api: Api<LeanPod> = Api::all(self.client.clone());
         let events = watcher(api, watcher::Config::default()).default_backoff();
-        self.each(events.map_ok(LeanPod::event), writer, concerns);
+        let events = events.map_ok(|event| LeanPod::event(event, outline));
+        self.each(events, writer, concerns);
     }
 
     fn each<K>(

@@ -38,7 +38,7 @@ impl Written {
     pub(super) fn of(shape: Shape, value: &Value) -> Self {
         let (bytes, metadata_end) = written(value);
         Self {
-            bytes: Bytes::from(bytes),
+            bytes,
             metadata_end,
             selectable: Arc::new(Selectable::of(value, shape.selectable)),
         }
@@ -209,12 +209,16 @@ impl serde::Serialize for Without<'_> {
     }
 }
 
+/// Most objects have no more bytes: they are written without growing.
+const MOST_OBJECTS: usize = 8192;
+
 /// An object's JSON as it is kept, and where its metadata ends.
-fn written(value: &Value) -> (Vec<u8>, usize) {
+fn written(value: &Value) -> (Bytes, usize) {
     let empty = Map::new();
     let map = value.as_object().unwrap_or(&empty);
     let metadata = map.get("metadata").and_then(Value::as_object).unwrap_or(&empty);
-    let mut bytes = b"{\"metadata\":".to_vec();
+    let mut bytes = Vec::with_capacity(MOST_OBJECTS);
+    bytes.extend_from_slice(b"{\"metadata\":");
     // Values with text keys always serialise, and a vector takes all.
     let _ = serde_json::to_writer(&mut bytes, &Without(metadata, &["resourceVersion"]));
     let end = bytes.len();
@@ -226,7 +230,8 @@ fn written(value: &Value) -> (Vec<u8>, usize) {
         }
         Some(_) => bytes[end] = b',',
     }
-    (bytes, end)
+    // They are kept for long, so nothing is left over.
+    (Bytes::from(bytes.into_boxed_slice()), end)
 }
 
 #[cfg(test)]
