@@ -47,7 +47,7 @@ impl Change {
     }
 
     fn bytes(&self) -> usize {
-        self.new.as_ref().map_or(256, |new| new.len())
+        self.new.as_ref().map_or(256, |new| new.size())
     }
 }
 

@@ -104,7 +104,7 @@ impl Object {
 
     /// How many bytes it has without what stands at its head.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.written.bytes.len()
     }
 
@@ -149,7 +149,7 @@ impl Object {
     /// As JSON bytes, whole, between these.
     #[must_use]
     pub fn full_between(&self, before: &str, after: &str) -> Bytes {
-        let mut all = Vec::with_capacity(self.len() + HEAD_ROOM);
+        let mut all = Vec::with_capacity(self.size() + HEAD_ROOM);
         all.extend_from_slice(before.as_bytes());
         self.write_full(&mut all);
         all.extend_from_slice(after.as_bytes());

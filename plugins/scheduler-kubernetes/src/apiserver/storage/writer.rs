@@ -146,7 +146,7 @@ impl Storage {
             Expect::At(revision) => Compare::ModifiedAt(path, Revision(revision)),
         };
         let (shape, cache) = self.caches.get(resource).expect("every kind has a cache");
-        let before = cache.get(key).map_or(0, |old| codec::parts(old.len()));
+        let before = cache.get(key).map_or(0, |old| codec::parts(old.size()));
         let (writes, object) = match commit {
             Commit::Put(value) => {
                 let object = Written::of(*shape, value);

@@ -212,7 +212,10 @@ pub fn answer(
 fn room(objects: &[&Object]) -> usize {
     const HEAD: usize = 1024;
     const OF_EACH: usize = 64;
-    HEAD + objects.iter().map(|object| object.len() + OF_EACH).sum::<usize>()
+    HEAD + objects
+        .iter()
+        .map(|object| object.size() + OF_EACH)
+        .sum::<usize>()
 }
 
 /// The list's bytes, made of the objects' own.
