@@ -72,4 +72,5 @@ pub mod observed;
 pub mod plan;
 pub mod planner;
 pub mod rollout;
+pub mod settled;
 pub mod time;

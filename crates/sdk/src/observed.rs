@@ -12,7 +12,7 @@ use plenum_contract::broker::{WatchBatch, WatchEvent, WatchPart};
 use plenum_model::ids::{Cursor, Generation, NodeId, SchedulerId, TaskId};
 use plenum_model::node::Node;
 use plenum_model::task::{Status, Task};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// What is observed. See the module's header.
@@ -31,6 +31,11 @@ pub struct Observed {
     incoming: Option<Incoming>,
     cursor: Option<Cursor>,
     synced: bool,
+    /// How often anything of a task has changed.
+    changes: u64,
+    /// The newest change of each workload that has tasks.
+    versions: HashMap<String, u64>,
+    nodes_version: u64,
 }
 
 /// What the broker acknowledged and the watch has not told yet.
@@ -67,6 +72,9 @@ impl Observed {
             incoming: None,
             cursor: None,
             synced: false,
+            changes: 0,
+            versions: HashMap::new(),
+            nodes_version: 0,
         }
     }
 
@@ -112,6 +120,19 @@ impl Observed {
             .into_iter()
             .flatten()
             .filter_map(|(_, id)| self.tasks.get(id))
+    }
+
+    /// Differs whenever anything of a workload's tasks has changed, or what is known of them; 0: it has none.
+    #[must_use]
+    pub fn version_of(&self, uid: &str) -> u64 {
+        self.versions.get(uid).copied().unwrap_or(0)
+    }
+
+    /// Differs whenever nodes came or went, or what they are and whether they take tasks has changed; not when what
+    /// is held on them has.
+    #[must_use]
+    pub fn nodes_version(&self) -> u64 {
+        self.nodes_version
     }
 
     /// The tasks of one slot, oldest attempt first.
@@ -262,6 +283,7 @@ impl Observed {
             self.see(now, task, changes);
         }
         self.nodes = incoming.nodes;
+        self.nodes_version += 1;
         for notice in incoming.notices {
             self.notice(notice, changes);
         }
@@ -277,6 +299,12 @@ impl Observed {
                 changes.extend(self.drop_task(id).map(Change::Forgotten));
             }
             WatchEvent::Node(node) => {
+                let other = |old: &Arc<Node>| {
+                    let state = |n: &Node| (n.liveness, n.scheduling);
+                    old.facts != node.facts || state(old) != state(&node)
+                };
+                let known = self.nodes.get(&node.facts.id);
+                self.nodes_version += u64::from(known.is_none_or(other));
                 self.nodes.insert(node.facts.id.clone(), node);
             }
             WatchEvent::Nominated { task, node } => self.notice(Change::Nominated { task, node }, changes),
@@ -308,7 +336,20 @@ impl Observed {
         }
     }
 
+    fn changed(&mut self, uid: &str) {
+        self.changes += 1;
+        match self.versions.get_mut(uid) {
+            Some(version) => *version = self.changes,
+            None => drop(self.versions.insert(uid.to_owned(), self.changes)),
+        }
+    }
+
     fn notice(&mut self, notice: Change, changes: &mut Vec<Change>) {
+        if let Change::Nominated { task, .. } | Change::Preempting { task, .. } = &notice
+            && let Some(task) = self.tasks.get(task).cloned()
+        {
+            self.changed(&task.terms.workload.uid);
+        }
         match &notice {
             Change::Nominated { task, node } => {
                 self.nominated.insert(*task, node.clone());
@@ -342,6 +383,7 @@ impl Observed {
             self.preempting.remove(&id);
         }
         let uid = &task.terms.workload.uid;
+        self.changed(uid);
         if !self.slots.contains_key(uid) {
             self.slots.insert(uid.clone(), BTreeSet::new());
         }
@@ -359,10 +401,12 @@ impl Observed {
         self.preempting.remove(&id);
         self.pending.released.remove(&id);
         let uid = &task.terms.workload.uid;
+        self.changed(uid);
         if let Some(slots) = self.slots.get_mut(uid) {
             slots.remove(&(task.seat.slot, id));
             if slots.is_empty() {
                 self.slots.remove(uid);
+                self.versions.remove(uid);
             }
         }
         Some(task)

@@ -38,6 +38,7 @@ impl Failed {
 
 /// What a figure should be.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[allow(clippy::enum_variant_names, reason = "a target reads as it is said")]
 pub(crate) enum Target {
     /// No less.
     AtLeast(f64),

@@ -17,7 +17,7 @@ use crate::desk::Desk;
 use crate::events::Hub;
 use crate::instance::stamp;
 use crate::path::AppId;
-use crate::plan::Action;
+use crate::plan::{Action, Mode};
 use crate::stamp::Stamp;
 use launches::Launches;
 use plenum_contract::broker::Refusal;
@@ -28,6 +28,7 @@ use plenum_sdk::desk::{SessionState, Wanted};
 use plenum_sdk::observed::Observed;
 use plenum_sdk::plan::Plan;
 use plenum_sdk::planner::{Change, Planner};
+use plenum_sdk::settled::Settled;
 use plenum_sdk::time::Moment;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -50,6 +51,7 @@ pub struct MarathonPlanner {
     session: Arc<SessionState>,
     /// When this planner began: older ends say nothing about launches now.
     began: Moment,
+    settled: Settled<AppRecord>,
 }
 
 impl MarathonPlanner {
@@ -74,6 +76,7 @@ impl MarathonPlanner {
             addresses: BTreeMap::new(),
             session,
             began,
+            settled: Settled::default(),
         }
     }
 
@@ -93,6 +96,8 @@ impl MarathonPlanner {
             let live: BTreeSet<_> = desired.apps.values().map(version).collect();
             self.lowered.retain(|key, _| live.contains(key));
         }
+        let wanted: BTreeSet<_> = desired.apps.values().map(|r| r.uid.as_str()).collect();
+        self.settled.retain(|uid| wanted.contains(uid));
         self.silent_since.retain(|id, _| observed.task(*id).is_some());
         self.launches.with(|l| {
             l.delays.forget_over(now);
@@ -118,9 +123,22 @@ impl Planner for MarathonPlanner {
         leftovers::kills(&self.launches, observed, &mut plan);
         let mut done = BTreeMap::new();
         for (id, record) in &desired.apps {
-            done.insert(id, self.app(now, record, &desired, observed, &mut plan));
-            health::unhealthy(record, observed, &mut plan);
-            leftovers::forget_old(record, observed, &mut plan);
+            // What a deployment moves is looked at until it is done.
+            let kept = desired.mode(id) == Mode::Keep;
+            if kept && self.settled.at_rest(&record.uid, record, observed, &()) {
+                done.insert(id, true);
+                continue;
+            }
+            let mut own = Plan::default();
+            let is_done = self.app(now, record, &desired, observed, &mut own);
+            done.insert(id, is_done);
+            health::unhealthy(record, observed, &mut own);
+            leftovers::forget_old(record, observed, &mut own);
+            let waits = self.launches.with(|l| l.waiting.contains_key(id));
+            if kept && is_done && !waits && own.is_empty() && own.wake_at.is_none() {
+                self.settled.rests(&record.uid, record, observed, ());
+            }
+            plan.merge(own);
         }
         leftovers::orphans(&desired, observed, &mut plan);
         self.note_done(&desired, &done, observed);

@@ -14,7 +14,7 @@ use crate::desk::Desk;
 use crate::events::Events;
 use crate::ids;
 use crate::service::cluster;
-use crate::store::{Desired, Edits};
+use crate::store::{Desired, Edits, Stored};
 use plenum_contract::broker::{Amend, Refusal};
 use plenum_model::claim::{Amendment, Seat, Terms};
 use plenum_model::ids::{NodeId, TaskId};
@@ -26,6 +26,7 @@ use plenum_sdk::observed::Observed;
 use plenum_sdk::plan::{Claim, Plan};
 use plenum_sdk::planner::Change;
 use plenum_sdk::rollout::engine::{Next, Step};
+use plenum_sdk::settled::Settled;
 use plenum_sdk::time::Moment;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -48,6 +49,7 @@ pub struct ServicePlanner {
     /// Ids of services whose spec the broker refused, with its words.
     refused: BTreeMap<TaskId, String>,
     watch: NodeWatch,
+    settled: Settled<Stored<ServiceRecord>, [(usize, u64); 2]>,
 }
 
 impl ServicePlanner {
@@ -61,6 +63,7 @@ impl ServicePlanner {
             lowered: BTreeMap::new(),
             refused: BTreeMap::new(),
             watch: NodeWatch::default(),
+            settled: Settled::default(),
         }
     }
 
@@ -72,14 +75,24 @@ impl ServicePlanner {
                 .swarm(now.0, "node", event.action, &event.id, event.attributes);
         }
         let mut plan = Plan::default();
+        let besides = [desired.cluster.version(), desired.nodes.version()];
         for record in desired.services.iter() {
-            let look = Look::of(record, desired, observed, &nodes, now);
-            match record.spec.copies() {
-                Copies::Replicated(count) => self.replicated(&look, count, &mut plan),
-                Copies::Global => self.global(&look, &mut plan),
+            if self.settled.at_rest(&record.id, record, observed, &besides) {
+                continue;
             }
-            forget_old(&look, history(desired, &self.config), &mut plan);
+            let look = Look::of(record, desired, observed, &nodes, now);
+            let mut own = Plan::default();
+            match record.spec.copies() {
+                Copies::Replicated(count) => self.replicated(&look, count, &mut own),
+                Copies::Global => self.global(&look, &mut own),
+            }
+            forget_old(&look, history(desired, &self.config), &mut own);
+            if own.is_empty() && own.wake_at.is_none() {
+                self.settled.rests(&record.id, record, observed, besides);
+            }
+            plan.merge(own);
         }
+        self.settled.retain(|id| desired.services.get(id).is_some());
         orphans(desired, observed, &mut plan);
         self.lowered
             .retain(|(id, index, _), _| desired.services.get(id).is_some_and(|s| s.index == *index));
@@ -293,11 +306,11 @@ fn forget_old(look: &Look<'_>, limit: Option<usize>, plan: &mut Plan) {
 
 /// Tasks of services that nobody wants any more: stopped, then forgotten.
 fn orphans(desired: &Desired, observed: &Observed, plan: &mut Plan) {
-    let gone = observed.tasks().filter(|t| {
-        let workload = &t.terms.workload;
-        workload.kind == WORKLOAD && desired.services.get(&workload.uid).is_none()
-    });
-    for task in gone {
+    let gone = observed
+        .workloads()
+        .filter(|uid| desired.services.get(uid).is_none());
+    let tasks = gone.flat_map(|uid| observed.workload(uid));
+    for task in tasks.filter(|t| t.terms.workload.kind == WORKLOAD) {
         if task.status.phase().is_terminal() {
             plan.forgets.push(task.id());
         } else if !task.released {

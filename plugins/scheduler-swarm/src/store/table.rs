@@ -58,6 +58,15 @@ impl<R> Table<R> {
         self.0.values()
     }
 
+    /// Differs whenever a record came, went or was changed: how many there are, and the newest index.
+    #[must_use]
+    pub fn version(&self) -> (usize, u64) {
+        (
+            self.0.len(),
+            self.iter().map(|stored| stored.index).max().unwrap_or(0),
+        )
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

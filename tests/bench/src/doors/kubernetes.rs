@@ -46,9 +46,8 @@ impl Tool for Kubectl {
     }
 
     async fn running(&self, workload: &str) -> Result<u64, Failed> {
-        let path = format!("{DEPLOYMENTS}?fieldSelector=metadata.name%3D{workload}");
-        let found = self.0.get(&path).await?;
-        Ok(found["items"][0]["status"]["readyReplicas"].as_u64().unwrap_or(0))
+        let found = self.0.get(&format!("{DEPLOYMENTS}/{workload}")).await?;
+        Ok(found["status"]["readyReplicas"].as_u64().unwrap_or(0))
     }
 
     fn lists(&self) -> Vec<(&'static str, Vec<(String, &'static str)>)> {

@@ -30,10 +30,8 @@ impl Tool for Dcos {
     }
 
     async fn running(&self, workload: &str) -> Result<u64, Failed> {
-        let found = self.0.get(&format!("/v2/apps?id={workload}")).await?;
-        let apps = found["apps"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let app = apps.iter().find(|app| app["id"] == format!("/{workload}"));
-        Ok(app.and_then(|app| app["tasksRunning"].as_u64()).unwrap_or(0))
+        let found = self.0.get(&format!("/v2/apps/{workload}")).await?;
+        Ok(found["app"]["tasksRunning"].as_u64().unwrap_or(0))
     }
 
     fn lists(&self) -> Vec<(&'static str, Vec<(String, &'static str)>)> {

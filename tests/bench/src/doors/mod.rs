@@ -98,24 +98,24 @@ async fn through(
     arguments: &Arguments,
 ) -> Result<Vec<Row>, Failed> {
     let before = Usage::now()?;
-    let to = |tasks| async move {
-        grow(dcos, tasks).await?;
-        grow(docker, tasks).await?;
-        grow(kubectl, tasks).await
+    let to = |from, tasks| async move {
+        grow(dcos, from, tasks).await?;
+        grow(docker, from, tasks).await?;
+        grow(kubectl, from, tasks).await
     };
     let turns = arguments.turns;
-    to(arguments.few).await?;
+    to(0, arguments.few).await?;
     let few = [
         more(dcos, "few", turns).await?,
         more(docker, "few", turns).await?,
         more(kubectl, "few", turns).await?,
     ];
-    to(arguments.tasks).await?;
+    to(arguments.few, arguments.tasks).await?;
     let mut rows = lists(dcos, arguments).await?;
     rows.extend(lists(docker, arguments).await?);
     rows.extend(lists(kubectl, arguments).await?);
     let there = Usage::now()?;
-    to(arguments.many).await?;
+    to(arguments.tasks, arguments.many).await?;
     let many = [
         more(dcos, "many", turns).await?,
         more(docker, "many", turns).await?,
@@ -136,15 +136,12 @@ async fn through(
     Ok(rows)
 }
 
-/// Brings a door to so many tasks, all running.
-async fn grow(tool: &impl Tool, tasks: u32) -> Result<(), Failed> {
-    for n in 0..tasks / EACH {
-        let name = format!("w{n}");
-        if tool.running(&name).await? == 0 {
-            tool.make(&name, EACH).await?;
-        }
+/// Brings a door from so many tasks to so many, all running.
+async fn grow(tool: &impl Tool, from: u32, tasks: u32) -> Result<(), Failed> {
+    for n in from / EACH..tasks / EACH {
+        tool.make(&format!("w{n}"), EACH).await?;
     }
-    for n in 0..tasks / EACH {
+    for n in from / EACH..tasks / EACH {
         shown(tool, &format!("w{n}"), EACH).await?;
     }
     Ok(())

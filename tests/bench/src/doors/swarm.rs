@@ -37,16 +37,12 @@ impl Tool for Docker {
     }
 
     async fn running(&self, workload: &str) -> Result<u64, Failed> {
-        let filter = format!("%7B%22name%22%3A%5B%22{workload}%22%5D%7D");
-        let found = self
-            .0
-            .get(&format!("/services?status=true&filters={filter}"))
-            .await?;
-        let services = found.as_array().map(Vec::as_slice).unwrap_or_default();
-        let service = services.iter().find(|s| s["Spec"]["Name"] == workload);
-        Ok(service
-            .and_then(|s| s["ServiceStatus"]["RunningTasks"].as_u64())
-            .unwrap_or(0))
+        // What `docker service create` asks again and again until its bar is full.
+        let filter = format!("%7B%22service%22%3A%7B%22{workload}%22%3Atrue%7D%7D");
+        let found = self.0.get(&format!("/tasks?filters={filter}")).await?;
+        let tasks = found.as_array().map(Vec::as_slice).unwrap_or_default();
+        let running = tasks.iter().filter(|t| t["Status"]["State"] == "running");
+        Ok(running.count() as u64)
     }
 
     fn lists(&self) -> Vec<(&'static str, Vec<(String, &'static str)>)> {
