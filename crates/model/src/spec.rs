@@ -491,8 +491,19 @@ pub enum OnFailure {
     Report,
     /// The container is started again, by its restart policy.
     Restart,
-    /// The task fails.
+    /// The task fails; until the probe has passed, it is not ready.
     Fail,
+}
+
+impl OnFailure {
+    /// Whether a task is ready only where such a probe passes.
+    #[must_use]
+    pub fn gates(self) -> bool {
+        match self {
+            Self::Report | Self::Fail => true,
+            Self::Restart => false,
+        }
+    }
 }
 
 /// When a container is started again in place.

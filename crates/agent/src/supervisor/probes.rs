@@ -167,7 +167,9 @@ pub(super) fn begin(live: &mut Live, turn: &Turn<'_>, id: TaskId, since: u64) {
         container.probes.iter().enumerate().map(move |(index, probe)| {
             let first = since.saturating_add(probe.delay_ms);
             let mut watched = Watched::new(c, index, first, was_ready.then_some(true));
-            watched.memory.unsure = probe.is_of_image() && !was_checked;
+            // Who waits for a check does so until it is known that there is none; who was not waiting does not begin to.
+            let waits = was.is_none() && probe.on_failure == OnFailure::Fail;
+            watched.memory.unsure = probe.is_of_image() && !was_checked && !waits;
             watched
         })
     });
@@ -299,21 +301,22 @@ pub(super) fn objection(node: &super::NodeView, task: &Remembered, spec: &TaskSp
     spec.containers.iter().find_map(of)
 }
 
-/// Whether the task is ready by its probes that report; none: it has none.
+/// Whether the task is ready by its probes that say so; none: it has none.
 pub(super) fn ready(live: &Live, spec: &TaskSpec) -> Option<bool> {
     let probes = live.probes.as_ref()?;
     let mut reporting = probes
         .iter()
-        .filter(|w| !w.memory.unsure && of(spec, w).is_some_and(|p| p.on_failure == OnFailure::Report))
+        .filter(|w| !w.memory.unsure && of(spec, w).is_some_and(|p| p.on_failure.gates()))
         .peekable();
     reporting.peek()?;
     Some(reporting.all(|w| w.passes == Some(true)))
 }
 
-/// Whether a task has probes that report readiness; whether its images name checks is not known before they run.
+/// Whether a task has probes that say whether it is ready. Whether its images name checks is not known before they run;
+/// what would fail by one waits until it is.
 pub(super) fn has_readiness(spec: &TaskSpec) -> bool {
     let mut probes = spec.containers.iter().flat_map(|c| &c.probes);
-    probes.any(|p| p.on_failure == OnFailure::Report && !p.is_of_image())
+    probes.any(|p| p.on_failure.gates() && !(p.is_of_image() && p.on_failure == OnFailure::Report))
 }
 
 fn of<'a>(spec: &'a TaskSpec, watched: &Watched) -> Option<&'a Probe> {

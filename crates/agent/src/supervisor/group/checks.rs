@@ -66,13 +66,13 @@ fn work(turn: &Turn<'_>, id: TaskId, index: usize, which: usize) -> Option<Probe
     })
 }
 
-/// Whether a container counts as ready: it runs, is started, and its probes that report pass.
+/// Whether a container counts as ready: it runs, is started, and its probes that say so pass.
 pub(super) fn is_ready(group: &Group, c: &ContainerSpec, passed: bool, index: usize) -> bool {
     let member = &group.members[index];
     let mut reporting = member
         .watched
         .iter()
-        .filter(|w| probe(c, w.index).is_some_and(|p| p.on_failure == OnFailure::Report));
+        .filter(|w| probe(c, w.index).is_some_and(|p| p.on_failure.gates()));
     passed
         && member.slot.state == SlotState::Started
         && member.stop.is_none()

@@ -9,10 +9,10 @@ use plenum_model::spec::{OnFailure, Probe, Restart};
 use std::sync::Arc;
 
 /// A running task whose image may name a check.
-fn running() -> World {
+fn running(on_failure: OnFailure) -> World {
     let mut w = World::new();
     let mut spec = (*spec(Restart::Never)).clone();
-    let check = Probe::of_image(OnFailure::Report);
+    let check = Probe::of_image(on_failure);
     spec.containers[0].probes.push(check);
     let mut a = assignment(1, &spec, 1, Desired::Running);
     let mut terms = (*a.terms).clone();
@@ -61,7 +61,7 @@ fn saw(code: i32) -> Saw {
 
 #[test]
 fn a_task_whose_image_names_no_check_has_no_readiness_and_is_asked_once() {
-    let mut w = running();
+    let mut w = running(OnFailure::Report);
     assert_eq!(w.status(1).ready, None);
     answer(&mut w, Saw::NoCheck, None);
     assert_eq!(w.status(1).ready, None);
@@ -70,7 +70,7 @@ fn a_task_whose_image_names_no_check_has_no_readiness_and_is_asked_once() {
 
 #[test]
 fn a_check_of_the_image_counts_from_when_it_is_known_and_its_verdict_is_the_runtimes() {
-    let mut w = running();
+    let mut w = running(OnFailure::Report);
     answer(&mut w, Saw::Unsettled, None);
     assert_eq!((w.status(1).ready, &w.status(1).message[..]), (Some(false), ""));
     answer(&mut w, saw(1), Some(Err("sick".to_owned())));
@@ -86,4 +86,20 @@ fn a_check_of_the_image_counts_from_when_it_is_known_and_its_verdict_is_the_runt
     assert!(place.image_check && place.health.failing == 0);
     assert_eq!(place.health.results.len(), 2);
     assert_eq!(w.phase(1), Phase::Running);
+}
+
+#[test]
+fn what_fails_by_the_check_of_its_image_is_not_ready_until_it_is_known_that_there_is_none() {
+    let mut w = running(OnFailure::Fail);
+    assert_eq!(w.status(1).ready, Some(false));
+    answer(&mut w, Saw::NoCheck, None);
+    assert_eq!(w.status(1).ready, None);
+    w.crash();
+    assert_eq!(w.status(1).ready, None);
+    answer(&mut w, Saw::NoCheck, None);
+    assert_eq!(w.status(1).ready, None, "what was not waiting does not begin to");
+
+    let mut w = running(OnFailure::Fail);
+    answer(&mut w, saw(0), Some(Ok(())));
+    assert_eq!(w.status(1).ready, Some(true));
 }

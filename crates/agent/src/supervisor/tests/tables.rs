@@ -113,7 +113,12 @@ fn an_unhealthy_task_is_restarted_or_fails_as_its_probe_says() {
         (OnFailure::Fail, Restart::Always, Phase::Failed),
     ] {
         let mut w = probed(on_failure, restart);
-        assert_eq!(w.status(1).ready, None, "it has no readiness probe");
+        let waits = (on_failure == OnFailure::Fail).then_some(false);
+        assert_eq!(
+            w.status(1).ready,
+            waits,
+            "what restarts says nothing of readiness"
+        );
         for _ in 0..4 {
             answer(&mut w, false);
         }
@@ -140,6 +145,22 @@ fn an_unhealthy_task_is_restarted_or_fails_as_its_probe_says() {
             assert_eq!(status.progress.incarnation, Incarnation(1));
         }
     }
+}
+
+#[test]
+fn what_a_probe_may_fail_is_ready_once_it_has_passed_and_until_it_fails() {
+    let mut w = probed(OnFailure::Fail, Restart::Never);
+    for (passes, ready) in [
+        (true, false),
+        (false, false),
+        (true, true),
+        (false, true),
+        (true, true),
+    ] {
+        answer(&mut w, passes);
+        assert_eq!(w.status(1).ready, Some(ready));
+    }
+    assert_eq!(w.phase(1), Phase::Running);
 }
 
 fn running(restart: Restart) -> World {
