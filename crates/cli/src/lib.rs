@@ -23,6 +23,7 @@ mod node;
 mod output;
 mod ps;
 mod run;
+mod said;
 mod scheduler;
 mod session;
 mod task;

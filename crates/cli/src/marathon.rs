@@ -28,10 +28,19 @@ impl Marathon {
     }
 
     /// Creates or replaces apps; gives the deployments it starts.
-    pub(crate) async fn put(&self, apps: &[Value]) -> Result<Vec<String>, Failure> {
+    pub(crate) async fn put(&self, apps: &[&Value]) -> Result<Vec<String>, Failure> {
         let answer = self
             .send(self.0.request(Method::PUT, ["v2", "apps"]).json(apps))
             .await?;
+        Ok(text(&answer, "deploymentId").into_iter().collect())
+    }
+
+    /// Creates or replaces a group; gives the deployments it starts.
+    pub(crate) async fn put_group(&self, group: &Value) -> Result<Vec<String>, Failure> {
+        let id = text(group, "id").unwrap_or_default();
+        let segments = id.split('/').filter(|s| !s.is_empty());
+        let path = ["v2", "groups"].into_iter().chain(segments);
+        let answer = self.send(self.0.request(Method::PUT, path).json(group)).await?;
         Ok(text(&answer, "deploymentId").into_iter().collect())
     }
 
