@@ -1,5 +1,5 @@
-//! Which task a user means: a full id, a name, or the start of either, with the scheduler in front or not. Pure over
-//! a list of tasks.
+//! Which task a user means: a full id, a name, or the start of either, with the scheduler in front or not, and with the
+//! folder (a namespace, say) or not. Pure over a list of tasks.
 
 use crate::problem::Problem;
 use plenum_model::code;
@@ -28,7 +28,9 @@ pub(crate) fn task_or_workload(tasks: &[Arc<Task>], reference: &str) -> Result<A
 type Found = Option<Result<Arc<Task>, Problem>>;
 
 fn exact(tasks: &[Arc<Task>], reference: &str) -> Found {
-    let named = fitting(tasks, reference, |t, name| t.seat.name == name);
+    let named = fitting(tasks, reference, |t, name| {
+        t.seat.name == name || in_folder(t, name) == Some(t.seat.name.as_str())
+    });
     let named = if named.is_empty() {
         fitting(tasks, reference, is_slot)
     } else {
@@ -39,8 +41,9 @@ fn exact(tasks: &[Arc<Task>], reference: &str) -> Found {
 
 fn starts(tasks: &[Arc<Task>], reference: &str) -> Found {
     let fit = |t: &Task, start: &str| {
-        !start.is_empty()
-            && (t.seat.name.starts_with(start) || t.id().to_string().starts_with(&start.to_ascii_lowercase()))
+        let named = t.seat.name.starts_with(start)
+            || in_folder(t, start).is_some_and(|rest| !rest.is_empty() && t.seat.name.starts_with(rest));
+        !start.is_empty() && (named || t.id().to_string().starts_with(&start.to_ascii_lowercase()))
     };
     one_of(&fitting(tasks, reference, fit), reference, Ended::OnlyOne)
 }
@@ -89,6 +92,15 @@ fn fitting<'a>(
 fn is_slot(t: &Task, name: &str) -> bool {
     name.rsplit_once('.')
         .is_some_and(|(workload, slot)| slot.parse() == Ok(t.seat.slot) && same_workload(t, workload))
+}
+
+/// What follows the folder of a task's workload, if the text begins with it: names of pods repeat in namespaces.
+fn in_folder<'a>(t: &Task, name: &'a str) -> Option<&'a str> {
+    let (folder, _) = t.terms.workload.name.rsplit_once('/')?;
+    let folder = folder.trim_start_matches('/');
+    name.strip_prefix(folder)?
+        .strip_prefix('/')
+        .filter(|_| !folder.is_empty())
 }
 
 fn same_workload(t: &Task, name: &str) -> bool {

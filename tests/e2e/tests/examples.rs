@@ -86,7 +86,7 @@ async fn one_pool_shows_three_orchestrators_in_one_list() {
     let shown = String::from_utf8(out.stdout).unwrap();
     for row in [
         "hello-marathon ",
-        "default/hello-kubernetes-",
+        "default/hello-kubernetes ",
         "hello-swarm ",
         "kubernetes  kubernetes  ready",
         "marathon    marathon    ready",

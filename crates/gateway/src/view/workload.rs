@@ -10,7 +10,8 @@ use plenum_model::task::Task;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// The workloads of these tasks, ended ones included, by scheduler and name. One whose tasks have all ended and were
+/// The workloads of these tasks, ended ones included, by scheduler and name: what users see as one may be several in its
+/// scheduler, as the pods of a deployment are. One whose tasks have all ended and were
 /// released is gone; one whose last task ended by itself is still there, with what ended it.
 pub(crate) fn workloads(tasks: &[Arc<Task>]) -> Vec<Shown> {
     let mut groups: BTreeMap<(&str, &str, &str), Vec<&Task>> = BTreeMap::new();
@@ -19,7 +20,7 @@ pub(crate) fn workloads(tasks: &[Arc<Task>]) -> Vec<Shown> {
         let key = (
             task.scheduler.as_str(),
             workload.name.as_str(),
-            workload.uid.as_str(),
+            workload.kind.as_str(),
         );
         groups.entry(key).or_default().push(task);
     }
@@ -93,7 +94,8 @@ fn failed_slots(tasks: &[&Task], newest: &Task) -> usize {
         let failed = matches!(t.status.phase(), Phase::Failed | Phase::Lost);
         failed && !t.released && t.terms.workload.version == newest.terms.workload.version
     });
-    failed.map(|t| t.seat.slot).collect::<BTreeSet<_>>().len()
+    let slot = |t: &&Task| (t.terms.workload.uid.clone(), t.seat.slot);
+    failed.map(slot).collect::<BTreeSet<_>>().len()
 }
 
 fn count(n: usize) -> u32 {

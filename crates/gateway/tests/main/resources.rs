@@ -8,6 +8,7 @@ use plenum_model::code;
 use plenum_model::node::{Liveness, Scheduling};
 use plenum_model::phase::Phase;
 use plenum_model::task::{Exit, ExitReason};
+use std::sync::Arc;
 
 #[tokio::test]
 async fn a_node_is_shown_with_what_is_free_and_can_be_closed() {
@@ -207,6 +208,11 @@ async fn workloads_show_what_is_ready_and_the_first_cause() {
     gone.released = true;
     state.tasks.extend([failed, gone]);
     state.tasks[0].status.ready = Some(false);
+    for uid in ["p1", "p2"] {
+        let mut pod = task(uid, 0, 0);
+        Arc::make_mut(&mut pod.terms).workload.name = "prod/api".into();
+        state.tasks.push(pod);
+    }
     let server = serve(state).await;
     let all = server.client.workloads().await.unwrap();
     let lines: Vec<String> = all
@@ -227,10 +233,13 @@ async fn workloads_show_what_is_ready_and_the_first_cause() {
             "marathon/big 0/1 1 node: 1 short of memory",
             "marathon/job 0/1 exited with code 3",
             "marathon/web 1/2 its checks fail",
+            "marathon/prod/api 2/2 -",
         ]
     );
     assert_eq!(all[2].held.cpu_millis, 1_000);
     assert_eq!(all[0].held.cpu_millis, 0, "what waits holds nothing");
+    let one = server.client.task("prod/p2.instance").await.unwrap();
+    assert_eq!(one.workload.uid, "p2", "a name may have its folder in front");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use super::charter::Charter;
 use super::decide::{Known, Step, next};
 use super::names;
 use super::planner::Told;
-use super::pod::lower::{KIND, Settings, lower};
+use super::pod::lower::{Settings, lower};
 use super::pod::sources::{Entries, Sources, refs};
 use super::pod::{bound_to, name, namespace};
 use super::shelf::Shelf;
@@ -315,8 +315,9 @@ impl Desk {
 
     async fn sweep(&self) {
         let synced = self.mirror.read(|observed| {
-            let tasks = observed.tasks().filter(|t| t.terms.workload.kind == KIND);
-            let keys = tasks.flat_map(|t| t.terms.files.iter().map(|f| f.key.clone()));
+            let keys = observed
+                .tasks()
+                .flat_map(|t| t.terms.files.iter().map(|f| f.key.clone()));
             observed.is_synced().then(|| keys.collect::<BTreeSet<String>>())
         });
         let Some(mut used) = synced else { return };

@@ -8,7 +8,6 @@
 use super::book::{Book, Pages, Work};
 use super::charter::Charter;
 use super::choice::Nodes;
-use super::pod::lower::KIND;
 use super::status::events::{Note, events};
 use super::step::{FORCED_GRACE_MS, Step};
 use k8s_openapi::api::core::v1::Pod;
@@ -97,9 +96,6 @@ impl Planner for PodPlanner {
                 Change::Nominated { .. } | Change::Preempting { .. } => continue,
             };
             let workload = &after.terms.workload;
-            if workload.kind != KIND {
-                continue;
-            }
             touched.insert(workload.uid.clone());
             let pod = self
                 .book
@@ -181,7 +177,7 @@ fn plan(
 /// Nothing is left of a pod's object.
 fn gone(step: &mut Step<'_>, uid: &str) {
     let observed = step.observed;
-    for task in observed.workload(uid).filter(|t| t.terms.workload.kind == KIND) {
+    for task in observed.workload(uid) {
         step.end(task, Some(FORCED_GRACE_MS));
     }
 }

@@ -1,7 +1,7 @@
 //! Pods and tasks for the tests of the pure parts.
 
 use super::book::Book;
-use super::pod::lower::{KIND, Lowered};
+use super::pod::lower::Lowered;
 use k8s_openapi::api::core::v1::{Node as KubeNode, Pod};
 use plenum_contract::broker::{WatchBatch, WatchEvent, WatchPart};
 use plenum_model::amounts::Amounts;
@@ -62,7 +62,7 @@ pub(super) fn task(phase: Phase, desired: Desired, node: Option<u32>) -> Task {
             workload: Workload {
                 uid: "u".to_owned(),
                 name: "prod/p".to_owned(),
-                kind: KIND.to_owned(),
+                kind: "Pod".to_owned(),
                 version: String::new(),
             },
             tenant: TenantPath::new("prod").unwrap(),

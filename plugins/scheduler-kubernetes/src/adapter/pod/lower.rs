@@ -16,8 +16,8 @@ use plenum_model::template::{Placeholder, Template};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The kind of the workloads that pods are.
-pub const KIND: &str = "Pod";
+/// The kind of the workload that a pod is of which nothing else takes care.
+const KIND: &str = "Pod";
 /// The volume that holds what environments are filled in from; no container mounts it.
 const ENV_VOLUME: &str = "plenum-env";
 /// How long a pod may hold its room before it is bound and what it refers to is there.
@@ -185,6 +185,35 @@ pub struct Lowered {
     pub missing: Vec<Missing>,
 }
 
+/// A pod by its uid, under the name of what users made: its Deployment, rather than the replica set of one version in
+/// between; else what controls it; else itself.
+fn workload(pod: &Pod) -> Workload {
+    let meta = &pod.metadata;
+    let mut owners = meta.owner_references.iter().flatten();
+    let owner = owners.find(|o| o.controller == Some(true));
+    let label = |key: &str| {
+        let label = meta.labels.as_ref().and_then(|l| l.get(key));
+        label.cloned().unwrap_or_default()
+    };
+    let (kind, name, version) = match owner {
+        None => (KIND, super::name(pod), String::new()),
+        Some(owner) => {
+            let hash = label("pod-template-hash");
+            let prefix = owner.name.strip_suffix(&hash).and_then(|n| n.strip_suffix('-'));
+            match prefix.filter(|_| owner.kind == "ReplicaSet" && !hash.is_empty()) {
+                Some(deployment) => ("Deployment", deployment, hash),
+                None => (&*owner.kind, &*owner.name, label("controller-revision-hash")),
+            }
+        }
+    };
+    Workload {
+        uid: super::uid(pod).to_owned(),
+        name: format!("{}/{name}", super::namespace(pod)),
+        kind: kind.to_owned(),
+        version,
+    }
+}
+
 /// What a claim for this pod says, held or running, where it may go left open.
 ///
 /// # Errors
@@ -200,22 +229,10 @@ pub fn terms(
         .spec
         .as_ref()
         .ok_or_else(|| Refused::new("spec", "is missing"))?;
-    let uid = super::uid(pod).to_owned();
-    let owner = pod
-        .metadata
-        .owner_references
-        .iter()
-        .flatten()
-        .find(|o| o.controller == Some(true));
     let mut labels: BTreeMap<String, String> = pod.metadata.labels.clone().unwrap_or_default();
     labels.insert(NAMESPACE.to_owned(), super::namespace(pod).to_owned());
     Ok(Terms {
-        workload: Workload {
-            uid,
-            name: format!("{}/{}", super::namespace(pod), super::name(pod)),
-            kind: KIND.to_owned(),
-            version: owner.map_or_else(String::new, |o| format!("{}/{}", o.kind, o.name)),
-        },
+        workload: workload(pod),
         tenant,
         charge: charge(spec)?,
         devices: BTreeMap::new(),

@@ -312,3 +312,39 @@ fn a_pod_with_every_default_filled_in_is_taken() {
             .all(|(_, t)| t.0.iter().all(|p| matches!(p, Part::Text(_))))
     );
 }
+
+#[test]
+fn a_pod_goes_by_the_name_of_what_users_made() {
+    let owner = |kind: &str, name: &str| json!([{"kind": kind, "name": name, "controller": true, "uid": "o", "apiVersion": "x"}]);
+    for (owners, labels, wanted) in [
+        (json!([]), json!({}), ("Pod", "prod/web-0", "")),
+        (
+            owner("ReplicaSet", "web-abc"),
+            json!({"pod-template-hash": "abc"}),
+            ("Deployment", "prod/web", "abc"),
+        ),
+        (
+            owner("ReplicaSet", "bare"),
+            json!({}),
+            ("ReplicaSet", "prod/bare", ""),
+        ),
+        (
+            owner("ReplicaSet", "abc"),
+            json!({"pod-template-hash": "abc"}),
+            ("ReplicaSet", "prod/abc", ""),
+        ),
+        (owner("Job", "once"), json!({}), ("Job", "prod/once", "")),
+        (
+            owner("DaemonSet", "log"),
+            json!({"controller-revision-hash": "7"}),
+            ("DaemonSet", "prod/log", "7"),
+        ),
+    ] {
+        let mut pod = pod(json!({"containers": []}));
+        pod.metadata.owner_references = serde_json::from_value(owners).unwrap();
+        pod.metadata.labels = serde_json::from_value(labels).unwrap();
+        let of = workload(&pod);
+        assert_eq!((&*of.kind, &*of.name, &*of.version), wanted);
+        assert_eq!(of.uid, "u-1");
+    }
+}
