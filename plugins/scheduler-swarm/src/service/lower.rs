@@ -18,8 +18,6 @@ use std::collections::BTreeMap;
 
 /// The runtime that has images of Docker's kind.
 const RUNTIME: &str = "docker";
-/// What a swarm waits from the stop signal to the kill, in nanoseconds.
-pub const STOP_GRACE: i64 = 10_000_000_000;
 /// A health check's defaults, in nanoseconds.
 const HEALTH_INTERVAL: i64 = 30_000_000_000;
 
@@ -54,7 +52,7 @@ pub fn task_spec(record: &ServiceRecord) -> TaskSpec {
         probes: probes(asked.health.as_ref()),
         restart: Restart::Never,
         stop_signal: text(&asked.stop_signal),
-        stop_grace_ms: millis(asked.stop_grace.unwrap_or(STOP_GRACE)),
+        stop_grace_ms: millis(asked.stop_grace.unwrap_or(spec::STOP_GRACE)),
         logs: LogLimits::default(),
         privileged: false,
         labels: labels(record, &asked),

@@ -109,9 +109,19 @@ impl ServiceRecord {
             .or(self.spec.task.as_ref())
     }
 
-    /// Puts another spec in place. Says whether tasks have to be replaced.
-    pub fn set_spec(&mut self, spec: ServiceSpec, now: u64) -> bool {
+    /// Puts another spec in place. Says whether tasks have to be replaced: not where it only says aloud what held
+    /// before, as tools do that send back what they were given with all defaults filled in.
+    pub fn set_spec(&mut self, mut spec: ServiceSpec, now: u64) -> bool {
         let before = self.version();
+        if let (Some(had), Some(wanted)) = (&self.spec.task, &mut spec.task) {
+            let alike = TaskTemplate {
+                placement: wanted.placement.clone(),
+                ..had.clone()
+            };
+            if alike.with_defaults() == wanted.with_defaults() {
+                *wanted = alike;
+            }
+        }
         self.spec = spec;
         self.updated_at = now;
         self.remember(now);

@@ -189,3 +189,18 @@ fn only_what_makes_another_task_makes_another_version() {
     ];
     assert!(same.iter().all(|v| *v == plain) && other.iter().all(|v| *v != plain));
 }
+
+#[test]
+fn a_spec_that_comes_back_with_its_defaults_filled_in_replaces_nothing() {
+    let mut record = service(&json!({}), &json!({}));
+    let mut back = record.spec.clone();
+    back.task = back.task.map(|task| task.with_defaults());
+    back.mode = service(&json!({"Mode": {"Replicated": {"Replicas": 3}}}), &json!({}))
+        .spec
+        .mode;
+    assert!(!record.set_spec(back, 1), "a scale");
+    let placed = service(&json!({}), &json!({"Placement": {"Constraints": ["node.id==x"]}})).spec;
+    assert!(!record.set_spec(placed.clone(), 2) && record.spec.task == placed.task);
+    let graced = service(&json!({}), &json!({"ContainerSpec": {"StopGracePeriod": 1}})).spec;
+    assert!(record.set_spec(graced, 3));
+}

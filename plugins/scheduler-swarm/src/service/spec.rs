@@ -362,6 +362,27 @@ pub enum Copies {
     Global,
 }
 
+/// What a swarm waits from the stop signal to the kill, in nanoseconds.
+pub const STOP_GRACE: i64 = 10_000_000_000;
+
+impl TaskTemplate {
+    /// With what it does not say filled in.
+    #[must_use]
+    pub fn with_defaults(&self) -> Self {
+        let mut task = self.clone();
+        task.resources.get_or_insert_default();
+        task.placement.get_or_insert_default();
+        let restart = task.restart.get_or_insert_default();
+        restart.condition.get_or_insert_with(|| "any".to_owned());
+        restart.delay.get_or_insert(5_000_000_000);
+        restart.max_attempts.get_or_insert(0);
+        let container = task.container.get_or_insert_default();
+        container.stop_grace.get_or_insert(STOP_GRACE);
+        container.dns.get_or_insert_default();
+        task
+    }
+}
+
 impl ServiceSpec {
     /// How many.
     #[must_use]

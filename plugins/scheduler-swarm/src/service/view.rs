@@ -80,16 +80,7 @@ fn with_defaults(spec: &ServiceSpec) -> ServiceSpec {
     };
     spec.update.get_or_insert_with(update);
     spec.rollback.get_or_insert_with(update);
-    let task = spec.task.get_or_insert_default();
-    task.resources.get_or_insert_default();
-    task.placement.get_or_insert_default();
-    let restart = task.restart.get_or_insert_default();
-    restart.condition.get_or_insert_with(|| "any".to_owned());
-    restart.delay.get_or_insert(5_000_000_000);
-    restart.max_attempts.get_or_insert(0);
-    let container = task.container.get_or_insert_default();
-    container.stop_grace.get_or_insert(super::lower::STOP_GRACE);
-    container.dns.get_or_insert_default();
+    spec.task = Some(spec.task.unwrap_or_default().with_defaults());
     spec
 }
 
