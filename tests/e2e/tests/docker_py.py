@@ -4,26 +4,12 @@ import threading
 import time
 
 import docker
+from common import same, wait
 from docker.errors import APIError, ImageNotFound, NotFound
 from docker.types import ConfigReference, Resources, RestartPolicy, SecretReference, ServiceMode, UpdateConfig
 
 IMAGE = sys.argv[2]
 client = docker.DockerClient(base_url=sys.argv[1], timeout=60)
-
-
-def wait(what, check):
-    deadline = time.time() + 60
-    while time.time() < deadline:
-        value = check()
-        if value:
-            return value
-        time.sleep(0.1)
-    sys.exit("still not " + what)
-
-
-def same(got, wanted):
-    if got != wanted:
-        raise AssertionError(f"{got!r} is not {wanted!r}")
 
 
 def refused(call, status, words):

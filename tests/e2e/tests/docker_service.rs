@@ -1,14 +1,13 @@
 //! `docker service` and what belongs to it, by the real CLIs against pools of three nodes.
 
-mod cli;
 mod files;
 mod nodes;
 mod pace;
 mod parts;
 mod updates;
 
-use self::cli::{Docker, clis};
 use crate::support::image::{BUSYBOX, docker};
+use crate::support::service::{Docker, clis};
 use crate::support::up::Up;
 
 const NODES: [&str; 6] = ["node-1", "node-1", "node-2", "node-2", "node-3", "node-3"];

@@ -30,11 +30,6 @@ fn job(name: &str, script: &str, more: &Value) -> Value {
     job
 }
 
-fn rolled_out(kubectl: &Kubectl, name: &str) {
-    let said = kubectl.ok(&["rollout", "status", &format!("deploy/{name}"), "--timeout=60s"]);
-    assert!(said.ends_with("successfully rolled out"), "{said}");
-}
-
 /// Names of the pods that stay.
 fn pods(kubectl: &Kubectl, name: &str) -> BTreeSet<String> {
     let list = kubectl.get(&["pods", "-l", &format!("app={name}")]);
@@ -74,7 +69,7 @@ async fn a_deployment_is_rolled_out_scaled_changed_and_undone() {
         "-c",
         STAYS,
     ]);
-    rolled_out(&kubectl, "web");
+    kubectl.rolled_out("web");
     let wide = kubectl.ok(&["get", "pods", "-o", "wide", "-A"]);
     let nodes: BTreeSet<&str> = wide
         .lines()
@@ -87,19 +82,19 @@ async fn a_deployment_is_rolled_out_scaled_changed_and_undone() {
     }
     let first = pods(&kubectl, "web");
     kubectl.ok(&["set", "env", "deploy/web", "A=b"]);
-    rolled_out(&kubectl, "web");
+    kubectl.rolled_out("web");
     assert!(
         first.is_disjoint(&pods(&kubectl, "web")),
         "every pod is a new one"
     );
     assert_eq!(revisions(&kubectl, "web"), ["1", "2"]);
     kubectl.ok(&["rollout", "undo", "deploy/web"]);
-    rolled_out(&kubectl, "web");
+    kubectl.rolled_out("web");
     assert_eq!(revisions(&kubectl, "web"), ["2", "3"]);
     paused(&kubectl);
     let before = pods(&kubectl, "web");
     kubectl.ok(&["rollout", "restart", "deploy/web"]);
-    rolled_out(&kubectl, "web");
+    kubectl.rolled_out("web");
     assert!(before.is_disjoint(&pods(&kubectl, "web")));
     let described = kubectl.ok(&["describe", "deploy", "web"]);
     for part in [
@@ -127,7 +122,7 @@ async fn scale_watched(kubectl: &Kubectl) -> String {
     let mut stdout = child.stdout.take().unwrap();
     let watching = Background(child);
     kubectl.ok(&["scale", "deploy/web", "--replicas=5"]);
-    rolled_out(kubectl, "web");
+    kubectl.rolled_out("web");
     kubectl.ok(&["scale", "deploy/web", "--replicas=2"]);
     eventually("two pods", || async {
         let pods = kubectl.get(&["pods", "-l", "app=web"]);
@@ -154,7 +149,7 @@ fn paused(kubectl: &Kubectl) {
     assert_eq!(waits.status.code(), Some(1), "{waits:?}");
     assert_eq!(pods(kubectl, "web"), before);
     kubectl.ok(&["rollout", "resume", "deploy/web"]);
-    rolled_out(kubectl, "web");
+    kubectl.rolled_out("web");
     assert!(before.is_disjoint(&pods(kubectl, "web")));
 }
 
@@ -170,7 +165,7 @@ async fn a_broken_image_stalls_and_jobs_come_to_their_end() {
         job("good", "echo done", &json!({"completions": 3, "parallelism": 2})),
         job("bad", "exit 3", &json!({"backoffLimit": 0})),
     ]);
-    rolled_out(&kubectl, "web");
+    kubectl.rolled_out("web");
     let before = pods(&kubectl, "web");
     kubectl.deadline("web", 3);
     kubectl.ok(&["set", "image", "deploy/web", "c=nowhere.invalid/broken:1"]);
@@ -184,7 +179,7 @@ async fn a_broken_image_stalls_and_jobs_come_to_their_end() {
     assert!(before.is_subset(&during), "the old pods serve on: {during:?}");
     kubectl.deadline("web", 60);
     kubectl.ok(&["rollout", "undo", "deploy/web"]);
-    rolled_out(&kubectl, "web");
+    kubectl.rolled_out("web");
     assert_eq!(pods(&kubectl, "web"), before);
 
     kubectl.ok(&["wait", "--for=condition=Complete", "job/good", "--timeout=60s"]);

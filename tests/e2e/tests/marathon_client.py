@@ -1,30 +1,13 @@
 """The typed Marathon client, unmodified, against a real door: every call a user of it makes first."""
 import sys
 import threading
-import time
 
-# Names that Python 3.10 moved and this client still expects in the old place.
-import collections
-import collections.abc
-
-for name in ("Iterable", "Mapping", "MutableMapping", "Sequence", "Callable"):
-    setattr(collections, name, getattr(collections.abc, name))
-
+from common import wait
 from marathon import MarathonClient
 from marathon.models import MarathonApp, MarathonConstraint, MarathonHealthCheck
 from marathon.models.app import ReadinessCheck
 
 client = MarathonClient(sys.argv[1], timeout=30)
-
-
-def wait(what, check):
-    deadline = time.time() + 90
-    while time.time() < deadline:
-        value = check()
-        if value:
-            return value
-        time.sleep(0.1)
-    sys.exit("still not " + what)
 
 
 def running(count):

@@ -1,29 +1,10 @@
 //! The PyPI package `marathon` 0.13.0, unmodified.
 
-use super::support::root;
+use super::support::python;
 use super::support::up::Up;
-use std::path::PathBuf;
-use tokio::process::Command;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_typed_python_client_does_what_its_users_do() {
-    let Some(venv) = std::env::var_os("E2E_VENV").map(PathBuf::from) else {
-        panic!("E2E_VENV names no environment with the client: run `.ci/test`, which makes one");
-    };
     let up = Up::start(3).await;
-    let script = root().join("tests/e2e/tests/marathon_client.py");
-    let out = Command::new(venv.join("bin/python"))
-        .arg(script)
-        .arg(up.url("marathon"))
-        .output()
-        .await
-        .unwrap();
-    let (stdout, stderr) = (
-        String::from_utf8_lossy(&out.stdout),
-        String::from_utf8_lossy(&out.stderr),
-    );
-    assert!(
-        out.status.success() && stdout.contains("all of it"),
-        "{stdout}\n{stderr}"
-    );
+    python::all_of("marathon_client.py", [up.url("marathon")]).await;
 }

@@ -2,31 +2,11 @@
 //! constant requests loses none of them.
 
 use super::support::eventually;
+use super::support::serving::{Client, app_command, of_app, quick};
 use super::support::up::Up;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
-/// Serves what is in `www` of its sandbox until asked to stop, and two seconds longer: as a server behind clients
-/// that still have its address does.
-fn server(version: &str, ready_after: u32) -> String {
-    format!(
-        "mkdir www; echo {version} > www/version; busybox httpd -f -p $HOST:$PORT0 -h www & server=$!; \
-         trap 'sleep 2; kill $server; exit 0' TERM; sleep {ready_after}; touch www/ready; \
-         while :; do sleep 0.1; done"
-    )
-}
-
-fn quick(check: &Value) -> Value {
-    let mut quick = json!({"gracePeriodSeconds": 60, "intervalSeconds": 1, "timeoutSeconds": 1,
-                           "maxConsecutiveFailures": 1, "delaySeconds": 1});
-    for (key, value) in check.as_object().unwrap() {
-        quick[key] = value.clone();
-    }
-    quick
-}
+use std::sync::Mutex;
 
 async fn app(up: &Up, id: &str) -> Value {
     up.marathon("GET", &format!("/v2/apps{id}"), None).await.1["app"].take()
@@ -41,8 +21,10 @@ fn ids(app: &Value) -> BTreeSet<String> {
 async fn a_bad_endpoint_is_killed_again_and_again_until_it_is_mended() {
     let up = Up::start(2).await;
     let bad = quick(&json!({"path": "/missing", "gracePeriodSeconds": 1}));
-    up.create(json!({"id": "/web", "cmd": server("1", 0), "cpus": 0.1, "mem": 32, "healthChecks": [bad]}))
-        .await;
+    up.create(
+        json!({"id": "/web", "cmd": app_command("1", 0), "cpus": 0.1, "mem": 32, "healthChecks": [bad]}),
+    )
+    .await;
     let seen = Mutex::new(BTreeSet::new());
     let failure = eventually("a third instance", || async {
         let app = app(&up, "/web").await;
@@ -93,62 +75,11 @@ async fn a_bad_endpoint_is_killed_again_and_again_until_it_is_mended() {
     up.delete("/web").await;
 }
 
-/// Where the instances are that a client may ask: they run and all their checks pass.
-async fn endpoints(up: &Up) -> Vec<String> {
-    let (_, body) = up.marathon("GET", "/v2/apps/web/tasks", None).await;
-    let alive = |t: &&Value| {
-        let results = t["healthCheckResults"].as_array().unwrap();
-        t["state"] == "TASK_RUNNING" && !results.is_empty() && results.iter().all(|r| r["alive"] == true)
-    };
-    let tasks = body["tasks"].as_array().unwrap().iter().filter(alive);
-    tasks
-        .map(|t| format!("http://{}:{}/version", t["host"].as_str().unwrap(), t["ports"][0]))
-        .collect()
-}
-
-/// What a client saw that asked all the time.
-#[derive(Default)]
-struct Asked {
-    good: usize,
-    versions: BTreeSet<String>,
-    failed: Vec<String>,
-    fewest: usize,
-}
-
-/// Asks one instance after another, fifty times a second, and looks twice a second who they are.
-async fn ask(up: Arc<Up>, stop: Arc<AtomicBool>) -> Asked {
-    let client = reqwest::Client::builder()
-        .pool_max_idle_per_host(0)
-        .timeout(Duration::from_secs(5))
-        .build()
-        .unwrap();
-    let mut asked = Asked {
-        fewest: usize::MAX,
-        ..Asked::default()
-    };
-    while !stop.load(Ordering::Relaxed) {
-        let all = endpoints(&up).await;
-        asked.fewest = asked.fewest.min(all.len());
-        for (n, url) in all.iter().cycle().take(25).enumerate() {
-            let answer = async { client.get(url).send().await?.error_for_status()?.text().await };
-            match answer.await {
-                Ok(version) => {
-                    asked.good += 1;
-                    asked.versions.insert(version.trim().to_owned());
-                }
-                Err(e) => asked.failed.push(format!("request {n} to {url}: {e:?}")),
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-    asked
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_update_gated_by_readiness_loses_no_request() {
-    let up = Arc::new(Up::start(2).await);
+    let up = Up::start(2).await;
     let web = json!({
-        "id": "/web", "cmd": server("one", 0), "cpus": 0.1, "mem": 32, "instances": 2,
+        "id": "/web", "cmd": app_command("one", 0), "cpus": 0.1, "mem": 32, "instances": 2,
         "taskKillGracePeriodSeconds": 10,
         "upgradeStrategy": {"minimumHealthCapacity": 1.0, "maximumOverCapacity": 0.5},
         "healthChecks": [quick(&json!({"path": "/version"}))],
@@ -157,11 +88,10 @@ async fn an_update_gated_by_readiness_loses_no_request() {
     });
     up.create(web).await;
     up.running("/web", 2).await;
-    let stop = Arc::new(AtomicBool::new(false));
-    let client = tokio::spawn(ask(Arc::clone(&up), Arc::clone(&stop)));
+    let client = Client::start(up.url("marathon"), "/web", of_app);
 
     let old = ids(&app(&up, "/web").await);
-    let change = json!({"cmd": server("two", 3)});
+    let change = json!({"cmd": app_command("two", 3)});
     let (status, body) = up.marathon("PUT", "/v2/apps/web", Some(&change)).await;
     assert_eq!(status, 200, "{body}");
     // The new one is healthy at once and ready three seconds later; nobody is replaced before.
@@ -185,16 +115,8 @@ async fn an_update_gated_by_readiness_loses_no_request() {
         "all are replaced"
     );
 
-    stop.store(true, Ordering::Relaxed);
-    let asked = client.await.unwrap();
-    assert_eq!(asked.failed, Vec::<String>::new(), "of {} requests", asked.good);
-    let (one, two) = ("one".to_owned(), "two".to_owned());
-    assert_eq!(asked.versions, [one, two].into());
-    assert!(
-        asked.good > 100 && asked.fewest >= 2,
-        "{} good, {} alive at least",
-        asked.good,
-        asked.fewest
-    );
+    client.hears("two").await;
+    assert!(client.fewest() >= 2, "{} alive at least", client.fewest());
+    client.end(100);
     up.delete("/web").await;
 }

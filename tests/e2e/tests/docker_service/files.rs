@@ -1,8 +1,8 @@
 //! Secrets and configs in containers, and the logs of tasks on several nodes.
 
-use super::cli::Docker;
 use crate::support::eventually;
 use crate::support::image::docker;
+use crate::support::service::Docker;
 use crate::support::up::Up;
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};

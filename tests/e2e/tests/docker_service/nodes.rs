@@ -1,8 +1,8 @@
 //! Nodes as Docker's users see them: labels, constraints, preferences, availability, and what does not fit.
 
-use super::cli::Docker;
 use crate::support::eventually;
 use crate::support::image::docker;
+use crate::support::service::Docker;
 use crate::support::up::{Up, items};
 use serde_json::{Value, json};
 

@@ -1,9 +1,9 @@
 //! Broker, agents and the Docker door as processes of their own: a node that joins later, one that goes down, and
 //! `kill -9` of each part in the middle of an update.
 
-use super::cli::Docker;
 use crate::support::image::docker;
 use crate::support::parts::{Part, endpoint};
+use crate::support::service::Docker;
 use crate::support::{eventually, free_port, plenum};
 use serde_json::json;
 use std::path::Path;
@@ -91,7 +91,7 @@ impl Pool {
     async fn nodes(&self, ready: usize) {
         eventually(&format!("{ready} nodes ready"), || async {
             let list = self.docker.run(&["node", "ls", "--format", "{{.Status}}"]);
-            let list = super::cli::text(&list.stdout);
+            let list = crate::support::service::text(&list.stdout);
             let n = list.lines().filter(|l| *l == "Ready").count();
             if n == ready { Ok(()) } else { Err(list) }
         })
@@ -110,7 +110,7 @@ impl Pool {
                 "-f",
                 "desired-state=running",
             ]);
-            let now = super::cli::text(&out.stdout);
+            let now = crate::support::service::text(&out.stdout);
             let new = now.lines().filter(|id| !old.iter().any(|o| o == id)).count();
             if out.status.success() && new >= at_least {
                 Ok(())
@@ -174,7 +174,7 @@ async fn a_part_killed_in_the_middle_of_an_update_costs_no_task_that_is_not_its_
         let out = pool
             .docker
             .run(&["service", "inspect", "web", "--format", "{{.UpdateStatus.State}}"]);
-        let state = super::cli::text(&out.stdout);
+        let state = crate::support::service::text(&out.stdout);
         if state.trim() == "completed" {
             Ok(())
         } else {

@@ -1,9 +1,9 @@
 //! Rolling updates: their pace in both orders, what a bad image makes of them, and the way back.
 
-use super::cli::{Docker, text};
 use super::pace::Runs;
 use crate::support::eventually;
 use crate::support::image::docker;
+use crate::support::service::{Docker, text};
 use crate::support::up::Up;
 use serde_json::{Value, json};
 
@@ -227,4 +227,29 @@ async fn a_rollback_by_hand_swaps_and_one_that_fails_pauses() {
     })
     .await;
     assert_eq!(d.inspect("wide", "{{.UpdateStatus.State}}"), "updating");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_is_starting_until_its_check_has_passed() {
+    if !docker() {
+        return;
+    }
+    let up = Up::start_with(1, &["swarm"]).await;
+    let d = Docker::of(&up);
+    let check = "--health-interval 1s --health-retries 1000 --health-cmd".split(' ');
+    let check: Vec<&str> = check.chain(["test -f /tmp/go"]).collect();
+    d.create("web", &check, &SLEEP);
+    let container = eventually("a container whose check has failed", || async {
+        let id = d.ok(&["ps", "-q", "--filter", "name=web.1."]);
+        let streak = ["inspect", "-f", "{{.State.Health.FailingStreak}}", id.trim()];
+        let failed = !id.is_empty() && d.ok(&streak).trim() != "0";
+        if failed { Ok(id.trim().to_owned()) } else { Err(id) }
+    })
+    .await;
+    assert!(d.ps("web", "{{.CurrentState}}")[0].starts_with("Starting "));
+    d.replicas("web", "0/1").await;
+    d.ok(&["exec", &container, "sh", "-c", "echo > /tmp/go"]);
+    d.replicas("web", "1/1").await;
+    assert!(d.ps("web", "{{.CurrentState}}")[0].starts_with("Running "));
+    assert!(d.ok(&["ps", "--format", "{{.Status}}"]).contains("(healthy)"));
 }

@@ -8,11 +8,10 @@ use crate::support::docker::Cli;
 use crate::support::eventually;
 use crate::support::image::{BUSYBOX, docker};
 use crate::support::kubectl::{Kubectl, STAYS, program};
+use crate::support::leftovers::{containers, gone, mark, owners};
 use crate::support::pool::Pool;
-use crate::support::up::cgroups_of;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -249,33 +248,15 @@ async fn settled(pool: &Pool, count: usize) -> BTreeMap<String, Task> {
     .await
 }
 
-/// Names of running containers of the machine's Docker.
-fn containers(more: &[&str]) -> Vec<String> {
-    let out = Command::new("docker")
-        .args(["ps", "--no-trunc", "--format", "{{.Names}}"])
-        .args(more)
-        .env_remove("DOCKER_HOST")
-        .output()
-        .unwrap();
-    String::from_utf8(out.stdout)
-        .unwrap()
-        .lines()
-        .map(str::to_owned)
-        .collect()
-}
-
 /// Every running container of these agents belongs to a task that is there; gives the agents' marks.
 async fn nothing_but(tasks: &BTreeMap<String, Task>) -> BTreeSet<String> {
-    let mark = |name: &String| {
-        let at = tasks.keys().find_map(|id| name.find(id.as_str()))?;
-        Some(name[..at].to_owned())
-    };
-    let owners: BTreeSet<String> = containers(&[]).iter().filter_map(mark).collect();
+    let ids: Vec<&String> = tasks.keys().collect();
+    let owners = owners(&ids);
     assert!(!owners.is_empty(), "containers carry the ids of their tasks");
     eventually("no container without a task", || async {
         let all = containers(&[]);
         let ours = all.iter().filter(|c| owners.iter().any(|o| c.starts_with(o)));
-        let stray: Vec<&String> = ours.filter(|c| mark(c).is_none()).collect();
+        let stray: Vec<&String> = ours.filter(|c| mark(c, &ids).is_none()).collect();
         if stray.is_empty() {
             Ok(())
         } else {
@@ -284,20 +265,4 @@ async fn nothing_but(tasks: &BTreeMap<String, Task>) -> BTreeSet<String> {
     })
     .await;
     owners
-}
-
-/// Nothing of these agents is left on the machine.
-fn gone(owners: &BTreeSet<String>) {
-    for owner in owners {
-        let left: Vec<String> = containers(&["-a"])
-            .into_iter()
-            .filter(|c| c.starts_with(owner))
-            .collect();
-        assert!(left.is_empty(), "{left:?}");
-        let mark = owner.trim_start_matches("plenum-").trim_end_matches('-');
-        let cgroups = cgroups_of(mark);
-        assert!(cgroups.is_empty(), "{cgroups:?}");
-        let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
-        assert!(!mounts.contains(mark), "mounts of {mark} are left");
-    }
 }

@@ -123,6 +123,13 @@ impl Kubectl {
         assert!(out.status.success(), "{out:?}");
     }
 
+    /// Waits until a deployment is rolled out.
+    pub(crate) fn rolled_out(&self, deployment: &str) {
+        let deployment = format!("deploy/{deployment}");
+        let said = self.ok(&["rollout", "status", &deployment, "--timeout=90s"]);
+        assert!(said.ends_with("successfully rolled out"), "{said}");
+    }
+
     /// How long a deployment's rollout may make no progress.
     pub(crate) fn deadline(&self, deployment: &str, seconds: u32) {
         let patch = json!({"spec": {"progressDeadlineSeconds": seconds}}).to_string();

@@ -6,9 +6,13 @@ pub(crate) mod dockerd;
 pub(crate) mod image;
 pub(crate) mod kubectl;
 pub(crate) mod kubernetes_parts;
+pub(crate) mod leftovers;
 pub(crate) mod parts;
 pub(crate) mod pool;
+pub(crate) mod python;
 pub(crate) mod registry;
+pub(crate) mod service;
+pub(crate) mod serving;
 pub(crate) mod up;
 
 use serde_json::Value;
@@ -17,6 +21,8 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {
@@ -56,6 +62,15 @@ where
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
+}
+
+/// Runs this on a thread of its own: what waits for commands holds up nobody else.
+pub(crate) fn apart<Fut: Future>(actor: impl FnOnce() -> Fut + Send + 'static) -> JoinHandle<Fut::Output>
+where
+    Fut::Output: Send + 'static,
+{
+    let runtime = Handle::current();
+    tokio::task::spawn_blocking(move || runtime.block_on(actor()))
 }
 
 /// One request with a JSON answer (null when it has no body).

@@ -75,6 +75,12 @@ impl Up {
         self.wait_ready().await;
     }
 
+    /// Ends it the hard way, and replays what its broker has written: `plenum store audit`.
+    pub(crate) fn audit(&mut self) -> Output {
+        self.kill_hard();
+        self.cli(&["store", "audit"])
+    }
+
     pub(crate) fn data(&self) -> &Path {
         self.data.path()
     }

@@ -1,4 +1,4 @@
-//! A real docker CLI that talks to a pool.
+//! `docker service` by a real docker CLI that talks to a pool.
 
 use crate::support::eventually;
 use crate::support::image::BUSYBOX;
@@ -10,34 +10,34 @@ use std::process::{Command, Output, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The CLI at a pool's door.
-pub(super) struct Docker {
+pub(crate) struct Docker {
     program: &'static str,
     host: String,
 }
 
 /// Every CLI that is installed here, the newest first.
-pub(super) fn clis() -> Vec<&'static str> {
+pub(crate) fn clis() -> Vec<&'static str> {
     let all = ["/usr/local/bin/docker", "/usr/bin/docker"];
     all.into_iter().filter(|p| Path::new(p).exists()).collect()
 }
 
 impl Docker {
-    pub(super) fn of(up: &Up) -> Self {
+    pub(crate) fn of(up: &Up) -> Self {
         Self::at(up.url("docker"))
     }
 
-    pub(super) fn at(host: &str) -> Self {
+    pub(crate) fn at(host: &str) -> Self {
         Self::with("docker", host)
     }
 
-    pub(super) fn with(program: &'static str, host: &str) -> Self {
+    pub(crate) fn with(program: &'static str, host: &str) -> Self {
         Self {
             program,
             host: host.to_owned(),
         }
     }
 
-    pub(super) fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(self.program);
         command
             .args(args)
@@ -47,12 +47,12 @@ impl Docker {
         command
     }
 
-    pub(super) fn run(&self, args: &[&str]) -> Output {
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
         self.command(args).output().unwrap()
     }
 
     /// Must succeed; what it printed.
-    pub(super) fn ok(&self, args: &[&str]) -> String {
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
         let out = self.run(args);
         let (stdout, stderr) = (text(&out.stdout), text(&out.stderr));
         assert!(out.status.success(), "docker {args:?}\n{stdout}\n{stderr}");
@@ -60,7 +60,7 @@ impl Docker {
     }
 
     /// Must fail; what it said.
-    pub(super) fn no(&self, args: &[&str]) -> String {
+    pub(crate) fn no(&self, args: &[&str]) -> String {
         let out = self.run(args);
         assert!(
             !out.status.success(),
@@ -70,11 +70,11 @@ impl Docker {
         text(&out.stderr)
     }
 
-    pub(super) fn create(&self, name: &str, more: &[&str], command: &[&str]) {
+    pub(crate) fn create(&self, name: &str, more: &[&str], command: &[&str]) {
         self.create_of(BUSYBOX, name, more, command);
     }
 
-    pub(super) fn create_of(&self, image: &str, name: &str, more: &[&str], command: &[&str]) {
+    pub(crate) fn create_of(&self, image: &str, name: &str, more: &[&str], command: &[&str]) {
         let mut args: Vec<&str> = "service create -d -q --no-resolve-image --stop-grace-period 1s --name"
             .split(' ')
             .collect();
@@ -86,7 +86,7 @@ impl Docker {
     }
 
     /// `docker service update NAME`, without waiting for its end.
-    pub(super) fn update(&self, name: &str, more: &[&str]) {
+    pub(crate) fn update(&self, name: &str, more: &[&str]) {
         let mut args: Vec<&str> = "service update -d -q --no-resolve-image".split(' ').collect();
         args.extend(more);
         args.push(name);
@@ -94,19 +94,19 @@ impl Docker {
     }
 
     /// What `service inspect` shows in this format.
-    pub(super) fn inspect(&self, service: &str, format: &str) -> String {
+    pub(crate) fn inspect(&self, service: &str, format: &str) -> String {
         self.ok(&["service", "inspect", service, "--format", format])
             .trim()
             .to_owned()
     }
 
     /// Lines of `service ps` of live tasks, in this format, sorted.
-    pub(super) fn ps(&self, service: &str, format: &str) -> Vec<String> {
+    pub(crate) fn ps(&self, service: &str, format: &str) -> Vec<String> {
         self.ps_all(service, format, &["-f", "desired-state=running"])
     }
 
     /// The same of all tasks, or those that pass these filters.
-    pub(super) fn ps_all(&self, service: &str, format: &str, filters: &[&str]) -> Vec<String> {
+    pub(crate) fn ps_all(&self, service: &str, format: &str, filters: &[&str]) -> Vec<String> {
         let mut args = vec!["service", "ps", "--no-trunc", "--format", format];
         args.extend(filters);
         args.push(service);
@@ -115,7 +115,7 @@ impl Docker {
         lines
     }
 
-    pub(super) async fn replicas(&self, service: &str, wanted: &str) {
+    pub(crate) async fn replicas(&self, service: &str, wanted: &str) {
         eventually(&format!("{service} at {wanted}"), || async {
             let list = self.ok(&["service", "ls", "--format", "{{.Name}} {{.Replicas}}"]);
             let line = format!("{service} {wanted}");
@@ -129,7 +129,7 @@ impl Docker {
     }
 
     /// Waits until an update's state is this one.
-    pub(super) async fn update_is(&self, service: &str, wanted: &str) {
+    pub(crate) async fn update_is(&self, service: &str, wanted: &str) {
         eventually(&format!("the update of {service} is {wanted}"), || async {
             let state = self.inspect(service, "{{.UpdateStatus.State}}");
             if state == wanted { Ok(()) } else { Err(state) }
@@ -138,7 +138,7 @@ impl Docker {
     }
 
     /// Events that pass these filters, with all that has happened by now: action and attributes.
-    pub(super) fn told(&self, filters: &[&str]) -> Vec<(String, Value)> {
+    pub(crate) fn told(&self, filters: &[&str]) -> Vec<(String, Value)> {
         // the CLI cuts a duration to whole seconds, which would leave out the newest
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let until = (now.as_secs() + 1).to_string();
@@ -153,7 +153,7 @@ impl Docker {
     }
 
     /// An object of the API, as curl shows it.
-    pub(super) async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let url = format!("{}{path}", self.host.replace("tcp://", "http://"));
         let answer = reqwest::get(&url).await.unwrap();
         assert!(answer.status().is_success(), "{url}: {}", answer.status());
@@ -161,7 +161,7 @@ impl Docker {
     }
 
     /// The engine's own containers of a service: when each was started, by its id.
-    pub(super) fn containers(&self, service: &str) -> BTreeMap<String, String> {
+    pub(crate) fn containers(&self, service: &str) -> BTreeMap<String, String> {
         let id = self.inspect(service, "{{.ID}}");
         let engine = |args: &[&str]| {
             let out = Command::new(self.program)
@@ -182,6 +182,6 @@ impl Docker {
     }
 }
 
-pub(super) fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
