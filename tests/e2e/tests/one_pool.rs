@@ -1,9 +1,12 @@
 //! Three orchestrators on the same machines: one ledger, one drain, and each tool's own words for what the others do.
 
+mod apply;
 mod churn;
 mod drain;
 mod full;
+mod serving;
 mod table;
+mod together;
 
 use crate::support::docker::{Cli, clis};
 use crate::support::kubectl::{Kubectl, container};
