@@ -59,7 +59,7 @@ async fn by_dcos((up, meet): Stage) {
     let d = Dcos::of(&up);
     let web = json!({
         "id": "/web", "cmd": app_command("one", 0), "cpus": 0.05, "mem": 32, "instances": COPIES,
-        "taskKillGracePeriodSeconds": 20, "backoffSeconds": 1,
+        "taskKillGracePeriodSeconds": 20, "backoffSeconds": 3,
         "upgradeStrategy": {"minimumHealthCapacity": 1.0, "maximumOverCapacity": 0.5},
         "healthChecks": [quick(&json!({"path": "/version"}))],
         "readinessChecks": [{"name": "up", "portName": "default", "path": "/ready",
@@ -82,6 +82,20 @@ async fn by_dcos((up, meet): Stage) {
 
     together(&meet).await;
     let deployment = update("exit 1");
+    stays_open(&d, &deployment).await;
+    client.goes_on(50).await;
+    together(&meet).await;
+    d.ok(&["marathon", "deployment", "rollback", &deployment]);
+    // a way back is a new version to Marathon: its instances replace those that served on
+    up.running("/web", COPIES).await;
+    client.hears("two").await;
+    assert!(client.fewest() >= COPIES);
+    client.end(300);
+    d.ok(&["marathon", "app", "remove", "/web"]);
+}
+
+/// What is started fails and is waited with, and the deployment goes on.
+async fn stays_open(d: &Dcos, deployment: &str) {
     let failed = eventually("it fails again and again", || async {
         let app = d.json(&["marathon", "app", "show", "/web"]);
         let queue = d.json(&["marathon", "debug", "list", "--json"]);
@@ -93,22 +107,9 @@ async fn by_dcos((up, meet): Stage) {
         }
     })
     .await;
-    assert_eq!(
-        failed["deployments"],
-        json!([{ "id": deployment }]),
-        "it stays open"
-    );
+    assert_eq!(failed["deployments"], json!([{ "id": deployment }]));
     let listed = d.json(&["marathon", "deployment", "list", "--json", "/web"]);
     assert_eq!(listed[0]["id"], deployment);
-    client.goes_on(50).await;
-    together(&meet).await;
-    d.ok(&["marathon", "deployment", "rollback", &deployment]);
-    // a way back is a new version to Marathon: its instances replace those that served on
-    up.running("/web", COPIES).await;
-    client.hears("two").await;
-    assert!(client.fewest() >= COPIES);
-    client.end(300);
-    d.ok(&["marathon", "app", "remove", "/web"]);
 }
 
 /// Uids of the pods that stay.

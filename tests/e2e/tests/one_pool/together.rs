@@ -42,11 +42,16 @@ async fn six_clients_take_their_workloads_from_deploy_to_delete_at_once() {
     }
     nothing_is_left(&up).await;
     let pools = pools.await.unwrap();
-    let left: Vec<String> = containers(&["-a"])
-        .into_iter()
-        .filter(|c| pools.iter().any(|o| c.starts_with(o)))
-        .collect();
-    assert_eq!(left, Vec::<String>::new());
+    eventually("no container is left", || async {
+        let all = containers(&["-a"]).into_iter();
+        let left: Vec<String> = all.filter(|c| pools.iter().any(|o| c.starts_with(o))).collect();
+        if left.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{left:?}"))
+        }
+    })
+    .await;
     let mut up = Arc::into_inner(up).expect("all actors are done");
     let audit = up.audit();
     assert!(audit.status.success(), "{audit:?}");
@@ -93,25 +98,12 @@ async fn prints(what: &str, wanted: &str, mut command: impl FnMut() -> String) {
 async fn by_docker(up: Arc<Up>) {
     const NAME: &str = "together-cli";
     let d = Docker::of(&up);
-    let quick = [
-        "--update-monitor",
-        "500ms",
-        "--rollback-monitor",
-        "500ms",
-        "--stop-grace-period",
-        "5s",
-    ];
-    let create = [
-        "service",
-        "create",
-        "--no-resolve-image",
-        "--name",
-        NAME,
-        "--replicas",
-        "2",
-    ];
-    let run = ["--env", "VERSION=one", BUSYBOX, "sh", "-c", SCRIPT];
-    let said = d.ok(&[&create[..], &quick, &run].concat());
+    let create = format!(
+        "service create --no-resolve-image --name {NAME} --replicas 2 --update-monitor 500ms --rollback-monitor 500ms \
+         --stop-grace-period 5s --env VERSION=one {BUSYBOX} sh -c"
+    );
+    let create: Vec<&str> = create.split_whitespace().chain([SCRIPT]).collect();
+    let said = d.ok(&create);
     assert!(said.contains("2 out of 2 tasks"), "{said}");
     d.replicas(NAME, "2/2").await;
     assert_eq!(
@@ -127,14 +119,8 @@ async fn by_docker(up: Arc<Up>) {
     d.ok(&["service", "scale", &format!("{NAME}=3")]);
     d.replicas(NAME, "3/3").await;
     let before = d.ps(NAME, "{{.ID}}");
-    d.ok(&[
-        "service",
-        "update",
-        "--no-resolve-image",
-        "--env-add",
-        "VERSION=two",
-        NAME,
-    ]);
+    let update = ["service", "update", "--no-resolve-image"];
+    d.ok(&[&update[..], &["--env-add", "VERSION=two", NAME]].concat());
     d.update_is(NAME, "completed").await;
     assert!(d.ps(NAME, "{{.ID}}").iter().all(|id| !before.contains(id)));
     is_of(&d, NAME, "two").await;
