@@ -79,17 +79,15 @@ impl Keeper {
         let Ok(mut changes) = self.storage.store().watch(codec::ROOT, self.from).await else {
             return self.reload().await.map_err(LoadError::Store);
         };
-        // The last change below the root may be older than the store's newest revision: other users write too.
+        // The last change below the root may be older than the store's newest revision: other users write too. That
+        // nothing more comes for a while may also be a store that is slow, so what is missing is looked for then.
         let quiet = Duration::from_millis(200);
         while self.from < upto {
             match tokio::time::timeout(quiet, changes.next()).await {
                 Ok(Some(Ok(batch))) => self.take(batch).await?,
-                Ok(Some(Err(_)) | None) => return self.reload().await.map_err(LoadError::Store),
-                Err(_) => break,
+                Ok(Some(Err(_)) | None) | Err(_) => return self.reload().await.map_err(LoadError::Store),
             }
         }
-        self.storage.advance(upto.0);
-        self.from = self.from.max(upto);
         Ok(())
     }
 
@@ -318,3 +316,7 @@ pub(super) async fn whole(
         Some(Read::InParts(_)) | None => Err(damaged()),
     }
 }
+
+#[cfg(test)]
+#[path = "pump_tests.rs"]
+mod tests;
