@@ -55,7 +55,11 @@ impl PodKeeper {
     {
         let api = self.api(owner.meta());
         let mut own = Vec::new();
-        for pod in self.context.shelf.pods.state() {
+        let shelf = &self.context.shelf;
+        let uid = owner.meta().uid.as_deref().unwrap_or_default();
+        let mut candidates = shelf.owners.pods_of(uid, &shelf.pods);
+        candidates.extend(shelf.owners.pods_of_nobody(&shelf.pods));
+        for pod in candidates {
             let standing = owned::standing(&pod.metadata, owner.meta(), selector);
             let patch = match standing {
                 Standing::Own => {
@@ -94,8 +98,13 @@ impl PodKeeper {
                 .get(&ObjectRef::new(name).within(namespace))
         };
         let late = |at: &Instant| at.elapsed() > FORGET;
+        // One that is there by now and was not when the owner's pods were gathered will be gathered next time.
+        let somebody_elses = |name: &str| {
+            let by = |pod: &Pod| owned::controller_of(&pod.metadata).is_some_and(|by| by.uid == uid);
+            there(name).is_some_and(|pod| !by(&pod))
+        };
         mine.made.retain(|name, at| {
-            !late(at) && there(name).is_none() && !own.iter().any(|pod| pod.name_any() == *name)
+            !late(at) && !somebody_elses(name) && !own.iter().any(|pod| pod.name_any() == *name)
         });
         mine.deleted
             .retain(|name, at| !late(at) && there(name).is_some_and(|pod| pods::is_active(&pod)));

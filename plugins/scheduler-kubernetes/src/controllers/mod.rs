@@ -11,6 +11,7 @@ mod job;
 mod keeper;
 mod namespace;
 mod owned;
+mod owners;
 mod pods;
 mod replica_set;
 mod specs;

@@ -47,7 +47,7 @@ pub(super) fn standing(metadata: &ObjectMeta, owner: &ObjectMeta, selector: &Lab
     if metadata.namespace != owner.namespace {
         return Standing::Foreign;
     }
-    // Asked of every pod there is: the selector, which is dear, only of those that it decides.
+    // The selector, which is dear, only of those that it decides.
     let selected = || selects(selector, metadata);
     match controller_of(metadata) {
         Some(by) if Some(&by.uid) == owner.uid.as_ref() => {

@@ -2,6 +2,7 @@
 //! read is never older than the change that made somebody read it.
 
 use super::owned;
+use super::owners::Owners;
 use super::specs::of_set;
 use crate::lean::LeanPod;
 use crate::object::taint;
@@ -43,6 +44,7 @@ pub(super) struct Shelf {
     pub(super) namespaces: Store<Namespace>,
     pub(super) nodes: Store<Node>,
     pub(super) pods: Store<Pod>,
+    pub(super) owners: Owners,
 }
 
 impl Shelf {
@@ -158,6 +160,7 @@ pub(super) fn watch(client: &Client, tasks: &TaskTracker, stop: &CancellationTok
         namespaces,
         nodes,
         pods,
+        owners: Owners::default(),
     };
     let follow = Follow {
         client: client.clone(),
@@ -268,7 +271,12 @@ impl Follow<'_> {
     ) {
         let api: Api<LeanPod> = Api::all(self.client.clone());
         let events = watcher(api, watcher::Config::default()).default_backoff();
-        let events = events.map_ok(|event| LeanPod::event(event, outline));
+        let owners = self.shelf.owners.clone();
+        let events = events.map_ok(move |event| {
+            let event = LeanPod::event(event, outline);
+            owners.note(&event);
+            event
+        });
         self.each(events, writer, concerns);
     }
 

@@ -226,11 +226,13 @@ impl Deployments {
     }
 
     fn has_old_pods(&self, sets: &Sets) -> bool {
-        let pods = self.0.shelf.pods.state();
-        pods.iter().filter(|pod| !super::pods::is_over(pod)).any(|pod| {
-            let by = owned::controller_of(&pod.metadata).map(|by| &by.uid);
-            by.is_some() && sets.old.iter().any(|set| set.metadata.uid.as_ref() == by)
-        })
+        let shelf = &self.0.shelf;
+        let of = |set: &Arc<ReplicaSet>| {
+            let uid = set.metadata.uid.as_deref().unwrap_or_default();
+            shelf.owners.pods_of(uid, &shelf.pods)
+        };
+        let mut pods = sets.old.iter().flat_map(of);
+        pods.any(|pod| !super::pods::is_over(&pod))
     }
 
     async fn forget(&self, deployment: &Deployment, sets: &Sets) -> Result<(), kube::Error> {
