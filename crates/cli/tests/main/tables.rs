@@ -76,6 +76,14 @@ web          1      2  1 cpu, 256 MiB  2 cpu      -      -
     )
     .await;
     prints(
+        "tenant tree",
+        "\
+TENANT  WEIGHT  GUARANTEE  USED            BORROWED  LENT   LIMIT  PENDING  STARVED
+web          1  2 cpu      1 cpu, 256 MiB  256 MiB   1 cpu  -      -        -
+",
+    )
+    .await;
+    prints(
         "events",
         "\
 TIME                  TYPE         OBJECT  NODE  ACTOR   MESSAGE

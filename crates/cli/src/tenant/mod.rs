@@ -1,5 +1,7 @@
 //! `plenum tenant`.
 
+mod tree;
+
 use crate::failure::{Done, Failure};
 use crate::output;
 use crate::output::table::{Cell, Column, Table};
@@ -17,6 +19,8 @@ pub enum TenantCommand {
     /// List all tenants
     #[command(alias = "ls")]
     List,
+    /// Show who has how much of its guarantee, borrows, lends and waits, as a tree
+    Tree,
     /// Create or change a tenant; what is not named stays as it is
     Set(SetArgs),
 }
@@ -60,6 +64,7 @@ pub(crate) async fn run(command: &TenantCommand, session: &Session<'_>) -> Done 
                 table,
             )?;
         }
+        TenantCommand::Tree => return tree::run(session).await,
         TenantCommand::Set(args) => {
             if args.weight.is_none() && args.guarantee.is_none() && args.limit.is_none() {
                 return Err(
