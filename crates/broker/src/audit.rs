@@ -1,6 +1,7 @@
 //! An audit of a log, offline: replays the facts it holds and checks after every record that no node was promised
 //! twice. It keeps books of its own from what the records made known, not those of the ledger.
 
+use crate::config::CoreConfig;
 use crate::decide::{RestoreError, replay};
 use crate::input::{Change, Held, TaskNow};
 use plenum_contract::ledger_log::Loaded;
@@ -29,7 +30,7 @@ pub struct Audit {
 pub fn audit(loaded: &Loaded) -> Result<Audit, RestoreError> {
     let mut books = Books::default();
     replay(
-        false,
+        &CoreConfig::default(),
         loaded.snapshot.as_deref(),
         &loaded.records,
         |record, changes| {

@@ -1,5 +1,7 @@
 //! What the broker can be told. Plain data; the composition root fills it in and checks it.
 
+use plenum_model::ids::SchedulerId;
+
 /// What the decisions of the core depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CoreConfig {
@@ -10,6 +12,9 @@ pub struct CoreConfig {
     pub strict_caps: bool,
     /// Up to so many nodes every one is looked at for each task; beyond, the index chooses.
     pub exact_nodes: usize,
+    /// The scheduler of the control plane's own tasks, which go before everybody else's, guarantees included. Only
+    /// the composition root can name one, so nobody comes to it through a door; none by default.
+    pub system: Option<SchedulerId>,
 }
 
 impl Default for CoreConfig {
@@ -19,6 +24,7 @@ impl Default for CoreConfig {
             lease_ms: 15_000,
             strict_caps: false,
             exact_nodes: 64,
+            system: None,
         }
     }
 }

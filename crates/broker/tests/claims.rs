@@ -49,10 +49,6 @@ fn each_thing_that_is_not_honoured_is_refused_by_its_name() {
             });
         }),
         ("may_preempt", |t| t.may_preempt = true),
-        ("priority", |t| t.priority.value = -1),
-        ("priority.scope", |t| {
-            t.priority.scope = Some("default".parse().unwrap());
-        }),
         ("desired", |t| t.desired = Desired::Stopped),
         ("rules.tolerations", |t| {
             t.rules.tolerations = vec![Toleration {
@@ -68,6 +64,9 @@ fn each_thing_that_is_not_honoured_is_refused_by_its_name() {
 #[test]
 fn what_makes_no_sense_is_refused_at_its_field() {
     let table: &[(&str, Change)] = &[
+        ("priority.scope", |t| {
+            t.priority.scope = Some("default/below".parse().unwrap());
+        }),
         ("rules.spread.max_skew", |t| {
             t.rules.spread = vec![Spread {
                 tally: Tally::of_workload("rack"),
@@ -361,7 +360,7 @@ fn a_tenant_that_would_not_be_kept_is_refused() {
         (
             "guarantee",
             Tenant {
-                guarantee: Amounts::task(1, 0, 0),
+                guarantee: Amounts::task((1 << 48) + 1, 0, 0),
                 ..tenant()
             },
         ),

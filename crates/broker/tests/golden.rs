@@ -196,9 +196,15 @@ impl Stage {
             slots: words.number("slots").unwrap_or(0),
             ..Amounts::default()
         };
+        let guarantee = Amounts {
+            cpu_millis: words.number("guarantee").unwrap_or(0) * 1000,
+            memory_bytes: words.number("guarantee_mem").unwrap_or(0) * MIB,
+            ..Amounts::default()
+        };
         let weight = words.number("weight").unwrap_or(1) as u32;
         let tenant = Tenant {
             weight,
+            guarantee,
             limit,
             ..Tenant::new(path.parse().unwrap())
         };
@@ -556,8 +562,9 @@ fn claim_terms(app: &str, words: &Words<'_>) -> Terms {
         t.spec = spec(runtime).id();
     }
     t.keep_ended = words.number("keep").unwrap_or(0) as u32;
-    if let Some(priority) = words.number("priority") {
-        t.priority.value = priority as i32;
+    if let Some(priority) = words.get("priority") {
+        t.priority.value = priority.parse().unwrap();
     }
+    t.priority.scope = words.get("scope").map(|path| path.parse().unwrap());
     t
 }

@@ -17,5 +17,6 @@ mod relations;
 mod relations_random;
 mod running;
 mod scale;
+mod shares;
 mod streams;
 mod world;

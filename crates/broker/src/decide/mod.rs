@@ -86,15 +86,16 @@ pub struct Counts {
 
 /// The ledger that a log holds. `each` is given what the snapshot says as number 0, then what each record changes.
 pub(crate) fn replay(
-    strict_caps: bool,
+    config: &CoreConfig,
     snapshot: Option<&[u8]>,
     records: &[Vec<u8>],
     mut each: impl FnMut(usize, &mut Vec<Change>),
 ) -> Result<Ledger, RestoreError> {
     let mut ledger = match snapshot {
-        Some(bytes) => Ledger::from_snapshot(bytes, strict_caps)
-            .map_err(|source| RestoreError::Record { at: 0, source })?,
-        None => Ledger::new(strict_caps),
+        Some(bytes) => {
+            Ledger::from_snapshot(bytes, config).map_err(|source| RestoreError::Record { at: 0, source })?
+        }
+        None => Ledger::new(config),
     };
     let mut changes = Vec::new();
     ledger.export(|change| changes.push(change));
@@ -117,7 +118,7 @@ impl Core {
     /// A core with an empty ledger.
     #[must_use]
     pub fn new(config: CoreConfig) -> Self {
-        let ledger = Ledger::new(config.strict_caps);
+        let ledger = Ledger::new(&config);
         Self {
             config,
             ledger,
@@ -137,7 +138,7 @@ impl Core {
         mut to: impl FnMut(Change),
     ) -> Result<Self, RestoreError> {
         let mut core = Self::new(config);
-        core.ledger = replay(core.config.strict_caps, snapshot, records, |_, changes| {
+        core.ledger = replay(&core.config, snapshot, records, |_, changes| {
             changes.drain(..).for_each(&mut to);
         })?;
         core.now = core.ledger.at;

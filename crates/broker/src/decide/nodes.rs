@@ -205,11 +205,8 @@ impl Core {
         if tenant.weight == 0 {
             return Err(refused("weight", "it is at least 1"));
         }
-        if !tenant.guarantee.is_zero() {
-            return Err(refused(
-                "guarantee",
-                "guarantees are not kept yet: nothing is reclaimed for them",
-            ));
+        if !countable(&tenant.guarantee) {
+            return Err(refused("guarantee", "no count may be above 2^48"));
         }
         if !countable(&tenant.limit) {
             return Err(refused("limit", "no count may be above 2^48"));

@@ -1,140 +1,152 @@
-//! Whose turn it is and where it goes. The tenant with the lowest weighted dominant share goes first, within
-//! it the oldest claim; shares are looked at again after every placement. What finds no room is parked
-//! (`ledger::queue`), so a step costs what it places, not what waits.
+//! Whose turn it is and where it goes. Turns (`ledger::turns`) are looked at again after every placement. What finds
+//! no room is parked (`ledger::queue`), and a node that frees is offered to what is parked in the order of turns,
+//! until nobody asks so little: a step costs what it places, not what waits.
 
 use super::Core;
 use crate::fact::{Fact, NodeIx, TermsIx};
 use crate::ledger::book::part;
 use crate::ledger::queue::{ClassKey, State};
-use crate::ledger::tenants::Turn;
 use crate::place::choose::{Chosen, Question};
 use crate::place::levels::{INDEXED, indexed};
 use crate::place::verdict::{Extra, verdict};
 use plenum_model::amounts::{Amounts, Resource};
 use plenum_model::claim::Desired;
-use plenum_model::ids::{TaskId, TenantPath};
+use plenum_model::ids::TaskId;
 use plenum_model::why::{Cause, LimitReached, Why};
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What waiters were told is looked at again this long after a change at the earliest, in milliseconds.
 const REFRESH_MS: u64 = 1_000;
 /// Waiters of one class per second that are told anew, at most: large classes are refreshed less often.
 const TOLD_PER_MS: u64 = 10;
+/// Of more nodes on offer than this all nodes are looked at, by the index: each one in turn would cost more.
+const EACH: usize = 64;
 
-/// A tenant's place in the order: its turn, then the age of its oldest claim, then its path.
-type Order = (Turn, u64, TenantPath);
+/// Nodes that may have room for what is parked.
+#[derive(Debug, Default)]
+struct Offer {
+    nodes: BTreeSet<NodeIx>,
+    /// The most that any of them has, resource by resource.
+    most: [u64; INDEXED],
+    /// Who has looked in vain. They have only less since.
+    refused: BTreeSet<ClassKey>,
+}
 
 impl Core {
     /// Places all that can be placed now. What is placed may let something else pass: the fewest of an even spread
     /// rose, a group that others must be near to has begun. So it goes on until nobody is awake.
     pub(super) fn schedule(&mut self) {
-        self.wake();
-        while self.ledger.queue.awake().next().is_some() {
-            self.place_awake();
-            self.wake();
+        let mut offer = Offer::default();
+        loop {
+            self.wake(&mut offer);
+            let mut any = false;
+            while let Some((key, offered)) = self.next_turn(&offer) {
+                any = true;
+                self.try_first(&key, &mut offer, offered);
+            }
+            if !any {
+                break;
+            }
         }
         self.tell_why();
     }
 
-    fn place_awake(&mut self) {
-        let mut order: BinaryHeap<Reverse<Order>> = BinaryHeap::new();
-        let awake: Vec<_> = self
-            .ledger
-            .queue
-            .awake()
-            .map(|(path, age)| (path.clone(), age))
-            .collect();
-        for (path, age) in awake {
-            order.push(Reverse((self.turn_of(&path), age, path)));
+    /// The class whose turn it is, and whether it is to look at what is offered only.
+    fn next_turn(&mut self, offer: &Offer) -> Option<(ClassKey, bool)> {
+        let ledger = &mut self.ledger;
+        let offers = !offer.nodes.is_empty() && ledger.queue.asks_within(&offer.most);
+        if !offers && !ledger.queue.is_awake() {
+            return None;
         }
-        while let Some(Reverse((turn, age, path))) = order.pop() {
-            let Some((oldest, key)) = self.ledger.queue.next_of(&path) else {
-                continue;
-            };
-            if !order.is_empty() {
-                // Shares only grow here, so an entry that is still the lowest after a second look is the lowest.
-                let now = (self.turn_of(&path), oldest);
-                if now > (turn, age) {
-                    order.push(Reverse((now.0, now.1, path)));
-                    continue;
-                }
-                self.try_first(&key);
-                order.push(Reverse((self.turn_of(&path), oldest, path)));
-            } else {
-                self.try_first(&key);
-                order.push(Reverse((turn, age, path)));
-            }
+        ledger.queue.settle(&mut ledger.tenants, &ledger.nodes.total);
+        let awake = ledger.queue.first_awake();
+        if !offers {
+            return awake.map(|turn| (turn.key, false));
+        }
+        let parked = ledger.queue.first_parked(|key, resource, amount| {
+            let there = key.node.is_none_or(|only| offer.nodes.contains(&only));
+            there && amount <= offer.most[resource] && !offer.refused.contains(key)
+        });
+        match (awake, parked) {
+            (Some(awake), Some(parked)) if parked.before(&awake) => Some((parked.key, true)),
+            (Some(awake), _) => Some((awake.key, false)),
+            (None, parked) => parked.map(|turn| (turn.key, true)),
         }
     }
 
-    fn turn_of(&self, path: &TenantPath) -> Turn {
-        self.ledger.tenants.turn(path, &self.ledger.nodes.total)
-    }
-
-    /// Wakes what may have room now.
-    fn wake(&mut self) {
-        for path in std::mem::take(&mut self.ledger.tenants.freed) {
-            for key in self.ledger.queue.parked_under(&path) {
+    /// Wakes what may go now, and offers what was freed.
+    fn wake(&mut self, offer: &mut Offer) {
+        for tenant in std::mem::take(&mut self.ledger.tenants.freed) {
+            for key in self.ledger.queue.parked_under(tenant) {
                 self.ledger.queue.turn(&key, State::Fresh);
             }
         }
-        for ix in std::mem::take(&mut self.ledger.nodes.freed) {
-            let Some(free) = self.ledger.nodes.get(ix).map(|row| indexed(&row.free)) else {
-                continue;
-            };
-            for key in self.ledger.queue.parked_within(free) {
-                if self.may_go(&key, ix) {
-                    self.ledger.queue.wake(&key, ix);
-                }
-            }
+        let freed = std::mem::take(&mut self.ledger.nodes.freed);
+        if !freed.is_empty() {
+            offer.refused.clear();
+            offer.nodes.extend(freed);
+            self.look_at_offer(offer);
         }
         for terms in self.ledger.helped() {
             self.ledger.queue.wake_all(terms);
         }
     }
 
-    fn may_go(&mut self, key: &ClassKey, ix: NodeIx) -> bool {
-        if key.node.is_some_and(|only| only != ix) {
-            return false;
-        }
-        let Some((_, id)) = self.ledger.queue.get(key).and_then(|class| class.first()) else {
-            return false;
-        };
-        self.prepare(key.terms);
-        let holds = self.holds(id);
-        let nodes = std::collections::BTreeSet::from([ix]);
-        self.question(key.terms, id, holds.as_ref(), |q| q.among(&nodes))
-            .is_some()
+    /// What is offered has changed: nodes that nobody asks so little of are no longer on offer.
+    fn look_at_offer(&self, offer: &mut Offer) {
+        let ledger = &self.ledger;
+        offer.most = [0; INDEXED];
+        offer.nodes.retain(|ix| {
+            let Some(node) = ledger.nodes.get(*ix) else {
+                return false;
+            };
+            let free = indexed(&node.free);
+            let asked = ledger.queue.asks_within(&free);
+            if asked {
+                (0..INDEXED).for_each(|r| offer.most[r] = offer.most[r].max(free[r]));
+            }
+            asked
+        });
     }
 
-    /// Places the oldest waiter of a class, or parks the class.
-    fn try_first(&mut self, key: &ClassKey) {
+    /// Places the oldest waiter of a class, or parks the class. `offered`: it was parked, and looks at what is
+    /// offered only.
+    fn try_first(&mut self, key: &ClassKey, offer: &mut Offer, offered: bool) {
         let Some(class) = self.ledger.queue.get(key) else {
             return;
         };
         let Some((_, id)) = class.first() else { return };
-        let state = class.state.clone();
+        let state = class.state;
         self.prepare(key.terms);
         let holds = self.holds(id);
         if let Some(limit) = self.limit(key.terms, holds.as_ref()) {
-            let park = State::ForLimit(limit.tenant.clone());
-            self.park(key, park, Some(self.limited(limit)));
+            self.park_for_limit(key, limit);
             return;
         }
         let exact = self.config.exact_nodes;
-        let chosen = self.question(key.terms, id, holds.as_ref(), |q| match (&state, key.node) {
-            (_, Some(only)) => q.among(&std::collections::BTreeSet::from([only])),
-            (State::Woken(nodes), None) => q.among(nodes),
-            (State::Fresh | State::Again | State::ForRoom(..) | State::ForLimit(_), None) => {
-                q.among_all(exact)
-            }
+        let chosen = self.question(key.terms, id, holds.as_ref(), |q| match key.node {
+            Some(only) => q.among(&BTreeSet::from([only])),
+            None if offered && offer.nodes.len() <= EACH => q.among(&offer.nodes),
+            None => q.among_all(exact),
         });
         match chosen {
-            Some((node, ports)) => self.place(id, node, ports),
-            None => self.park_for_room(key, id, holds.as_ref(), &state),
+            Some((node, ports)) => {
+                self.place(id, node, ports);
+                if offer.nodes.contains(&node) {
+                    self.look_at_offer(offer);
+                }
+            }
+            None if offered => {
+                offer.refused.insert(*key);
+            }
+            None => self.park_for_room(key, id, holds.as_ref(), state),
         }
+    }
+
+    fn park_for_limit(&mut self, key: &ClassKey, limit: LimitReached) {
+        let tenant = self.ledger.tenants.find(&limit.tenant).unwrap_or_default();
+        self.park(key, State::ForLimit(tenant), Some(self.limited(limit)));
     }
 
     /// Gives a task its node.
@@ -195,9 +207,7 @@ impl Core {
         if self.limit(ix, holds.as_ref()).is_some() {
             return None;
         }
-        self.question(ix, id, holds.as_ref(), |q| {
-            q.among(&std::collections::BTreeSet::from([node]))
-        })
+        self.question(ix, id, holds.as_ref(), |q| q.among(&BTreeSet::from([node])))
     }
 
     /// What a task holds already: a stopped one its disk.
@@ -226,14 +236,12 @@ impl Core {
         u32::try_from(self.ledger.nodes.len()).unwrap_or(u32::MAX)
     }
 
-    fn park_for_room(&mut self, key: &ClassKey, id: TaskId, holds: Option<&Amounts>, state: &State) {
-        // A class that was woken has looked at every node that changed for it since its last full look: what it
-        // was told may be a little old, that it has no room is not.
+    fn park_for_room(&mut self, key: &ClassKey, id: TaskId, holds: Option<&Amounts>, state: State) {
+        // A class that only rules about others may have helped: what it was told may be a little old, that it has
+        // no room is not.
         let told = self.ledger.queue.get(key).and_then(|class| class.told.clone());
         let (why, old) = match (told, state) {
-            (Some((why, _)), State::Woken(_) | State::Again) if why.limit.is_none() => {
-                (Why::clone(&why), true)
-            }
+            (Some((why, _)), State::Again) if why.limit.is_none() => (Why::clone(&why), true),
             _ => (self.funnel(key, id, holds), false),
         };
         let (resource, amount) = self.scarcest(key.terms, &why);

@@ -6,7 +6,9 @@ use super::{Ledger, SchedulerRow};
 use crate::fact::{Fact, NodeIx, Order, TermsIx};
 use crate::input::{Change, Held, TaskEvent, What};
 use crate::ledger::nodes::NodeRow;
-use crate::ledger::queue::ClassKey;
+use crate::ledger::queue::{ClassKey, Queue};
+use crate::ledger::tenants::Tenants;
+use crate::ledger::turns::{Rank, Stand};
 use crate::place::needs::Needs;
 use plenum_model::claim::{Seat, Terms};
 use plenum_model::ids::{Generation, LeaderEpoch, SchedulerId, TaskId};
@@ -27,6 +29,23 @@ pub struct BadFact {
 fn missing(what: impl std::fmt::Debug) -> BadFact {
     BadFact {
         what: format!("{what:?}"),
+    }
+}
+
+/// How tasks of these terms stand beside others that wait. Their tenant is there: it was set before they were
+/// claimed.
+fn stand(terms: &Terms, tenants: &Tenants, system: bool) -> Stand {
+    let tenant = tenants.find(&terms.tenant).unwrap_or_default();
+    let scope = terms.priority.scope.as_ref().and_then(|path| tenants.find(path));
+    let rank = match terms.priority.value {
+        _ if system => Rank::System,
+        0 => Rank::Plain,
+        value => Rank::Within(scope.unwrap_or(tenant), value),
+    };
+    Stand {
+        tenant,
+        depth: tenants.row(tenant).depth,
+        rank,
     }
 }
 
@@ -85,7 +104,9 @@ impl Ledger {
             }
             Fact::NodeRemoved { ix, actor } => self.node_removed(*ix, actor)?,
             Fact::TenantSet { tenant, actor } => {
-                self.tenants.set(tenant.clone());
+                if self.tenants.set(tenant.clone()) {
+                    self.line_up_again();
+                }
                 self.news.rows.push(Change::Tenant(tenant.clone()));
                 self.news.events.push(What::Tenant(tenant.clone(), actor.clone()));
             }
@@ -138,6 +159,8 @@ impl Ledger {
     fn claimed(&mut self, ix: TermsIx, seats: &[Seat]) -> Result<(), BadFact> {
         let row = self.terms.get(ix).ok_or_else(|| missing(ix))?;
         let (scheduler, terms) = (row.scheduler.clone(), Arc::clone(&row.needs.terms));
+        let tenant = self.tenants.find(&terms.tenant);
+        tenant.ok_or_else(|| missing(&terms.tenant))?;
         for seat in seats {
             self.ages += 1;
             let (id, age) = (seat.id, self.ages);
@@ -183,9 +206,19 @@ impl Ledger {
 
     pub(super) fn enter(&mut self, id: TaskId) {
         if let Some(row) = self.tasks.get(id).filter(|row| row.waits()) {
-            self.queue
-                .enter(Self::class(row), &row.task.terms.tenant, row.age, id);
+            let (terms, tenants, system) = (&row.task.terms, &self.tenants, self.system.as_ref());
+            let stand = || stand(terms, tenants, system == Some(&row.task.scheduler));
+            self.queue.enter(Self::class(row), stand, row.age, id);
         }
+    }
+
+    /// Tenants stand in another order: so does everybody who waits.
+    fn line_up_again(&mut self) {
+        self.queue = Queue::default();
+        let mut waiting: Vec<_> = self.tasks.in_order();
+        waiting.retain(|row| row.waits());
+        let waiting: Vec<_> = waiting.into_iter().map(|row| row.task.id()).collect();
+        waiting.into_iter().for_each(|id| self.enter(id));
     }
 
     fn leave(&mut self, id: TaskId) {

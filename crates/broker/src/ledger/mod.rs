@@ -8,13 +8,16 @@ pub mod domains;
 pub mod nodes;
 pub mod queue;
 pub mod relations;
+pub mod share;
 pub mod snapshot;
 pub mod tallies;
 pub mod tasks;
 pub mod tenants;
 pub mod terms;
+pub mod turns;
 pub mod workloads;
 
+use crate::config::CoreConfig;
 use crate::fact::NodeIx;
 use crate::input::{Change, Happened, TaskEvent, TaskNow, What};
 use nodes::Nodes;
@@ -54,6 +57,8 @@ pub struct Ledger {
     pub ages: u64,
     /// Whether caps must be enforceable; part of the rules by which terms are prepared.
     pub strict_caps: bool,
+    /// The scheduler whose tasks go before everybody else's.
+    pub system: Option<SchedulerId>,
     /// All tasks that are not forgotten.
     pub tasks: Tasks,
     /// The highest attempt ever claimed of each slot; it outlives the tasks, so that no id is used twice.
@@ -92,9 +97,10 @@ struct News {
 impl Ledger {
     /// An empty one.
     #[must_use]
-    pub fn new(strict_caps: bool) -> Self {
+    pub fn new(config: &CoreConfig) -> Self {
         Self {
-            strict_caps,
+            strict_caps: config.strict_caps,
+            system: config.system.clone(),
             ..Self::default()
         }
     }

@@ -1,17 +1,17 @@
 //! Who waits, and for what. Waiters that ask the same are one class and are thought about once. A class that
-//! found no room is parked under one resource it asks, with the amount; a node that frees wakes only those
-//! whose amount it has, and they look at that node only. A class that met its tenant's limit is parked under
-//! the tenant. Which class is awake is not a fact: after a restart all are, and park again.
+//! found no room is parked under one resource it asks, with the amount; a node that frees is offered to those
+//! whose amount it has, in the order of their turns. A class that met its tenant's limit is parked under the
+//! tenant. Which class is awake is not a fact: after a restart all are, and park again.
 
+use super::tenants::{TenantIx, Tenants};
+use super::turns::{Stand, Turn, Turns};
 use crate::fact::{NodeIx, TermsIx};
 use crate::place::levels::INDEXED;
-use plenum_model::ids::{TaskId, TenantPath};
+use plenum_model::amounts::Amounts;
+use plenum_model::ids::TaskId;
 use plenum_model::why::Why;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// A class that so many nodes may help looks at all of them, by the index: each one in turn would cost more.
-const WOKEN: usize = 64;
 
 /// Waiters that ask the same: terms, and the node if they wait to be admitted again there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,25 +23,23 @@ pub struct ClassKey {
 }
 
 /// Where a class looks next.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// At all nodes.
     Fresh,
     /// At all nodes; it was told why it waits, and only rules about other tasks may have changed that.
     Again,
-    /// At these.
-    Woken(BTreeSet<NodeIx>),
-    /// Nowhere: under a resource (by position) and an amount of it.
+    /// At those that are offered: under a resource (by position) and an amount of it.
     ForRoom(usize, u64),
     /// Nowhere: under a tenant.
-    ForLimit(TenantPath),
+    ForLimit(TenantIx),
 }
 
 /// Waiters that ask the same.
 #[derive(Debug, Clone)]
 pub struct Class {
-    /// Who is charged.
-    pub tenant: TenantPath,
+    /// Who is charged, and its rank.
+    pub stand: Stand,
     /// Where it looks next.
     pub state: State,
     /// What its waiters were told, and when.
@@ -76,7 +74,7 @@ impl Class {
     }
 
     fn awake(&self) -> bool {
-        matches!(self.state, State::Fresh | State::Again | State::Woken(_))
+        matches!(self.state, State::Fresh | State::Again)
     }
 }
 
@@ -84,9 +82,12 @@ impl Class {
 #[derive(Debug, Default)]
 pub struct Queue {
     classes: BTreeMap<ClassKey, Class>,
-    awake: BTreeMap<TenantPath, BTreeSet<(u64, ClassKey)>>,
+    awake: Turns,
+    parked: Turns,
     for_room: [BTreeSet<(u64, ClassKey)>; INDEXED],
-    for_limit: BTreeMap<TenantPath, BTreeSet<ClassKey>>,
+    for_limit: BTreeMap<TenantIx, BTreeSet<ClassKey>>,
+    /// What the pool offered when turns were last brought up to date.
+    total: Amounts,
     untold: BTreeSet<ClassKey>,
     refresh: BTreeSet<(u64, ClassKey)>,
     len: usize,
@@ -111,11 +112,16 @@ impl Queue {
         self.classes.get(key)
     }
 
-    /// A task begins to wait.
-    pub fn enter(&mut self, key: ClassKey, tenant: &TenantPath, age: u64, id: TaskId) {
-        self.unfile(&key);
+    /// A task begins to wait. `stand`: that of its class, asked for the first of it.
+    pub fn enter(&mut self, key: ClassKey, stand: impl FnOnce() -> Stand, age: u64, id: TaskId) {
+        // A class stands where its oldest waiter is; any other changes nothing about that.
+        let oldest = self.classes.get(&key).and_then(Class::first);
+        let first = oldest.is_none_or(|oldest| (age, id) < oldest);
+        if first {
+            self.unfile(&key);
+        }
         let class = self.classes.entry(key).or_insert_with(|| Class {
-            tenant: tenant.clone(),
+            stand: stand(),
             state: State::Fresh,
             told: None,
             waiting: BTreeSet::new(),
@@ -125,12 +131,17 @@ impl Queue {
         self.len += usize::from(class.waiting.insert((age, id)));
         class.untold.insert(id);
         self.untold.insert(key);
-        self.file(&key);
+        if first {
+            self.file(&key);
+        }
     }
 
     /// A task waits no longer.
     pub fn leave(&mut self, key: ClassKey, age: u64, id: TaskId) {
-        self.unfile(&key);
+        let first = self.classes.get(&key).and_then(Class::first) == Some((age, id));
+        if first {
+            self.unfile(&key);
+        }
         let Some(class) = self.classes.get_mut(&key) else {
             return;
         };
@@ -143,7 +154,9 @@ impl Queue {
             self.untold.remove(&key);
             self.classes.remove(&key);
         }
-        self.file(&key);
+        if first {
+            self.file(&key);
+        }
     }
 
     /// Changes where a class looks next.
@@ -156,102 +169,93 @@ impl Queue {
     }
 
     fn unfile(&mut self, key: &ClassKey) {
-        let Some(class) = self.classes.get(key) else {
-            return;
-        };
-        match &class.state {
-            State::Fresh | State::Again | State::Woken(_) => {
-                if let (Some((age, _)), Some(set)) = (class.first(), self.awake.get_mut(&class.tenant)) {
-                    set.remove(&(age, *key));
-                    if set.is_empty() {
-                        self.awake.remove(&class.tenant);
-                    }
-                }
-            }
-            State::ForRoom(resource, amount) => {
-                self.for_room[*resource].remove(&(*amount, *key));
-            }
-            State::ForLimit(path) => {
-                if let Some(set) = self.for_limit.get_mut(path) {
-                    set.remove(key);
-                    if set.is_empty() {
-                        self.for_limit.remove(path);
-                    }
-                }
-            }
-        }
+        self.put(key, false);
     }
 
     fn file(&mut self, key: &ClassKey) {
+        self.put(key, true);
+    }
+
+    /// Puts a class into the sets that its state says, or takes it out.
+    fn put(&mut self, key: &ClassKey, within: bool) {
         let Some(class) = self.classes.get(key) else {
             return;
         };
-        match &class.state {
-            State::Fresh | State::Again | State::Woken(_) => {
-                if let Some((age, _)) = class.first() {
-                    self.awake
-                        .entry(class.tenant.clone())
-                        .or_default()
-                        .insert((age, *key));
+        let Some((age, _)) = class.first() else { return };
+        match class.state {
+            State::Fresh | State::Again => self.awake.put(&class.stand, age, *key, within),
+            State::ForRoom(resource, amount) => {
+                self.parked.put(&class.stand, age, *key, within);
+                if within {
+                    self.for_room[resource].insert((amount, *key));
+                } else {
+                    self.for_room[resource].remove(&(amount, *key));
                 }
             }
-            State::ForRoom(resource, amount) => {
-                self.for_room[*resource].insert((*amount, *key));
-            }
-            State::ForLimit(path) => {
-                self.for_limit.entry(path.clone()).or_default().insert(*key);
+            State::ForLimit(tenant) => {
+                let set = self.for_limit.entry(tenant).or_default();
+                if within {
+                    set.insert(*key);
+                } else {
+                    set.remove(key);
+                }
+                if set.is_empty() {
+                    self.for_limit.remove(&tenant);
+                }
             }
         }
     }
 
-    /// The tenants with classes that are awake, each with the age of its oldest.
-    pub fn awake(&self) -> impl Iterator<Item = (&TenantPath, u64)> {
-        self.awake
-            .iter()
-            .filter_map(|(path, set)| Some((path, set.first()?.0)))
-    }
-
-    /// The oldest class of a tenant that is awake.
-    #[must_use]
-    pub fn next_of(&self, tenant: &TenantPath) -> Option<(u64, ClassKey)> {
-        self.awake.get(tenant)?.first().copied()
-    }
-
-    /// The parked classes that ask at most what is free, resource by resource.
-    #[must_use]
-    pub fn parked_within(&self, free: [u64; INDEXED]) -> Vec<ClassKey> {
-        let mut keys = Vec::new();
-        for (set, free) in self.for_room.iter().zip(free) {
-            keys.extend(
-                set.iter()
-                    .take_while(|(asked, _)| *asked <= free)
-                    .map(|(_, key)| *key),
-            );
+    /// Brings the order of turns up to date: to be asked before it is looked at.
+    pub fn settle(&mut self, tenants: &mut Tenants, total: &Amounts) {
+        let moved = std::mem::take(&mut tenants.moved);
+        for turns in [&mut self.awake, &mut self.parked] {
+            if self.total == *total {
+                moved.iter().for_each(|ix| turns.moved(*ix));
+            } else {
+                turns.all_moved();
+            }
+            turns.settle(tenants, total);
         }
-        keys
+        if self.total != *total {
+            self.total.clone_from(total);
+        }
+    }
+
+    /// Whether a class is awake.
+    #[must_use]
+    pub fn is_awake(&self) -> bool {
+        !self.awake.is_empty()
+    }
+
+    /// The awake class whose turn it is.
+    #[must_use]
+    pub fn first_awake(&self) -> Option<Turn> {
+        self.awake.first()
+    }
+
+    /// The class whose turn it is among those that are parked for room and pass; they ask so much of a resource.
+    pub fn first_parked(&self, mut passes: impl FnMut(&ClassKey, usize, u64) -> bool) -> Option<Turn> {
+        self.parked
+            .first_where(&mut |key| match self.classes.get(key).map(|class| class.state) {
+                Some(State::ForRoom(resource, amount)) => passes(key, resource, amount),
+                Some(State::Fresh | State::Again | State::ForLimit(_)) | None => false,
+            })
+    }
+
+    /// Whether any class is parked for at most so much.
+    #[must_use]
+    pub fn asks_within(&self, free: &[u64; INDEXED]) -> bool {
+        let mut sets = self.for_room.iter().zip(free);
+        sets.any(|(set, free)| set.first().is_some_and(|(asked, _)| asked <= free))
     }
 
     /// The classes that are parked under a tenant.
     #[must_use]
-    pub fn parked_under(&self, path: &TenantPath) -> Vec<ClassKey> {
+    pub fn parked_under(&self, tenant: TenantIx) -> Vec<ClassKey> {
         self.for_limit
-            .get(path)
+            .get(&tenant)
             .map_or_else(Vec::new, |set| set.iter().copied().collect())
-    }
-
-    /// A node may help them now; says whether a class was parked for room.
-    pub fn wake(&mut self, key: &ClassKey, node: NodeIx) {
-        let state = match self.classes.get(key).map(|c| &c.state) {
-            Some(State::Woken(nodes)) if nodes.len() >= WOKEN => State::Fresh,
-            Some(State::Woken(nodes)) => {
-                let mut nodes = nodes.clone();
-                nodes.insert(node);
-                State::Woken(nodes)
-            }
-            Some(State::ForRoom(..)) => State::Woken(BTreeSet::from([node])),
-            Some(State::Fresh | State::Again | State::ForLimit(_)) | None => return,
-        };
-        self.turn(key, state);
     }
 
     /// Any node may help those of these terms that wait for room.
@@ -261,7 +265,7 @@ impl Queue {
             .classes
             .range(first..)
             .take_while(|(key, _)| key.terms == terms);
-        let parked = parked.filter(|(_, class)| matches!(class.state, State::ForRoom(..) | State::Woken(_)));
+        let parked = parked.filter(|(_, class)| matches!(class.state, State::ForRoom(..)));
         let keys: Vec<_> = parked.map(|(key, _)| *key).collect();
         for key in keys {
             self.turn(&key, State::Again);

@@ -4,6 +4,7 @@
 use super::tasks::TaskRow;
 use super::{Ledger, SchedulerRow};
 use crate::codec::{self, BadRecord, malformed};
+use crate::config::CoreConfig;
 use crate::fact::{Fact, NodeIx, TermsIx};
 use crate::input::Held;
 use crate::ledger::nodes::NodeRow;
@@ -193,10 +194,10 @@ impl Ledger {
     ///
     /// # Errors
     /// See [`BadRecord`].
-    pub fn from_snapshot(bytes: &[u8], strict_caps: bool) -> Result<Self, BadRecord> {
+    pub fn from_snapshot(bytes: &[u8], config: &CoreConfig) -> Result<Self, BadRecord> {
         let msg = SnapshotMsg::decode(bytes).map_err(malformed)?;
         codec::check_version(msg.version)?;
-        let mut ledger = Self::new(strict_caps);
+        let mut ledger = Self::new(config);
         for id in codec::unpack(&msg.slots)? {
             ledger.slots.insert(id.slot_key(), id.attempt());
         }
@@ -249,6 +250,8 @@ impl Ledger {
             .terms
             .get(TermsIx(msg.terms))
             .ok_or_else(|| malformed("a task without terms"))?;
+        let tenant = self.tenants.find(&terms.needs.terms.tenant);
+        tenant.ok_or_else(|| malformed("a task without a tenant"))?;
         let task = Task {
             scheduler: terms.scheduler.clone(),
             seat: codec::seat(msg.seat.unwrap_or_default())?,

@@ -1,10 +1,23 @@
-//! Tenants: who is charged how much, and whose turn it is.
+//! Tenants: who is charged how much, what each can always have, and by how much it is beyond that. Whose turn it
+//! is follows from it (`turns`).
 
-use plenum_model::amounts::Amounts;
+use super::share::Share;
+use plenum_model::amounts::{Amounts, Resource};
 use plenum_model::ids::TenantPath;
 use plenum_model::tenant::Tenant;
 use plenum_model::why::LimitReached;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// A tenant within the ledger. No tenant ever goes, so it stays the same until the broker ends; after a restart
+/// it may be another, so nothing is decided by it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TenantIx(u32);
+
+impl TenantIx {
+    fn at(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// A tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,65 +26,171 @@ pub struct TenantRow {
     pub tenant: Tenant,
     /// What its tasks hold, those of tenants below it included.
     pub used: Amounts,
+    /// What its own tasks hold.
+    pub own: Amounts,
+    /// What it can always have: its own guarantee, or what those below it are guaranteed together if that is
+    /// more, resource by resource. (Kueue counts quotas of a cohort the same way.)
+    pub guarantee: Amounts,
+    /// The tenant above it.
+    pub above: Option<TenantIx>,
+    /// How many are above it.
+    pub depth: u32,
+    /// What those right below it are guaranteed.
+    below: Amounts,
+}
+
+impl TenantRow {
+    /// Whether it has a guarantee and less than that of everything the guarantee names.
+    #[must_use]
+    pub fn within_guarantee(&self) -> bool {
+        let mut named = self.guarantee.iter().peekable();
+        named.peek().is_some() && named.all(|(resource, all)| self.used.get(&resource) < all)
+    }
+
+    /// Whether it stays within its guarantee with so much more. What the guarantee does not name it does not cover,
+    /// but for slots: everything holds one, and a guarantee of cpu without a place to use it would be none.
+    #[must_use]
+    pub fn guarantees(&self, more: &Amounts) -> bool {
+        more.iter().all(|(resource, more)| {
+            let all = self.guarantee.get(&resource);
+            (resource == Resource::Slot && all == 0) || self.used.get(&resource).saturating_add(more) <= all
+        }) && !self.guarantee.is_zero()
+    }
+
+    /// How far it is beyond its guarantee, for its weight.
+    #[must_use]
+    pub fn share(&self, total: &Amounts) -> Share {
+        Share::of(&self.used, &self.guarantee, total, self.tenant.weight)
+    }
+
+    /// The same of its own tasks, which stand beside the tenants below it as one more of weight 1.
+    #[must_use]
+    pub fn own_share(&self, total: &Amounts) -> Share {
+        Share::of(&self.own, &Amounts::default(), total, 1)
+    }
 }
 
 /// All tenants.
 #[derive(Debug, Default)]
 pub struct Tenants {
-    rows: BTreeMap<TenantPath, TenantRow>,
-    /// Those that may take more than before: something was let go, or the limit was raised.
-    pub freed: BTreeSet<TenantPath>,
+    rows: Vec<TenantRow>,
+    names: BTreeMap<TenantPath, TenantIx>,
+    /// Those that may take more than before: something was let go, or a limit or a guarantee was raised.
+    pub freed: BTreeSet<TenantIx>,
+    /// Those whose share may be another than before.
+    pub moved: BTreeSet<TenantIx>,
 }
 
-/// A tenant's turn: its share and those of the tenants above it, from the top down. The lowest goes first.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Turn(Vec<u64>);
-
 impl Tenants {
+    /// The number of a tenant.
+    #[must_use]
+    pub fn find(&self, path: &TenantPath) -> Option<TenantIx> {
+        self.names.get(path).copied()
+    }
+
     /// A tenant.
     #[must_use]
     pub fn get(&self, path: &TenantPath) -> Option<&TenantRow> {
-        self.rows.get(path)
+        Some(self.row(self.find(path)?))
+    }
+
+    /// A tenant by number.
+    #[must_use]
+    pub fn row(&self, ix: TenantIx) -> &TenantRow {
+        &self.rows[ix.at()]
     }
 
     /// All, by path.
     pub fn iter(&self) -> impl Iterator<Item = &TenantRow> {
-        self.rows.values()
+        self.names.values().map(|ix| self.row(*ix))
     }
 
-    /// Creates or replaces one.
-    pub fn set(&mut self, tenant: Tenant) {
-        self.freed.insert(tenant.path.clone());
-        match self.rows.get_mut(&tenant.path) {
-            Some(row) => row.tenant = tenant,
-            None => {
-                // Tenants below it may have been there before it.
-                let prefix = format!("{}/", tenant.path);
-                let below = self.rows.values().filter(|row| {
-                    let rest = row.tenant.path.as_str().strip_prefix(&prefix);
-                    rest.is_some_and(|rest| !self.between(&tenant.path, rest))
-                });
-                let used = below.fold(Amounts::default(), |sum, row| plus(&sum, &row.used));
-                self.rows.insert(tenant.path.clone(), TenantRow { tenant, used });
+    /// The tenant, then those above it, up to the top.
+    pub fn upward(&self, from: TenantIx) -> impl Iterator<Item = TenantIx> + '_ {
+        std::iter::successors(Some(from), |ix| self.row(*ix).above)
+    }
+
+    /// Creates or replaces one. Says whether it came between others, which are below it from now on.
+    pub fn set(&mut self, tenant: Tenant) -> bool {
+        let ix = self.find(&tenant.path);
+        let between = ix.is_none() && self.create(&tenant.path);
+        let ix = self.find(&tenant.path).unwrap_or_default();
+        self.rows[ix.at()].tenant = tenant;
+        self.freed.insert(ix);
+        self.moved.insert(ix);
+        self.guarantee_again(ix);
+        between
+    }
+
+    /// Makes a row; those below it that were there before it are moved below it.
+    fn create(&mut self, path: &TenantPath) -> bool {
+        let above = lineage(path).filter(|p| p != path).filter_map(|p| self.find(&p));
+        let above = above.last();
+        let ix = TenantIx(u32::try_from(self.rows.len()).unwrap_or(u32::MAX));
+        let mut row = TenantRow {
+            tenant: Tenant::new(path.clone()),
+            used: Amounts::default(),
+            own: Amounts::default(),
+            guarantee: Amounts::default(),
+            above,
+            depth: above.map_or(0, |above| self.row(above).depth + 1),
+            below: Amounts::default(),
+        };
+        let prefix = format!("{path}/");
+        let mut between = false;
+        for other in self
+            .rows
+            .iter_mut()
+            .filter(|r| r.tenant.path.as_str().starts_with(&prefix))
+        {
+            between = true;
+            if other.above == above {
+                other.above = Some(ix);
+                row.used = plus(&row.used, &other.used);
+                row.below = plus(&row.below, &other.guarantee);
+            }
+            other.depth += 1;
+        }
+        if let Some(above) = above {
+            self.rows[above.at()].below = self.rows[above.at()].below.saturating_sub(&row.below);
+        }
+        self.rows.push(row);
+        self.names.insert(path.clone(), ix);
+        between
+    }
+
+    /// What a tenant is guaranteed has changed, and with it what those above it are.
+    fn guarantee_again(&mut self, from: TenantIx) {
+        let mut at = Some(from);
+        while let Some(ix) = at {
+            let row = &mut self.rows[ix.at()];
+            let now = most(&row.tenant.guarantee, &row.below);
+            let was = std::mem::replace(&mut row.guarantee, now.clone());
+            at = row.above;
+            self.moved.insert(ix);
+            self.freed.insert(ix);
+            if let Some(above) = at {
+                let sum = &mut self.rows[above.at()].below;
+                // The first time a tenant is there nothing of it is in the sum yet: `was` is zero then.
+                *sum = plus(&sum.saturating_sub(&was), &now);
             }
         }
     }
 
-    /// Whether a tenant stands between `top` and `top/rest`.
-    fn between(&self, top: &TenantPath, rest: &str) -> bool {
-        rest.match_indices('/').any(|(i, _)| {
-            TenantPath::new(format!("{top}/{}", &rest[..i])).is_ok_and(|path| self.rows.contains_key(&path))
-        })
-    }
-
     /// Charges the tenant and those above it: `old` is let go, `new` is taken.
     pub fn charge(&mut self, path: &TenantPath, old: &Amounts, new: &Amounts) {
-        for path in lineage(path) {
-            if let Some(row) = self.rows.get_mut(&path) {
-                row.used = plus(&row.used.saturating_sub(old), new);
-                if !old.is_zero() {
-                    self.freed.insert(path);
-                }
+        let mut at = self.find(path);
+        if let Some(ix) = at {
+            let row = &mut self.rows[ix.at()];
+            row.own = plus(&row.own.saturating_sub(old), new);
+        }
+        while let Some(ix) = at {
+            let row = &mut self.rows[ix.at()];
+            row.used = plus(&row.used.saturating_sub(old), new);
+            at = row.above;
+            self.moved.insert(ix);
+            if !old.is_zero() {
+                self.freed.insert(ix);
             }
         }
     }
@@ -79,41 +198,27 @@ impl Tenants {
     /// The first limit, from the top down, that `more` would break; `holds` of it is charged already.
     #[must_use]
     pub fn limit(&self, path: &TenantPath, more: &Amounts, holds: &Amounts) -> Option<LimitReached> {
-        lineage(path).find_map(|path| {
-            let row = self.rows.get(&path)?;
-            let broken = row.tenant.limit.iter().find(|(resource, limit)| {
-                let asked = more.get(resource).saturating_sub(holds.get(resource));
-                asked > 0 && row.used.get(resource).saturating_add(asked) > *limit
-            });
-            broken.map(|(resource, limit)| LimitReached {
-                used: row.used.get(&resource),
-                tenant: path,
-                resource,
-                limit,
-            })
+        self.limit_from(self.find(path)?, more, holds)
+    }
+
+    fn limit_from(&self, ix: TenantIx, more: &Amounts, holds: &Amounts) -> Option<LimitReached> {
+        let row = self.row(ix);
+        if let Some(above) = row.above
+            && let Some(reached) = self.limit_from(above, more, holds)
+        {
+            return Some(reached);
+        }
+        let broken = row.tenant.limit.iter().find(|(resource, limit)| {
+            let asked = more.get(resource).saturating_sub(holds.get(resource));
+            asked > 0 && row.used.get(resource).saturating_add(asked) > *limit
+        });
+        broken.map(|(resource, limit)| LimitReached {
+            used: row.used.get(&resource),
+            tenant: row.tenant.path.clone(),
+            resource,
+            limit,
         })
     }
-
-    /// Whose turn it is: weighted dominant shares of what `total` offers.
-    #[must_use]
-    pub fn turn(&self, path: &TenantPath, total: &Amounts) -> Turn {
-        let shares = lineage(path).filter_map(|path| {
-            let row = self.rows.get(&path)?;
-            Some(share(&row.used, total, row.tenant.weight))
-        });
-        Turn(shares.collect())
-    }
-}
-
-/// The largest part that any resource of `used` is of `total`, over the weight, in 2^-32.
-fn share(used: &Amounts, total: &Amounts, weight: u32) -> u64 {
-    let parts = used.iter().map(|(resource, count)| {
-        let of = u128::from(total.get(&resource)).max(1);
-        (u128::from(count) << 32) / of / u128::from(weight.max(1))
-    });
-    parts
-        .max()
-        .map_or(0, |part| u64::try_from(part).unwrap_or(u64::MAX))
 }
 
 /// The tenants above a tenant, from the top down, and itself.
@@ -130,6 +235,11 @@ fn plus(a: &Amounts, b: &Amounts) -> Amounts {
     a.checked_add(b).unwrap_or_else(|| a.clone())
 }
 
+/// The larger of both, resource by resource.
+fn most(a: &Amounts, b: &Amounts) -> Amounts {
+    plus(a, &b.saturating_sub(a))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,20 +248,24 @@ mod tests {
         TenantPath::new(text).unwrap()
     }
 
+    fn cpu(cpu_millis: u64) -> Amounts {
+        Amounts {
+            cpu_millis,
+            ..Amounts::default()
+        }
+    }
+
     #[test]
     fn a_limit_above_binds_those_below_whenever_it_was_set() {
         let mut tenants = Tenants::default();
         tenants.set(Tenant::new(path("web/a")));
         tenants.set(Tenant::new(path("web/a/x")));
         tenants.charge(&path("web/a/x"), &Amounts::default(), &Amounts::task(500, 0, 0));
-        let limit = Amounts {
-            cpu_millis: 1000,
-            ..Amounts::default()
-        };
-        tenants.set(Tenant {
-            limit,
+        let between = tenants.set(Tenant {
+            limit: cpu(1000),
             ..Tenant::new(path("web"))
         });
+        assert!(between);
         assert_eq!(tenants.get(&path("web")).unwrap().used.cpu_millis, 500);
         let none = Amounts::default();
         assert_eq!(
@@ -168,15 +282,45 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_the_largest_part_over_the_weight() {
-        let total = Amounts::task(9_000, 18, 0);
-        assert_eq!(
-            share(&Amounts::task(3_000, 1, 0), &total, 1),
-            share(&Amounts::task(0, 6, 0), &total, 1)
+    fn what_those_below_are_guaranteed_those_above_are_too() {
+        let mut tenants = Tenants::default();
+        let set = |tenants: &mut Tenants, name: &str, guarantee: u64| {
+            tenants.set(Tenant {
+                guarantee: cpu(guarantee),
+                ..Tenant::new(path(name))
+            });
+        };
+        let have = |tenants: &Tenants, name: &str| tenants.get(&path(name)).unwrap().guarantee.cpu_millis;
+        set(&mut tenants, "web", 0);
+        set(&mut tenants, "web/a", 300);
+        set(&mut tenants, "web/b/x", 200);
+        assert_eq!(have(&tenants, "web"), 500);
+        set(&mut tenants, "web/b", 100);
+        assert_eq!((have(&tenants, "web/b"), have(&tenants, "web")), (200, 500));
+        set(&mut tenants, "web/b", 400);
+        assert_eq!(have(&tenants, "web"), 700);
+        set(&mut tenants, "web", 1000);
+        set(&mut tenants, "web/a", 0);
+        assert_eq!(have(&tenants, "web"), 1000);
+        set(&mut tenants, "web", 0);
+        assert_eq!(have(&tenants, "web"), 400);
+    }
+
+    #[test]
+    fn a_guarantee_covers_what_it_names_and_a_slot() {
+        let mut tenants = Tenants::default();
+        tenants.set(Tenant {
+            guarantee: cpu(1000),
+            ..Tenant::new(path("a"))
+        });
+        let row = tenants.get(&path("a")).unwrap();
+        assert!(row.guarantees(&Amounts::task(1000, 0, 0)) && row.within_guarantee());
+        assert!(!row.guarantees(&Amounts::task(1001, 0, 0)));
+        assert!(
+            !row.guarantees(&Amounts::task(1000, 1, 0)),
+            "memory is not guaranteed"
         );
-        assert_eq!(
-            share(&Amounts::task(9_000, 1, 0), &total, 3) * 3,
-            (1 << 32) / 3 * 3
-        );
+        tenants.charge(&path("a"), &Amounts::default(), &Amounts::task(1000, 0, 0));
+        assert!(!tenants.get(&path("a")).unwrap().within_guarantee());
     }
 }

@@ -2,6 +2,7 @@
 //! honour yet, refused by name.
 
 use super::relation::Relation;
+use crate::ledger::tenants::lineage;
 use plenum_contract::broker::RefusalReason;
 use plenum_model::amounts::Amounts;
 use plenum_model::claim::{Desired, HostPort, Terms};
@@ -177,7 +178,7 @@ fn runtimes(spec: &TaskSpec, strict_caps: bool, secret: bool) -> Vec<RuntimeNeed
 
 fn unsupported(terms: &Terms) -> Result<(), Unfit> {
     let rules = &terms.rules;
-    let table: [(bool, &'static str, &str); 7] = [
+    let table: [(bool, &'static str, &str); 5] = [
         (
             !terms.devices.is_empty(),
             "devices",
@@ -185,16 +186,6 @@ fn unsupported(terms: &Terms) -> Result<(), Unfit> {
         ),
         (terms.budget.is_some(), "budget", "budgets are not kept yet"),
         (terms.may_preempt, "may_preempt", "nothing is preempted yet"),
-        (
-            terms.priority.value != 0,
-            "priority",
-            "priorities are not honoured yet; use 0",
-        ),
-        (
-            terms.priority.scope.is_some(),
-            "priority.scope",
-            "priorities are not honoured yet",
-        ),
         (
             terms.desired == Desired::Stopped,
             "desired",
@@ -213,7 +204,8 @@ fn unsupported(terms: &Terms) -> Result<(), Unfit> {
 }
 
 fn invalid(terms: &Terms, spec: &TaskSpec) -> Result<(), Unfit> {
-    let table: [(bool, &'static str, &str); 9] = [
+    let scope = terms.priority.scope.as_ref();
+    let table: [(bool, &'static str, &str); 10] = [
         (
             spec.containers.is_empty(),
             "spec.containers",
@@ -228,6 +220,11 @@ fn invalid(terms: &Terms, spec: &TaskSpec) -> Result<(), Unfit> {
             !well_formed(&terms.tenant),
             "tenant",
             "a tenant is a path of parts with one / between them",
+        ),
+        (
+            scope.is_some_and(|scope| lineage(&terms.tenant).all(|path| path != *scope)),
+            "priority.scope",
+            "a priority counts within the task's tenant or one above it",
         ),
         (
             terms.workload.uid.is_empty(),

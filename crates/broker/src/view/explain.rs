@@ -48,11 +48,13 @@ impl View {
             by,
             limit,
         };
-        let tenant = &task.terms.tenant;
-        let older = self.waiting.range(..(now.age, id));
-        let ahead = older
-            .filter(|(_, other)| self.tasks[other].task.terms.tenant == *tenant)
-            .count();
+        let (tenant, priority) = (&task.terms.tenant, task.terms.priority.value);
+        let before = |(age, other): &&(u64, TaskId)| {
+            let other = &self.tasks[other].task.terms;
+            let (theirs, older) = (other.priority.value, *age < now.age);
+            other.tenant == *tenant && (theirs > priority || (theirs == priority && older))
+        };
+        let ahead = self.waiting.iter().filter(before).count();
         Some(Explanation {
             ahead: u32::try_from(ahead).unwrap_or(u32::MAX),
             holders: self.holders(&why),
