@@ -84,6 +84,18 @@ pub enum Fact {
         /// The host port for each port asked.
         ports: Vec<u16>,
     },
+    /// Room is kept for a task that waits, or other room than before.
+    Nominated {
+        /// Which task.
+        task: TaskId,
+        /// Which room.
+        room: Room,
+    },
+    /// No room is kept any more for a task that waits on.
+    Passed {
+        /// Which task.
+        task: TaskId,
+    },
     /// Tasks wait, all for the same cause.
     Waiting {
         /// Which.
@@ -168,6 +180,19 @@ pub enum Fact {
         /// By whom.
         actor: String,
     },
+}
+
+/// Room that is kept for a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// Where.
+    pub node: NodeIx,
+    /// The host port for each port asked.
+    pub ports: Vec<u16>,
+    /// Who is to be stopped for it, in the order in which they were chosen.
+    pub victims: Vec<TaskId>,
+    /// Unix milliseconds, not before which they are.
+    pub deadline: u64,
 }
 
 /// A change of what shall be true of a task.

@@ -142,10 +142,23 @@ pub struct TaskNow {
     pub task: Arc<Task>,
     /// What the ledger holds for it.
     pub held: Held,
+    /// What is kept for it while it waits.
+    pub kept: Option<Arc<KeptNow>>,
     /// Milliseconds from the stop signal to the kill, instead of the spec's.
     pub grace_ms: Option<u64>,
     /// What it runs.
     pub spec: Arc<plenum_model::spec::TaskSpec>,
+}
+
+/// Room that is kept for a task that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptNow {
+    /// Where.
+    pub node: NodeId,
+    /// What of it is free, and held for nobody else.
+    pub amounts: plenum_model::amounts::Amounts,
+    /// The host port for each port asked.
+    pub ports: Vec<u16>,
 }
 
 /// A node without what it holds.
@@ -209,6 +222,12 @@ pub enum TaskEvent {
     Claimed,
     /// It waits for room.
     Pending,
+    /// Room is kept for it.
+    Nominated,
+    /// It is to be stopped for another task.
+    Preempting,
+    /// It is no longer to be stopped for another task.
+    Spared,
     /// It was given room.
     Placed,
     /// It runs.

@@ -78,7 +78,12 @@ impl Checker {
         let mut held: BTreeMap<NodeId, Amounts> = BTreeMap::new();
         let mut used: BTreeMap<TenantPath, Amounts> = BTreeMap::new();
         let mut ports: BTreeSet<(NodeId, u16, u8)> = BTreeSet::new();
+        let mut kept: BTreeMap<NodeId, Amounts> = BTreeMap::new();
         for now in self.tasks.values() {
+            self.check_kept(now);
+            if let Some(room) = &now.kept {
+                add(kept.entry(room.node.clone()).or_default(), &room.amounts);
+            }
             let charge = match now.held {
                 Held::Nothing => continue,
                 Held::Disk => Amounts {
@@ -113,7 +118,7 @@ impl Checker {
                 path = above;
             }
         }
-        self.check_nodes(view, &held);
+        self.check_nodes(view, &held, &kept);
         for tenant in view.tenants() {
             let sum = used.get(&tenant.tenant.path).cloned().unwrap_or_default();
             assert_eq!(
@@ -131,9 +136,37 @@ impl Checker {
         }
     }
 
-    fn check_nodes(&self, view: &View, held: &BTreeMap<NodeId, Amounts>) {
+    /// What is kept for a task is kept exactly as long as it waits; whoever is announced is so for one of those.
+    fn check_kept(&self, now: &TaskNow) {
+        let id = now.task.id();
+        let status = &now.task.status;
+        let node = now.kept.as_ref().map(|kept| &kept.node);
+        assert_eq!(
+            status.nominated.as_ref(),
+            node,
+            "{id}: what it is told of its room"
+        );
+        if let Some(kept) = &now.kept {
+            assert!(now.waits, "{id} waits no longer, and room is kept for it");
+            assert!(
+                kept.amounts.fits(&now.task.terms.charge),
+                "{id} is kept more than it asks"
+            );
+            assert_eq!(kept.ports.len(), now.task.terms.ports.len());
+        }
+        if let Some(announced) = status.preempting {
+            let by = self.tasks.get(&announced.by);
+            let theirs = by.and_then(|by| by.kept.as_ref()).map(|kept| &kept.node);
+            assert_eq!(theirs, now.on.as_ref(), "{id} is announced for nobody");
+        }
+    }
+
+    fn check_nodes(&self, view: &View, held: &BTreeMap<NodeId, Amounts>, kept: &BTreeMap<NodeId, Amounts>) {
         for node in view.nodes() {
-            let sum = held.get(&node.facts.id).cloned().unwrap_or_default();
+            let mut sum = held.get(&node.facts.id).cloned().unwrap_or_default();
+            if let Some(kept) = kept.get(&node.facts.id) {
+                add(&mut sum, kept);
+            }
             assert!(
                 sum.fits(&node.facts.allocatable()),
                 "{} is over its capacity: {sum:?}",
@@ -158,7 +191,7 @@ impl Checker {
         for now in self.tasks.values().filter(|now| now.waits) {
             let explained = view.explain(now.task.id(), false).expect("it is there");
             let why = now.task.status.why.as_ref().expect("whoever waits was told why");
-            if why.limit.is_some() {
+            if why.limit.is_some() || self.predecessor_is_there(now) {
                 continue;
             }
             for verdict in explained.nodes {
@@ -170,6 +203,13 @@ impl Checker {
                 );
             }
         }
+    }
+
+    /// Whether the seat that it waits for is taken.
+    fn predecessor_is_there(&self, now: &TaskNow) -> bool {
+        let from = now.task.seat.replaces.and_then(|from| self.tasks.get(&from));
+        let node = now.kept.as_ref().map(|kept| &kept.node);
+        from.is_some_and(|from| from.held == Held::Full && from.on.as_ref() == node)
     }
 
     /// Who is on a node that is not silent.

@@ -130,7 +130,7 @@ fn what_makes_no_sense_is_refused_at_its_field() {
 fn one_refused_seat_leaves_the_others_alone_and_a_gang_is_refused_whole() {
     let mut world = World::new();
     let mut all = seats("web", "a", 0..3);
-    all[1].replaces = Some(all[0].id);
+    all[1].replaces = Some(all[1].id);
     all.push(all[0].clone());
     let refused = world.claim("web", terms("a", 100, 1), all).refused();
     let fields: Vec<_> = refused.iter().map(|r| r.field.as_str()).collect();

@@ -1,7 +1,7 @@
 //! Transcripts: what is said to the core, and below each line, indented, what follows. They are read like a
 //! protocol; `UPDATE=1 cargo test -p plenum-broker` writes them anew, and the diff is the review.
 
-use crate::world::{MIB, World, facts, node_id, seats, spec, task_id, terms};
+use crate::world::{MIB, START, World, facts, node_id, seats, spec, task_id, terms};
 use plenum_broker::input::{Answer, Change, Denied, Input, TaskNow};
 use plenum_contract::broker::Amend;
 use plenum_model::amounts::Amounts;
@@ -234,6 +234,9 @@ impl Stage {
             seat.id = task_id(scheduler, app, seat.slot, attempt);
             seat.name = name(seat.slot);
             seat.pin = pin.clone();
+            seat.replaces = words
+                .get("replaces")
+                .map(|old| self.names[&format!("{old}.{}", seat.slot)].1);
             self.names
                 .insert(seat.name.clone(), (scheduler.to_owned(), seat.id));
         }
@@ -402,6 +405,13 @@ fn task_line(now: &TaskNow) -> String {
     }
     if !status.ports.is_empty() {
         write!(line, " ports {:?}", status.ports).unwrap();
+    }
+    if let Some(node) = &status.nominated {
+        write!(line, " nominated {node}").unwrap();
+    }
+    if let Some(announced) = &status.preempting {
+        let seconds = announced.deadline.saturating_sub(START) / 1000;
+        write!(line, " preempting at {seconds} s").unwrap();
     }
     if status.unreachable {
         line.push_str(" unreachable");

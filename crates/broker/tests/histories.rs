@@ -33,6 +33,11 @@ enum Op {
         node: u8,
         past_cordon: bool,
     },
+    Replace {
+        app: u8,
+        slot: u8,
+        attempt: u8,
+    },
     Release(u16, Option<u16>),
     Forget(u16),
     Observe(u16, u8, Option<u8>),
@@ -57,6 +62,8 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(app, slot, count, attempt)| Op::Claim { app, slot, count, attempt }),
         2 => (0..APPS, 0..6_u8, 0..NODES, any::<bool>())
             .prop_map(|(app, slot, node, past_cordon)| Op::Pin { app, slot, node, past_cordon }),
+        4 => (0..APPS, 0..6_u8, 2..9_u8)
+            .prop_map(|(app, slot, attempt)| Op::Replace { app, slot, attempt }),
         3 => (any::<u16>(), any::<Option<u16>>()).prop_map(|(t, g)| Op::Release(t, g)),
         2 => any::<u16>().prop_map(Op::Forget),
         10 => (any::<u16>(), any::<u8>(), proptest::option::weighted(0.2, 0..3_u8))
@@ -153,6 +160,7 @@ impl History {
                 count,
                 attempt,
             } => self.claim(app, slot, count, u32::from(attempt), None),
+            Op::Replace { app, slot, attempt } => self.replace(app, slot, u32::from(attempt)),
             Op::Pin {
                 app,
                 slot,
@@ -289,6 +297,28 @@ impl History {
         let before = self.world.core.snapshot();
         // Twice is the same as once.
         let again = self.world.claim(scheduler, workload(app), all);
+        assert_eq!(again.refused(), first.refused());
+        assert_eq!(self.world.core.snapshot(), before);
+        first.changes
+    }
+
+    /// The next version of a task takes its seat.
+    fn replace(&mut self, app: u8, slot: u8, attempt: u32) -> Vec<Change> {
+        let name = format!("app{app}");
+        let scheduler = if app.is_multiple_of(2) { "even" } else { "odd" };
+        let id = |attempt| task_id(scheduler, &name, u64::from(slot), attempt);
+        let mut seat = seats(scheduler, &name, u64::from(slot)..u64::from(slot) + 1).remove(0);
+        seat.id = id(attempt);
+        let older = (1..attempt).rev().map(id);
+        seat.replaces = older.into_iter().find(|id| self.world.view.task(*id).is_some());
+        let mut terms = workload(app);
+        terms.workload.version = attempt.to_string();
+        if attempt.is_multiple_of(3) {
+            terms.charge.cpu_millis += 300;
+        }
+        let first = self.world.claim(scheduler, terms.clone(), vec![seat.clone()]);
+        let before = self.world.core.snapshot();
+        let again = self.world.claim(scheduler, terms, vec![seat]);
         assert_eq!(again.refused(), first.refused());
         assert_eq!(self.world.core.snapshot(), before);
         first.changes

@@ -19,6 +19,9 @@ use std::sync::Arc;
 
 pub(crate) const MIB: u64 = 1 << 20;
 
+/// When the world begins, in Unix milliseconds.
+pub(crate) const START: u64 = 1_000_000;
+
 pub(crate) struct World {
     pub(crate) core: Core,
     pub(crate) view: View,
@@ -59,7 +62,7 @@ impl World {
         let mut world = Self {
             core: Core::new(config.clone()),
             view: View::new(1_000, 1_000),
-            now: 1_000_000,
+            now: START,
             records: Vec::new(),
             snapshot: None,
             agents: BTreeMap::new(),

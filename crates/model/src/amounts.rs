@@ -179,6 +179,12 @@ impl Amounts {
             .unwrap_or_default()
     }
 
+    /// The smaller of both, resource by resource.
+    #[must_use]
+    pub fn at_most(&self, other: &Self) -> Self {
+        self.combine(other, |a, b| Some(a.min(b))).unwrap_or_default()
+    }
+
     fn combine(&self, other: &Self, op: impl Fn(u64, u64) -> Option<u64>) -> Option<Self> {
         let mut extended = BTreeMap::new();
         if !(self.extended.is_empty() && other.extended.is_empty()) {
@@ -255,6 +261,13 @@ mod tests {
             let sum = a.checked_add(&b).unwrap();
             prop_assert_eq!(sum.checked_sub(&b).unwrap(), a.clone());
             prop_assert!(a.fits(&sum) && b.fits(&sum));
+        }
+
+        #[test]
+        fn at_most_is_the_smaller_of_both(a in any_amounts(), b in any_amounts()) {
+            let least = a.at_most(&b);
+            prop_assert!(least.fits(&a) && least.fits(&b));
+            prop_assert!(a.iter().all(|(r, n)| least.get(&r) == n.min(b.get(&r))));
         }
 
         #[test]

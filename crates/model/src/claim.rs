@@ -39,7 +39,8 @@ pub struct Seat {
     pub name: String,
     /// The index of its slot within the workload.
     pub slot: u64,
-    /// The predecessor whose room, ports and volumes are kept for this task.
+    /// The predecessor whose room and ports are kept for this task. While that one holds them this one waits for
+    /// them and goes nowhere else; a predecessor that is gone has nothing to keep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<TaskId>,
     /// An exact node, instead of rules.
@@ -103,7 +104,8 @@ pub struct Terms {
     /// Rank within a tenant.
     #[serde(default)]
     pub priority: Priority,
-    /// Whether others may be preempted for them.
+    /// Whether others of lower priority may be preempted for them, within the tenant where theirs counts. What a
+    /// tenant is guaranteed is taken back from those it was lent to whatever this says.
     #[serde(default)]
     pub may_preempt: bool,
     /// The group that must stay healthy.
@@ -227,7 +229,8 @@ pub struct Priority {
     pub scope: Option<TenantPath>,
 }
 
-/// A group of which some must stay healthy.
+/// A group of which some must stay healthy: no more of it is preempted. Healthy is what runs and passes its readiness
+/// checks, if it has any. Where its tasks disagree the highest number counts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Budget {
     /// The group's name, within the scheduler.

@@ -53,6 +53,8 @@ pub enum ExitReason {
     NodeLost,
     /// Its deadline as a held task passed.
     HeldTooLong,
+    /// It was stopped for another task, after it was announced.
+    Preempted,
 }
 
 /// What one container of a task does, of a task that restarts them one by one.
@@ -181,6 +183,15 @@ pub struct Observation {
     pub checks: Vec<CheckStatus>,
 }
 
+/// That a task will be stopped for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Preempting {
+    /// Unix milliseconds, not before which it is.
+    pub deadline: u64,
+    /// For which.
+    pub by: TaskId,
+}
+
 /// Where a task stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -200,6 +211,12 @@ pub struct Status {
     pub unreachable: bool,
     /// Why it waits.
     pub why: Option<Why>,
+    /// While it waits: the node where room is kept for it, free already or about to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nominated: Option<NodeId>,
+    /// It will be stopped for another task unless its owner lets go of something else before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preempting: Option<Preempting>,
     /// How it ended.
     pub exit: Option<Exit>,
     /// What goes on, in words.
@@ -233,6 +250,8 @@ impl Status {
             address: None,
             unreachable: false,
             why: None,
+            nominated: None,
+            preempting: None,
             exit: None,
             message: String::new(),
             claimed_at,

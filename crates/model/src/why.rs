@@ -101,12 +101,34 @@ pub struct Why {
     /// The limit reached, if that is what blocks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<LimitReached>,
+    /// The node where room is kept for it and not all free yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<NodeId>,
+    /// How far its gang came, if it is claimed with others all or nothing. What blocks is said of the first task of
+    /// the gang that finds no room beside those before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gang: Option<GangShort>,
+}
+
+/// A gang that does not fit as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GangShort {
+    /// Its tasks.
+    pub of: u32,
+    /// How many of them would find room.
+    pub fit: u32,
 }
 
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(GangShort { of, fit }) = self.gang {
+            write!(f, "gang of {of}, room for {fit}; ")?;
+        }
         if let Some(l) = &self.limit {
             return l.fmt(f);
+        }
+        if let Some(node) = &self.kept {
+            return write!(f, "its room on {node} is not free yet");
         }
         match self.nodes {
             0 => return f.write_str("there are no nodes"),
@@ -144,6 +166,7 @@ mod tests {
                 (Cause::Short(Resource::Memory), 31),
             ],
             limit: None,
+            ..Why::default()
         };
         assert_eq!(
             why.to_string(),

@@ -78,6 +78,7 @@ mod tests {
             nodes: 3,
             by: by.iter().map(|c| (c.clone(), 1)).collect(),
             limit: None,
+            ..Why::default()
         };
         let said = |by: &[Cause]| holders.of_what_is_short(&why(by));
         assert_eq!(

@@ -327,8 +327,11 @@ impl Observed {
         }
         let told = !self.pending.claimed.remove(&id);
         let before = self.tasks.get(&id).filter(|_| told).cloned();
-        if task.status.node.is_some() {
+        if task.status.nominated.is_none() {
             self.nominated.remove(&id);
+        }
+        if task.status.preempting.is_none() {
+            self.preempting.remove(&id);
         }
         let after = self.put(now, task);
         if before.as_ref() != Some(&after) {
@@ -350,16 +353,19 @@ impl Observed {
         {
             self.changed(&task.terms.workload.uid);
         }
-        match &notice {
+        // It is said again with every change of the task.
+        let known = match &notice {
             Change::Nominated { task, node } => {
-                self.nominated.insert(*task, node.clone());
+                self.nominated.insert(*task, node.clone()).as_ref() == Some(node)
             }
             Change::Preempting { task, deadline } => {
-                self.preempting.insert(*task, *deadline);
+                self.preempting.insert(*task, *deadline) == Some(*deadline)
             }
-            Change::Task { .. } | Change::Forgotten(_) => {}
+            Change::Task { .. } | Change::Forgotten(_) => false,
+        };
+        if !known {
+            changes.push(notice);
         }
-        changes.push(notice);
     }
 
     fn put(&mut self, now: Moment, mut task: Arc<Task>) -> Arc<Task> {

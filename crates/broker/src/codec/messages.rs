@@ -14,7 +14,7 @@ pub(super) struct Record {
 pub(super) struct FactMsg {
     #[prost(
         oneof = "Kind",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21"
     )]
     pub(super) kind: Option<Kind>,
 }
@@ -59,6 +59,28 @@ pub(super) enum Kind {
     NodeRemoved(NodeMsg),
     #[prost(message, tag = "19")]
     TenantSet(TenantMsg),
+    /// Since version 2.
+    #[prost(message, tag = "20")]
+    Nominated(NominatedMsg),
+    /// Since version 2: the id of the task.
+    #[prost(bytes = "vec", tag = "21")]
+    Passed(Vec<u8>),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct NominatedMsg {
+    #[prost(fixed64, tag = "1")]
+    pub(super) hi: u64,
+    #[prost(fixed64, tag = "2")]
+    pub(super) lo: u64,
+    #[prost(uint32, tag = "3")]
+    pub(super) node: u32,
+    #[prost(uint32, repeated, tag = "4")]
+    pub(super) ports: Vec<u32>,
+    #[prost(bytes = "vec", tag = "5")]
+    pub(super) victims: Vec<u8>,
+    #[prost(uint64, tag = "6")]
+    pub(super) deadline: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -2,12 +2,12 @@
 //! schedulers and agents understand (specs, terms, facts of nodes) stands inside as JSON, written once per
 //! distinct value. A field's number is never given to another; what a newer version adds has a new number.
 
-use crate::fact::{Fact, NodeIx, Order, TermsIx};
+use crate::fact::{Fact, NodeIx, Order, Room, TermsIx};
 use messages::*;
 use plenum_model::claim::{Desired, Pin, Seat};
 use plenum_model::ids::{BadId, LeaderEpoch, SchedulerId, SessionEpoch, SpecId, TaskId};
 use plenum_model::ids::{Incarnation, Seq};
-use plenum_model::node::{Liveness, Scheduling};
+use plenum_model::node::{Liveness, NodeFacts, Scheduling};
 use plenum_model::phase::{Phase, Progress};
 use plenum_model::task::{ExitReason, Observation};
 use prost::Message;
@@ -19,8 +19,9 @@ mod messages;
 
 pub(crate) use messages::{DesiredMsg, SeatMsg};
 
-/// The version that this build writes, and the newest that it reads.
-pub const VERSION: u32 = 1;
+/// The version that this build writes, and the newest that it reads. What older builds wrote is read as it stands.
+/// 1: the first. 2: nominations, seats that are inherited, gangs.
+pub const VERSION: u32 = 2;
 
 /// Bytes that are no record or no snapshot of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -241,9 +242,19 @@ pub(crate) fn liveness_number(to: Liveness) -> u32 {
     }
 }
 
-fn node(ix: NodeIx) -> NodeMsg {
+fn described(ix: NodeIx, facts: &NodeFacts) -> NodeMsg {
     NodeMsg {
         ix: ix.0,
+        json: json(&facts),
+        ..NodeMsg::default()
+    }
+}
+
+fn stated(ix: NodeIx, state: u32, actor: &str) -> NodeMsg {
+    NodeMsg {
+        ix: ix.0,
+        state,
+        actor: actor.to_owned(),
         ..NodeMsg::default()
     }
 }
@@ -271,6 +282,8 @@ fn wrap(fact: &Fact) -> FactMsg {
             seats: seats.iter().map(seat_msg).collect(),
         }),
         Fact::Placed { task, node, ports } => Kind::Placed(placed_msg(*task, *node, ports)),
+        Fact::Nominated { task, room } => Kind::Nominated(nominated_msg(*task, room)),
+        Fact::Passed { task } => Kind::Passed(pack(&[*task])),
         Fact::Waiting { tasks, why } => Kind::Waiting(WaitingMsg {
             tasks: pack(tasks),
             why: json(why.as_ref()),
@@ -295,30 +308,15 @@ fn wrap(fact: &Fact) -> FactMsg {
             })
         }
         Fact::Forgotten { tasks } => Kind::Forgotten(pack(tasks)),
-        Fact::NodeJoined { ix, facts } => Kind::NodeJoined(NodeMsg {
-            json: json(facts),
-            ..node(*ix)
-        }),
-        Fact::NodeChanged { ix, facts } => Kind::NodeChanged(NodeMsg {
-            json: json(facts),
-            ..node(*ix)
-        }),
-        Fact::NodeLiveness { ix, liveness } => Kind::NodeLiveness(NodeMsg {
-            state: liveness_number(*liveness),
-            ..node(*ix)
-        }),
-        Fact::NodeScheduling { ix, to, actor } => {
-            let state = scheduling_number(*to);
-            Kind::NodeScheduling(NodeMsg {
-                state,
-                actor: actor.clone(),
-                ..node(*ix)
-            })
+        Fact::NodeJoined { ix, facts } => Kind::NodeJoined(described(*ix, facts)),
+        Fact::NodeChanged { ix, facts } => Kind::NodeChanged(described(*ix, facts)),
+        Fact::NodeLiveness { ix, liveness } => {
+            Kind::NodeLiveness(stated(*ix, liveness_number(*liveness), ""))
         }
-        Fact::NodeRemoved { ix, actor } => Kind::NodeRemoved(NodeMsg {
-            actor: actor.clone(),
-            ..node(*ix)
-        }),
+        Fact::NodeScheduling { ix, to, actor } => {
+            Kind::NodeScheduling(stated(*ix, scheduling_number(*to), actor))
+        }
+        Fact::NodeRemoved { ix, actor } => Kind::NodeRemoved(stated(*ix, 0, actor)),
         Fact::TenantSet { tenant, actor } => Kind::TenantSet(TenantMsg {
             json: json(tenant),
             actor: actor.clone(),
@@ -335,6 +333,29 @@ fn placed_msg(task: TaskId, node: NodeIx, ports: &[u16]) -> PlacedMsg {
         node: node.0,
         ports: ports.iter().map(|p| u32::from(*p)).collect(),
     }
+}
+
+fn nominated_msg(task: TaskId, room: &Room) -> NominatedMsg {
+    let (hi, lo) = split(task);
+    NominatedMsg {
+        hi,
+        lo,
+        node: room.node.0,
+        ports: room.ports.iter().map(|p| u32::from(*p)).collect(),
+        victims: pack(&room.victims),
+        deadline: room.deadline,
+    }
+}
+
+fn nominated(m: &NominatedMsg) -> Result<Fact, BadRecord> {
+    let room = Room {
+        node: NodeIx(m.node),
+        ports: ports(&m.ports)?,
+        victims: unpack(&m.victims)?,
+        deadline: m.deadline,
+    };
+    let task = join(m.hi, m.lo);
+    Ok(Fact::Nominated { task, room })
 }
 
 fn ordered_msg(task: TaskId, order: &Order) -> OrderedMsg {
@@ -391,11 +412,7 @@ fn unwrap_fact(msg: FactMsg) -> Result<Fact, BadRecord> {
             epoch: SessionEpoch(m.epoch),
         },
         Kind::Spec(m) => spec(m)?,
-        Kind::Terms(m) => Fact::Terms {
-            ix: TermsIx(m.ix),
-            scheduler: name(m.scheduler.parse())?,
-            terms: Arc::new(from_json(&m.json)?),
-        },
+        Kind::Terms(m) => terms(&m)?,
         Kind::Claimed(m) => Fact::Claimed {
             terms: TermsIx(m.terms),
             seats: m.seats.into_iter().map(seat).collect::<Result<_, _>>()?,
@@ -404,6 +421,12 @@ fn unwrap_fact(msg: FactMsg) -> Result<Fact, BadRecord> {
             task: join(m.hi, m.lo),
             node: NodeIx(m.node),
             ports: ports(&m.ports)?,
+        },
+        Kind::Nominated(m) => nominated(&m)?,
+        Kind::Passed(id) => Fact::Passed {
+            task: unpack(&id)?
+                .pop()
+                .ok_or_else(|| malformed("a task without an id"))?,
         },
         Kind::Waiting(m) => Fact::Waiting {
             tasks: unpack(&m.tasks)?,
@@ -458,6 +481,14 @@ fn session_opened(m: SessionMsg) -> Result<Fact, BadRecord> {
         scheduler,
         kind: m.kind,
         epoch,
+    })
+}
+
+fn terms(m: &TermsMsg) -> Result<Fact, BadRecord> {
+    Ok(Fact::Terms {
+        ix: TermsIx(m.ix),
+        scheduler: name(m.scheduler.parse())?,
+        terms: Arc::new(from_json(&m.json)?),
     })
 }
 

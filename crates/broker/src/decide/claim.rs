@@ -68,14 +68,18 @@ impl Core {
                 return;
             }
         };
+        let mut replaced = BTreeSet::new();
         fresh.retain(|seat| {
-            let stays = seat.replaces.is_none();
-            if !stays {
-                let why = "room of a predecessor is not kept yet; release it first".to_owned();
-                result
-                    .refused
-                    .push(refusal(seat.id, RefusalReason::NotSupported, "replaces", why));
-            }
+            let unfit = self.unfit_to_replace(scheduler, seat).or_else(|| {
+                let twice = seat.replaces.is_some_and(|from| !replaced.insert(from));
+                twice.then_some((
+                    RefusalReason::Conflict,
+                    "two tasks of the batch replace the same one",
+                ))
+            });
+            let refused = unfit.map(|(reason, why)| refusal(seat.id, reason, "replaces", why.to_owned()));
+            let stays = refused.is_none();
+            result.refused.extend(refused);
             stays
         });
         if !fresh.is_empty() {
@@ -129,6 +133,28 @@ impl Core {
         Ok(Arc::clone(spec))
     }
 
+    /// Why a seat cannot take the place of the one it names. One that is gone has no place to take any more.
+    fn unfit_to_replace(
+        &self,
+        scheduler: &SchedulerId,
+        seat: &Seat,
+    ) -> Option<(RefusalReason, &'static str)> {
+        let from = seat.replaces?;
+        let holder = self.ledger.tasks.get(from);
+        let heir = self.ledger.nominations.heir(from);
+        if seat.pin.is_some() {
+            Some((RefusalReason::Invalid, "a pinned task has its node"))
+        } else if from == seat.id {
+            Some((RefusalReason::Invalid, "a task cannot replace itself"))
+        } else if holder.is_some_and(|row| row.task.scheduler != *scheduler) {
+            Some((RefusalReason::Invalid, "it is no task of this scheduler"))
+        } else if heir.is_some_and(|heir| heir != seat.id) {
+            Some((RefusalReason::Conflict, "another task waits for the same place"))
+        } else {
+            None
+        }
+    }
+
     fn take(
         &mut self,
         scheduler: &SchedulerId,
@@ -143,10 +169,18 @@ impl Core {
             .iter()
             .filter_map(|s| Some((s.id, s.pin.clone()?)))
             .collect();
+        let heirs: Vec<_> = seats
+            .iter()
+            .filter(|s| s.replaces.is_some())
+            .map(|s| s.id)
+            .collect();
         self.commit(Fact::Claimed {
             terms: terms_ix,
             seats,
         });
+        for id in heirs {
+            self.nominate_seat(id);
+        }
         for (id, pin) in pinned {
             self.decide_pin(terms_ix, id, &pin);
         }
@@ -232,6 +266,7 @@ impl Core {
         let extra = Extra {
             task: id,
             holds: None,
+            given: None,
             past_cordon: pin.past_cordon,
         };
         let (look, around) = (node.look(), row.related.around(ix, &ledger.tallies));

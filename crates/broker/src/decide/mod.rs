@@ -7,6 +7,7 @@ mod claim;
 mod nodes;
 mod orders;
 mod schedule;
+mod seats;
 mod sessions;
 mod time;
 

@@ -5,7 +5,7 @@
 use super::Core;
 use crate::fact::{Fact, NodeIx, TermsIx};
 use crate::ledger::book::part;
-use crate::ledger::queue::{ClassKey, State};
+use crate::ledger::queue::{ClassKey, State, Whom};
 use crate::place::choose::{Chosen, Question};
 use crate::place::levels::{INDEXED, indexed};
 use crate::place::verdict::{Extra, verdict};
@@ -82,12 +82,14 @@ impl Core {
                 self.ledger.queue.turn(&key, State::Fresh);
             }
         }
-        let freed = std::mem::take(&mut self.ledger.nodes.freed);
-        if !freed.is_empty() {
+        // For whom room is kept on a node goes before all whose turn it may be.
+        while !self.ledger.nodes.freed.is_empty() {
+            let freed = std::mem::take(&mut self.ledger.nodes.freed);
+            self.try_seats(&freed);
             offer.refused.clear();
             offer.nodes.extend(freed);
-            self.look_at_offer(offer);
         }
+        self.look_at_offer(offer);
         for terms in self.ledger.helped() {
             self.ledger.queue.wake_all(terms);
         }
@@ -118,6 +120,10 @@ impl Core {
         };
         let Some((_, id)) = class.first() else { return };
         let state = class.state;
+        if let Whom::Nominated(id) = key.whom {
+            self.try_seat(key, id);
+            return;
+        }
         self.prepare(key.terms);
         let holds = self.holds(id);
         if let Some(limit) = self.limit(key.terms, holds.as_ref()) {
@@ -125,7 +131,7 @@ impl Core {
             return;
         }
         let exact = self.config.exact_nodes;
-        let chosen = self.question(key.terms, id, holds.as_ref(), |q| match key.node {
+        let chosen = self.question(key.terms, id, (holds.as_ref(), None), |q| match key.node {
             Some(only) => q.among(&BTreeSet::from([only])),
             None if offered && offer.nodes.len() <= EACH => q.among(&offer.nodes),
             None => q.among_all(exact),
@@ -144,7 +150,7 @@ impl Core {
         }
     }
 
-    fn park_for_limit(&mut self, key: &ClassKey, limit: LimitReached) {
+    pub(super) fn park_for_limit(&mut self, key: &ClassKey, limit: LimitReached) {
         let tenant = self.ledger.tenants.find(&limit.tenant).unwrap_or_default();
         self.park(key, State::ForLimit(tenant), Some(self.limited(limit)));
     }
@@ -169,11 +175,12 @@ impl Core {
         ledger.set_bars(ix);
     }
 
-    fn question<T>(
+    /// Asks where a task may go that has so much of a node already, and these ports.
+    pub(super) fn question<T>(
         &self,
         ix: TermsIx,
         task: TaskId,
-        holds: Option<&Amounts>,
+        (holds, given): (Option<&Amounts>, Option<&[u16]>),
         ask: impl FnOnce(&Question<'_>) -> Option<T>,
     ) -> Option<T> {
         let row = self.ledger.terms.get(ix)?;
@@ -183,6 +190,7 @@ impl Core {
             extra: Extra {
                 task,
                 holds,
+                given,
                 past_cordon: false,
             },
             same: self.ledger.workloads.get(row.workload),
@@ -207,7 +215,9 @@ impl Core {
         if self.limit(ix, holds.as_ref()).is_some() {
             return None;
         }
-        self.question(ix, id, holds.as_ref(), |q| q.among(&BTreeSet::from([node])))
+        self.question(ix, id, (holds.as_ref(), None), |q| {
+            q.among(&BTreeSet::from([node]))
+        })
     }
 
     /// What a task holds already: a stopped one its disk.
@@ -216,7 +226,7 @@ impl Core {
         Some(part(&row.task.terms.charge, row.held))
     }
 
-    fn limit(&self, ix: TermsIx, holds: Option<&Amounts>) -> Option<LimitReached> {
+    pub(super) fn limit(&self, ix: TermsIx, holds: Option<&Amounts>) -> Option<LimitReached> {
         let terms = &self.ledger.terms.get(ix)?.needs.terms;
         let none = Amounts::default();
         self.ledger
@@ -229,6 +239,7 @@ impl Core {
             nodes: self.node_count(),
             by: Vec::new(),
             limit: Some(limit),
+            ..Why::default()
         }
     }
 
@@ -272,7 +283,7 @@ impl Core {
         best.map_or((INDEXED - 1, 0), |r| (r, asked[r]))
     }
 
-    fn park(&mut self, key: &ClassKey, state: State, why: Option<Why>) {
+    pub(super) fn park(&mut self, key: &ClassKey, state: State, why: Option<Why>) {
         self.ledger.queue.turn(key, state);
         let Some(why) = why else { return };
         match self.ledger.queue.get(key).and_then(|class| class.told.clone()) {
@@ -360,9 +371,10 @@ impl Core {
             let Some((_, id)) = class.first() else { continue };
             self.prepare(key.terms);
             let holds = self.holds(id);
-            let why = match self.limit(key.terms, holds.as_ref()) {
-                Some(limit) => self.limited(limit),
-                None => self.funnel(&key, id, holds.as_ref()),
+            let why = match (self.limit(key.terms, holds.as_ref()), key.whom) {
+                (Some(limit), _) => self.limited(limit),
+                (None, Whom::Nominated(_)) => self.seat_why(&key, id),
+                (None, Whom::Each) => self.funnel(&key, id, holds.as_ref()),
             };
             if class_was_told(self.ledger.queue.get(&key).and_then(|c| c.told.as_ref()), &why) {
                 continue;
@@ -372,32 +384,42 @@ impl Core {
     }
 
     /// Every node's first cause, counted.
-    fn funnel(&self, key: &ClassKey, id: TaskId, holds: Option<&Amounts>) -> Why {
+    pub(super) fn funnel(&self, key: &ClassKey, id: TaskId, holds: Option<&Amounts>) -> Why {
         let mut by: BTreeMap<Cause, u32> = BTreeMap::new();
-        if let Some(row) = self.ledger.terms.get(key.terms) {
-            let extra = Extra {
-                task: id,
-                holds,
-                past_cordon: false,
+        for (ix, _) in self.ledger.nodes.iter() {
+            let cause = match key.node {
+                Some(only) if only != ix => Some(Cause::NotPinned),
+                Some(_) | None => self.against(key, id, ix, holds),
             };
-            for (ix, node) in self.ledger.nodes.iter() {
-                let cause = match key.node {
-                    Some(only) if only != ix => Some(Cause::NotPinned),
-                    Some(_) | None => {
-                        let around = row.related.around(ix, &self.ledger.tallies);
-                        verdict(&row.needs, &node.look(), &extra, &around).err()
-                    }
-                };
-                if let Some(cause) = cause {
-                    *by.entry(cause).or_insert(0) += 1;
-                }
+            if let Some(cause) = cause {
+                *by.entry(cause).or_insert(0) += 1;
             }
         }
         Why {
             nodes: self.node_count(),
             by: by.into_iter().collect(),
-            limit: None,
+            ..Why::default()
         }
+    }
+
+    /// The first cause against a node for a task that holds so much of it already, or for which that is kept there.
+    pub(super) fn against(
+        &self,
+        key: &ClassKey,
+        id: TaskId,
+        ix: NodeIx,
+        holds: Option<&Amounts>,
+    ) -> Option<Cause> {
+        let (row, node) = (self.ledger.terms.get(key.terms)?, self.ledger.nodes.get(ix)?);
+        let kept = self.kept_for(id).filter(|(there, ..)| *there == ix);
+        let extra = Extra {
+            task: id,
+            holds: kept.as_ref().map(|(_, amounts, _)| amounts).or(holds),
+            given: kept.as_ref().map(|(_, _, ports)| ports.as_slice()),
+            past_cordon: false,
+        };
+        let around = row.related.around(ix, &self.ledger.tallies);
+        verdict(&row.needs, &node.look(), &extra, &around).err()
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Ledger, SchedulerRow};
 use crate::fact::{Fact, NodeIx, Order, TermsIx};
 use crate::input::{Change, Held, TaskEvent, What};
 use crate::ledger::nodes::NodeRow;
-use crate::ledger::queue::{ClassKey, Queue};
+use crate::ledger::queue::{ClassKey, Queue, Whom};
 use crate::ledger::tenants::Tenants;
 use crate::ledger::turns::{Rank, Stand};
 use crate::place::needs::Needs;
@@ -83,6 +83,12 @@ impl Ledger {
             Fact::Terms { ix, scheduler, terms } => self.termed(*ix, scheduler, terms)?,
             Fact::Claimed { terms, seats } => self.claimed(*terms, seats)?,
             Fact::Placed { task, node, ports } => self.placed(*task, *node, ports)?,
+            Fact::Nominated { task, room } => self.nominate(*task, room.clone()),
+            Fact::Passed { task } => {
+                self.leave(*task);
+                self.denominate(*task);
+                self.enter(*task);
+            }
             Fact::Waiting { tasks, why } => tasks.iter().for_each(|id| self.waiting(*id, why)),
             Fact::Seen { seen } => self.seen(seen)?,
             Fact::Ended { task, phase, exit } => self.ended(*task, *phase, exit)?,
@@ -190,6 +196,9 @@ impl Ledger {
             });
             self.terms.refer(ix);
             self.terms.refer(ix);
+            if let Some(from) = seat.replaces {
+                self.nominations.inherit(from, id, true);
+            }
             self.touch(id);
             self.enter(id);
             self.tell(TaskEvent::Claimed, id, "");
@@ -197,10 +206,19 @@ impl Ledger {
         Ok(())
     }
 
-    fn class(row: &TaskRow) -> ClassKey {
-        ClassKey {
-            terms: row.terms,
-            node: row.node.filter(|_| row.readmit),
+    fn class(&self, row: &TaskRow) -> ClassKey {
+        let id = row.task.id();
+        match self.nominations.get(id) {
+            Some(nomination) => ClassKey {
+                terms: row.terms,
+                node: Some(nomination.room.node),
+                whom: Whom::Nominated(id),
+            },
+            None => ClassKey {
+                terms: row.terms,
+                node: row.node.filter(|_| row.readmit),
+                whom: Whom::Each,
+            },
         }
     }
 
@@ -208,7 +226,8 @@ impl Ledger {
         if let Some(row) = self.tasks.get(id).filter(|row| row.waits()) {
             let (terms, tenants, system) = (&row.task.terms, &self.tenants, self.system.as_ref());
             let stand = || stand(terms, tenants, system == Some(&row.task.scheduler));
-            self.queue.enter(Self::class(row), stand, row.age, id);
+            let key = self.class(row);
+            self.queue.enter(key, stand, row.age, id);
         }
     }
 
@@ -221,14 +240,24 @@ impl Ledger {
         waiting.into_iter().for_each(|id| self.enter(id));
     }
 
-    fn leave(&mut self, id: TaskId) {
+    pub(super) fn leave(&mut self, id: TaskId) {
         if let Some(row) = self.tasks.get(id).filter(|row| row.waits()) {
-            self.queue.leave(Self::class(row), row.age, id);
+            let key = self.class(row);
+            self.queue.leave(key, row.age, id);
+        }
+    }
+
+    /// A task waits no longer: nothing is kept for it.
+    fn waits_no_longer(&mut self, id: TaskId) {
+        self.leave(id);
+        self.denominate(id);
+        if let Some(from) = self.tasks.get(id).and_then(|row| row.task.seat.replaces) {
+            self.nominations.inherit(from, id, false);
         }
     }
 
     fn placed(&mut self, id: TaskId, node: NodeIx, ports: &[u16]) -> Result<(), BadFact> {
-        self.leave(id);
+        self.waits_no_longer(id);
         let at = self.at;
         let host = self.nodes.get(node).ok_or_else(|| missing(node))?;
         let name = host.facts.id.clone();
@@ -298,7 +327,8 @@ impl Ledger {
 
     fn came_to_an_end(&mut self, id: TaskId, still: Held) {
         self.book(id, still);
-        if let Some(row) = self.tasks.get(id) {
+        if let Some(row) = self.tasks.get_mut(id) {
+            Arc::make_mut(&mut row.task).status.preempting = None;
             let workload = self.terms.row(row.terms).workload;
             self.workloads.get_mut(workload).ended.insert((row.age, id));
         }
@@ -306,7 +336,7 @@ impl Ledger {
     }
 
     fn ended(&mut self, id: TaskId, phase: Phase, exit: &Exit) -> Result<(), BadFact> {
-        self.leave(id);
+        self.waits_no_longer(id);
         let at = self.at;
         let row = self.tasks.get_mut(id).ok_or_else(|| missing(id))?;
         row.readmit = false;
@@ -457,6 +487,12 @@ impl Ledger {
     fn node_removed(&mut self, ix: NodeIx, actor: &str) -> Result<(), BadFact> {
         let row = self.nodes.get(ix).ok_or_else(|| missing(ix))?;
         let (name, tasks) = (row.facts.id.clone(), row.tasks.clone());
+        let kept: Vec<_> = row.kept.iter().map(|kept| kept.task).collect();
+        for id in kept {
+            self.leave(id);
+            self.denominate(id);
+            self.enter(id);
+        }
         for id in tasks {
             self.book(id, Held::Nothing);
             self.off_its_node(id);

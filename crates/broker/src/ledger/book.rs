@@ -56,6 +56,7 @@ impl Ledger {
         if to == Held::Full || from == Held::Full {
             self.count(ix, node, to == Held::Full);
         }
+        self.keep_again(node);
         if to < from {
             self.nodes.freed.insert(node);
         }

@@ -6,6 +6,7 @@ pub mod apply;
 pub mod book;
 pub mod domains;
 pub mod nodes;
+pub mod nominations;
 pub mod queue;
 pub mod relations;
 pub mod share;
@@ -19,8 +20,9 @@ pub mod workloads;
 
 use crate::config::CoreConfig;
 use crate::fact::NodeIx;
-use crate::input::{Change, Happened, TaskEvent, TaskNow, What};
+use crate::input::{Change, Happened, KeptNow, TaskEvent, TaskNow, What};
 use nodes::Nodes;
+use nominations::Nominations;
 use plenum_model::ids::{Cursor, LeaderEpoch, SchedulerId, SessionEpoch, SlotKey, TaskId};
 use plenum_model::task::Task;
 use queue::Queue;
@@ -78,6 +80,8 @@ pub struct Ledger {
     finder: Finder,
     /// Who waits.
     pub queue: Queue,
+    /// For whom room is kept.
+    pub nominations: Nominations,
     news: News,
 }
 
@@ -120,7 +124,8 @@ impl Ledger {
             if let Some(row) = self.tasks.get_mut(id) {
                 row.touched = false;
                 row.cursor = cursor;
-                out.push(Change::Task(task_now(row, &self.terms, &self.nodes)));
+                let kept = self.nominations.get(id).map(|row| row.room.node);
+                out.push(Change::Task(task_now(row, kept, &self.terms, &self.nodes)));
             }
         }
         for task in &news.forgotten {
@@ -176,7 +181,8 @@ impl Ledger {
             });
         }
         for row in self.tasks.in_order_of_change() {
-            to(Change::Task(task_now(row, &self.terms, &self.nodes)));
+            let kept = self.nominations.get(row.task.id()).map(|row| row.room.node);
+            to(Change::Task(task_now(row, kept, &self.terms, &self.nodes)));
         }
     }
 
@@ -225,9 +231,19 @@ impl nodes::NodeRow {
     }
 }
 
-/// A task as readers need it.
-fn task_now(row: &tasks::TaskRow, terms: &TermsTable, nodes: &Nodes) -> TaskNow {
+/// A task as readers need it, for which room is kept on a node.
+fn task_now(row: &tasks::TaskRow, kept: Option<NodeIx>, terms: &TermsTable, nodes: &Nodes) -> TaskNow {
+    let id = row.task.id();
+    let kept = kept.and_then(|ix| nodes.get(ix)).and_then(|node| {
+        let kept = node.kept.iter().find(|kept| kept.task == id)?;
+        Some(Arc::new(KeptNow {
+            node: node.facts.id.clone(),
+            amounts: kept.amounts.clone(),
+            ports: kept.ports.clone(),
+        }))
+    });
     TaskNow {
+        kept,
         cursor: row.cursor,
         age: row.age,
         waits: row.waits(),

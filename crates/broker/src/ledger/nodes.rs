@@ -6,6 +6,7 @@ use crate::place::levels::Levels;
 use crate::place::ports::Ports;
 use crate::place::verdict::NodeLook;
 use plenum_model::amounts::Amounts;
+use plenum_model::claim::PortAsk;
 use plenum_model::ids::{NodeId, TaskId};
 use plenum_model::node::{Liveness, NodeFacts, Scheduling};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +33,29 @@ pub struct NodeRow {
     pub ports: Ports,
     /// Tasks that shall be here: placed here, neither lost nor forgotten.
     pub tasks: BTreeSet<TaskId>,
+    /// Room that is kept for tasks that wait, in the order in which they are served.
+    pub kept: Vec<Kept>,
+    /// The ports among it.
+    pub kept_ports: Ports,
+}
+
+/// Room that is kept for a task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kept {
+    /// Which.
+    pub task: TaskId,
+    /// Those with a lower one are served before it.
+    pub number: u64,
+    /// All it asks.
+    pub asked: Amounts,
+    /// The ports it asks.
+    pub asks: Vec<PortAsk>,
+    /// Those it will be given.
+    pub ports: Vec<u16>,
+    /// What of all it asks does not come from those who still hold it.
+    pub wants: Amounts,
+    /// What of that is free, and held for it.
+    pub amounts: Amounts,
 }
 
 impl NodeRow {
@@ -48,7 +72,19 @@ impl NodeRow {
             used: Amounts::default(),
             ports: Ports::default(),
             tasks: BTreeSet::new(),
+            kept: Vec::new(),
+            kept_ports: Ports::default(),
         }
+    }
+
+    /// What nobody holds and nothing is kept of.
+    fn count_free(&mut self) {
+        let mut free = self.facts.allocatable().saturating_sub(&self.used);
+        for kept in &mut self.kept {
+            kept.amounts = kept.wants.at_most(&free);
+            free = free.saturating_sub(&kept.amounts);
+        }
+        self.free = free;
     }
 
     /// As the funnel looks at it.
@@ -60,6 +96,7 @@ impl NodeRow {
             scheduling: self.scheduling,
             free: &self.free,
             ports: &self.ports,
+            kept: &self.kept_ports,
         }
     }
 }
@@ -178,8 +215,47 @@ impl Nodes {
             return;
         };
         change(row);
-        row.free = row.facts.allocatable().saturating_sub(&row.used);
+        row.count_free();
         self.levels.set(ix, Some(&row.free));
+    }
+
+    /// Keeps room for a task.
+    pub fn keep(&mut self, ix: NodeIx, kept: Kept) {
+        self.unkeep(ix, kept.task);
+        self.hold(ix, |row| {
+            row.kept_ports.hold(&kept.asks, &kept.ports);
+            row.kept.push(kept);
+            row.kept.sort_by_key(|kept| kept.number);
+        });
+    }
+
+    /// Keeps room for a task no longer.
+    pub fn unkeep(&mut self, ix: NodeIx, task: TaskId) {
+        self.hold(ix, |row| {
+            row.kept.retain(|kept| kept.task != task);
+            row.kept_ports = Ports::default();
+            for kept in &row.kept {
+                row.kept_ports.hold(&kept.asks, &kept.ports);
+            }
+        });
+    }
+
+    /// Says anew what is wanted of the room that is kept on a node; gives back for whom other amounts are held now.
+    pub fn want(&mut self, ix: NodeIx, wants: Vec<Amounts>) -> Vec<TaskId> {
+        let mut changed = Vec::new();
+        self.hold(ix, |row| {
+            let before: Vec<_> = row.kept.iter().map(|kept| kept.amounts.clone()).collect();
+            for (kept, wants) in row.kept.iter_mut().zip(wants) {
+                kept.wants = wants;
+            }
+            row.count_free();
+            let both = row.kept.iter().zip(before);
+            changed.extend(
+                both.filter(|(now, was)| now.amounts != *was)
+                    .map(|(now, _)| now.task),
+            );
+        });
+        changed
     }
 
     /// Changes whether a node is heard of or takes tasks.
@@ -195,7 +271,7 @@ impl Nodes {
     fn index(&mut self, ix: NodeIx) {
         let row = self.rows.get_mut(ix.at()).and_then(Option::as_mut);
         if let Some(row) = row {
-            row.free = row.facts.allocatable().saturating_sub(&row.used);
+            row.count_free();
             self.levels.set(ix, Some(&row.free));
             self.ready.put(ix, row.liveness == Liveness::Ready);
             self.open.put(ix, row.scheduling.is_open());

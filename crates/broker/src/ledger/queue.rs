@@ -20,6 +20,17 @@ pub struct ClassKey {
     pub terms: TermsIx,
     /// Their node, if only that one will do.
     pub node: Option<NodeIx>,
+    /// Who of them.
+    pub whom: Whom,
+}
+
+/// Who of those that ask the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Whom {
+    /// All that ask for themselves.
+    Each,
+    /// The one for whom room is kept.
+    Nominated(TaskId),
 }
 
 /// Where a class looks next.
@@ -260,7 +271,11 @@ impl Queue {
 
     /// Any node may help those of these terms that wait for room.
     pub fn wake_all(&mut self, terms: TermsIx) {
-        let first = ClassKey { terms, node: None };
+        let first = ClassKey {
+            terms,
+            node: None,
+            whom: Whom::Each,
+        };
         let parked = self
             .classes
             .range(first..)

@@ -255,7 +255,7 @@ impl Ledger {
     }
 
     /// Counts one task more on a node, or one less, wherever such tasks count.
-    pub(super) fn count(&mut self, terms: TermsIx, node: NodeIx, up: bool) {
+    pub(crate) fn count(&mut self, terms: TermsIx, node: NodeIx, up: bool) {
         let Some(row) = self.terms.get(terms) else { return };
         for tally in &row.related.counted_by {
             self.tallies.count(*tally, node, up);

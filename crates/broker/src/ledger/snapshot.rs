@@ -5,9 +5,10 @@ use super::tasks::TaskRow;
 use super::{Ledger, SchedulerRow};
 use crate::codec::{self, BadRecord, malformed};
 use crate::config::CoreConfig;
-use crate::fact::{Fact, NodeIx, TermsIx};
+use crate::fact::{Fact, NodeIx, Room, TermsIx};
 use crate::input::Held;
 use crate::ledger::nodes::NodeRow;
+use crate::ledger::nominations::Nomination;
 use plenum_model::ids::{Cursor, Generation, Incarnation, LeaderEpoch, NodeId, Seq, SessionEpoch, TaskId};
 use plenum_model::phase::Progress;
 use plenum_model::task::{Status, Task};
@@ -43,6 +44,26 @@ struct SnapshotMsg {
     schedulers: Vec<SchedulerMsg>,
     #[prost(message, repeated, tag = "13")]
     tasks: Vec<TaskMsg>,
+    #[prost(message, repeated, tag = "14")]
+    nominations: Vec<NominationMsg>,
+    #[prost(uint64, tag = "15")]
+    next_nomination: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct NominationMsg {
+    #[prost(bytes = "vec", tag = "1")]
+    task: Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    number: u64,
+    #[prost(uint32, tag = "3")]
+    node: u32,
+    #[prost(uint32, repeated, tag = "4")]
+    ports: Vec<u32>,
+    #[prost(bytes = "vec", tag = "5")]
+    victims: Vec<u8>,
+    #[prost(uint64, tag = "6")]
+    deadline: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -152,6 +173,10 @@ struct StatusMsg {
     containers: Vec<u8>,
     #[prost(bytes = "vec", tag = "17")]
     checks: Vec<u8>,
+    #[prost(string, optional, tag = "18")]
+    nominated: Option<String>,
+    #[prost(bytes = "vec", tag = "19")]
+    preempting: Vec<u8>,
 }
 
 impl Ledger {
@@ -186,6 +211,8 @@ impl Ledger {
             tenants: self.tenants.iter().map(|row| codec::json(&row.tenant)).collect(),
             schedulers: schedulers.collect(),
             tasks: self.tasks.in_order().into_iter().map(task_msg).collect(),
+            nominations: self.nominations.iter().map(nomination_msg).collect(),
+            next_nomination: self.nominations.next,
         }
         .encode_to_vec()
     }
@@ -228,15 +255,37 @@ impl Ledger {
             };
             ledger.schedulers.insert(s.id.parse().map_err(malformed)?, row);
         }
+        ledger.nominations.next = msg.next_nomination;
+        for nomination in msg.nominations {
+            ledger.put_nomination(&nomination)?;
+        }
         for task in msg.tasks {
             ledger.put_task(task)?;
         }
+        ledger.keep_all();
         ledger.at = msg.at;
         ledger.epoch = LeaderEpoch(msg.epoch);
         ledger.cursor = Cursor(msg.cursor);
         ledger.ages = msg.ages;
         ledger.terms.next = msg.next_terms;
         Ok(ledger)
+    }
+
+    fn put_nomination(&mut self, msg: &NominationMsg) -> Result<(), BadRecord> {
+        let room = Room {
+            node: NodeIx(msg.node),
+            ports: codec::ports(&msg.ports)?,
+            victims: codec::unpack(&msg.victims)?,
+            deadline: msg.deadline,
+        };
+        let row = Nomination {
+            number: msg.number,
+            room,
+        };
+        for task in codec::unpack(&msg.task)? {
+            self.nominations.restore(task, row.clone());
+        }
+        Ok(())
     }
 
     fn put_task(&mut self, msg: TaskMsg) -> Result<(), BadRecord> {
@@ -285,7 +334,11 @@ impl Ledger {
                 n.tasks.insert(id);
             });
         }
+        let heir_of = row.task.seat.replaces.filter(|_| row.waits());
         self.tasks.insert(row);
+        if let Some(from) = heir_of {
+            self.nominations.inherit(from, id, true);
+        }
         self.book(id, held);
         self.enter(id);
         Ok(())
@@ -297,6 +350,17 @@ fn attempt(slot: [u8; 12], attempt: u32) -> TaskId {
     id[..12].copy_from_slice(&slot);
     id[12..].copy_from_slice(&attempt.to_be_bytes());
     TaskId(id)
+}
+
+fn nomination_msg((task, row): (TaskId, &Nomination)) -> NominationMsg {
+    NominationMsg {
+        task: codec::pack(&[task]),
+        number: row.number,
+        node: row.room.node.0,
+        ports: row.room.ports.iter().map(|p| u32::from(*p)).collect(),
+        victims: codec::pack(&row.room.victims),
+        deadline: row.room.deadline,
+    }
 }
 
 fn node_msg(ix: NodeIx, row: &NodeRow) -> NodeMsg {
@@ -363,6 +427,8 @@ fn status_msg(s: &Status) -> StatusMsg {
         ended_at: s.ended_at,
         containers: codec::json_list(&s.containers),
         checks: codec::json_list(&s.checks),
+        nominated: s.nominated.as_ref().map(ToString::to_string),
+        preempting: codec::json_opt(s.preempting.as_ref()),
     }
 }
 
@@ -387,5 +453,7 @@ fn status(m: StatusMsg) -> Result<Status, BadRecord> {
         ended_at: m.ended_at,
         containers: codec::from_json_list(&m.containers)?,
         checks: codec::from_json_list(&m.checks)?,
+        nominated: m.nominated.map(NodeId::new).transpose().map_err(malformed)?,
+        preempting: codec::from_json_opt(&m.preempting)?,
     })
 }

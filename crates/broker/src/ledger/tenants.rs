@@ -28,6 +28,8 @@ pub struct TenantRow {
     pub used: Amounts,
     /// What its own tasks hold.
     pub own: Amounts,
+    /// What is nominated for its tasks that wait.
+    pub promised: Amounts,
     /// What it can always have: its own guarantee, or what those below it are guaranteed together if that is
     /// more, resource by resource. (Kueue counts quotas of a cohort the same way.)
     pub guarantee: Amounts,
@@ -53,7 +55,11 @@ impl TenantRow {
     pub fn guarantees(&self, more: &Amounts) -> bool {
         more.iter().all(|(resource, more)| {
             let all = self.guarantee.get(&resource);
-            (resource == Resource::Slot && all == 0) || self.used.get(&resource).saturating_add(more) <= all
+            let taken = self
+                .used
+                .get(&resource)
+                .saturating_add(self.promised.get(&resource));
+            (resource == Resource::Slot && all == 0) || taken.saturating_add(more) <= all
         }) && !self.guarantee.is_zero()
     }
 
@@ -131,6 +137,7 @@ impl Tenants {
             tenant: Tenant::new(path.clone()),
             used: Amounts::default(),
             own: Amounts::default(),
+            promised: Amounts::default(),
             guarantee: Amounts::default(),
             above,
             depth: above.map_or(0, |above| self.row(above).depth + 1),
@@ -148,6 +155,7 @@ impl Tenants {
                 other.above = Some(ix);
                 row.used = plus(&row.used, &other.used);
                 row.below = plus(&row.below, &other.guarantee);
+                row.promised = plus(&row.promised, &other.promised);
             }
             other.depth += 1;
         }
@@ -192,6 +200,20 @@ impl Tenants {
             if !old.is_zero() {
                 self.freed.insert(ix);
             }
+        }
+    }
+
+    /// Room is nominated for a task of the tenant, or no longer.
+    pub fn promise(&mut self, path: &TenantPath, more: &Amounts, up: bool) {
+        let mut at = self.find(path);
+        while let Some(ix) = at {
+            let row = &mut self.rows[ix.at()];
+            row.promised = if up {
+                plus(&row.promised, more)
+            } else {
+                row.promised.saturating_sub(more)
+            };
+            at = row.above;
         }
     }
 

@@ -52,17 +52,31 @@ impl Ports {
         }
     }
 
-    /// Chooses a port for each ask. Dynamic ones start at a place that follows from the task, so that a port
+    /// The first of these that somebody holds.
+    #[must_use]
+    pub fn taken(&self, asks: &[PortAsk], given: &[u16]) -> Option<u16> {
+        let mut both = asks.iter().zip(given);
+        both.find(|(ask, port)| !self.free(**port, ask.protocol))
+            .map(|(_, port)| *port)
+    }
+
+    /// Chooses a port for each ask, none that is in `kept` either. Dynamic ones start at a place that follows from the task, so that a port
     /// that was just let go is not given out again at once.
     ///
     /// # Errors
     /// The fixed port that is taken, or that the range has no more.
-    pub fn choose(&self, asks: &[PortAsk], range: PortRange, task: TaskId) -> Result<Vec<u16>, Cause> {
+    pub fn choose(
+        &self,
+        asks: &[PortAsk],
+        kept: &Self,
+        range: PortRange,
+        task: TaskId,
+    ) -> Result<Vec<u16>, Cause> {
         let mut given = Vec::with_capacity(asks.len());
         let mut mine = BTreeSet::new();
         for ask in asks {
             if let HostPort::Fixed(port) = ask.host {
-                if !self.free(port, ask.protocol) {
+                if !self.free(port, ask.protocol) || !kept.free(port, ask.protocol) {
                     return Err(Cause::Port(port));
                 }
                 mine.extend(keys(port, ask.protocol));
@@ -72,7 +86,7 @@ impl Ports {
         for ask in asks {
             let port = match ask.host {
                 HostPort::Fixed(port) => port,
-                HostPort::Dynamic => self.dynamic(range, ask.protocol, &mut next, &mut mine)?,
+                HostPort::Dynamic => self.dynamic(kept, range, ask.protocol, (&mut next, &mut mine))?,
             };
             given.push(port);
         }
@@ -81,10 +95,10 @@ impl Ports {
 
     fn dynamic(
         &self,
+        kept: &Self,
         range: PortRange,
         protocol: Protocol,
-        next: &mut u16,
-        mine: &mut BTreeSet<PortKey>,
+        (next, mine): (&mut u16, &mut BTreeSet<PortKey>),
     ) -> Result<u16, Cause> {
         if range.high < range.low {
             return Err(Cause::DynamicPorts);
@@ -93,7 +107,8 @@ impl Ports {
             let port = *next;
             *next = if port >= range.high { range.low } else { port + 1 };
             let wanted = keys(port, protocol);
-            if port != 0 && wanted.clone().all(|k| !self.0.contains(&k) && !mine.contains(&k)) {
+            let free = |k: &PortKey| !self.0.contains(k) && !kept.0.contains(k) && !mine.contains(k);
+            if port != 0 && wanted.clone().all(|k| free(&k)) {
                 mine.extend(wanted);
                 return Ok(port);
             }
@@ -126,6 +141,7 @@ mod tests {
     #[test]
     fn a_dynamic_port_never_meets_a_fixed_one_of_the_same_task_or_one_that_is_held() {
         let range = PortRange { low: 100, high: 103 };
+        let none = Ports::default();
         let mut ports = Ports::default();
         ports.hold(&[ask(HostPort::Dynamic, Protocol::Udp)], &[101]);
         let asks = [
@@ -134,7 +150,7 @@ mod tests {
             ask(HostPort::Dynamic, Protocol::Tcp),
         ];
         for n in 0..=255 {
-            let given = ports.choose(&asks, range, TaskId([n; 16])).unwrap();
+            let given = ports.choose(&asks, &none, range, TaskId([n; 16])).unwrap();
             assert_eq!(given[1], 100);
             assert!(given[0] > 101, "101 is held with udp: {given:?}");
             assert!(given[2] > 100 && given[2] != given[0], "{given:?}");
@@ -146,7 +162,7 @@ mod tests {
             asks[0].clone(),
         ];
         assert_eq!(
-            ports.choose(&four, range, TaskId([0; 16])),
+            ports.choose(&four, &none, range, TaskId([0; 16])),
             Err(Cause::DynamicPorts)
         );
     }

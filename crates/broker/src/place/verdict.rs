@@ -22,6 +22,8 @@ pub struct NodeLook<'a> {
     pub free: &'a Amounts,
     /// Which ports are held.
     pub ports: &'a Ports,
+    /// Which are kept for others that wait.
+    pub kept: &'a Ports,
 }
 
 /// What is asked besides the terms.
@@ -29,8 +31,10 @@ pub struct NodeLook<'a> {
 pub struct Extra<'a> {
     /// Which task.
     pub task: TaskId,
-    /// What it holds on that node already (a stopped one: its disk).
+    /// What it holds on that node already (a stopped one: its disk; one that is nominated: what is kept for it).
     pub holds: Option<&'a Amounts>,
+    /// The ports that are kept for it on that node.
+    pub given: Option<&'a [u16]>,
     /// Even if the node is cordoned.
     pub past_cordon: bool,
 }
@@ -115,8 +119,14 @@ pub fn room<N: Copy>(
     if let Some(resource) = short {
         return Err(Cause::Short(resource));
     }
-    node.ports
-        .choose(&needs.terms.ports, node.facts.ports, extra.task)
+    let asks = &needs.terms.ports;
+    match extra.given {
+        None => node.ports.choose(asks, node.kept, node.facts.ports, extra.task),
+        Some(given) => match node.ports.taken(asks, given) {
+            None => Ok(given.to_vec()),
+            Some(port) => Err(Cause::Port(port)),
+        },
+    }
 }
 
 /// The numbers behind a cause, for people; empty where there are none.

@@ -47,6 +47,8 @@ impl View {
             nodes: u32::try_from(nodes.len()).unwrap_or(u32::MAX),
             by,
             limit,
+            kept: now.kept.as_ref().map(|kept| kept.node.clone()),
+            ..Why::default()
         };
         let (tenant, priority) = (&task.terms.tenant, task.terms.priority.value);
         let before = |(age, other): &&(u64, TaskId)| {
@@ -67,15 +69,20 @@ impl View {
 
     fn verdicts(&self, now: &TaskNow, needs: &Needs) -> Vec<NodeVerdict> {
         let standing = self.standing(now, needs);
-        let only = now.on.as_ref();
-        let holds = only.map(|_| part(&now.task.terms.charge, now.held));
+        let kept = now.kept.as_deref();
+        let only = now.on.as_ref().or(kept.map(|kept| &kept.node));
+        let holds = match kept {
+            Some(kept) => Some(kept.amounts.clone()),
+            None => only.map(|_| part(&now.task.terms.charge, now.held)),
+        };
         let extra = Extra {
             task: now.task.id(),
             holds: holds.as_ref(),
+            given: kept.map(|kept| kept.ports.as_slice()),
             past_cordon: false,
         };
         let look = |(id, seen): (&NodeId, &NodeSeen)| {
-            let (free, ports) = (seen.free(), self.ports(seen, needs));
+            let (free, (ports, others)) = (seen.free(), self.ports(now, seen, needs));
             let facts: &NodeFacts = &seen.now.facts;
             let node = NodeLook {
                 facts,
@@ -83,6 +90,7 @@ impl View {
                 scheduling: seen.now.scheduling,
                 free: &free,
                 ports: &ports,
+                kept: &others,
             };
             let around = standing.around(facts);
             let cause = match only {
@@ -100,8 +108,9 @@ impl View {
         self.nodes.iter().map(look).collect()
     }
 
-    fn ports(&self, seen: &NodeSeen, needs: &Needs) -> Ports {
-        let mut ports = Ports::default();
+    /// The ports of a node that are held, and those that are kept for others.
+    fn ports(&self, waits: &TaskNow, seen: &NodeSeen, needs: &Needs) -> (Ports, Ports) {
+        let (mut ports, mut others) = (Ports::default(), Ports::default());
         if !needs.terms.ports.is_empty() {
             let full = seen
                 .tasks
@@ -111,8 +120,14 @@ impl View {
             for now in full {
                 ports.hold(&now.task.terms.ports, &now.task.status.ports);
             }
+            let kept = seen.kept.iter().filter_map(|id| self.tasks.get(id));
+            for now in kept.filter(|now| now.task.id() != waits.task.id()) {
+                if let Some(kept) = &now.kept {
+                    others.hold(&now.task.terms.ports, &kept.ports);
+                }
+            }
         }
-        ports
+        (ports, others)
     }
 
     /// Who holds what is short: on all nodes, or of the tenant whose limit is reached.
@@ -147,6 +162,9 @@ impl View {
             let (resource, used) = (&limit.resource, limit.used);
             let enough = resource.amount(used.saturating_add(charge.get(resource)));
             return Some(format!("raise the limit of tenant {} to {enough}", limit.tenant));
+        }
+        if why.kept.is_some() {
+            return None;
         }
         if nodes.is_empty() {
             return Some("add a node".to_owned());

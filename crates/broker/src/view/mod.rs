@@ -41,8 +41,11 @@ pub struct View {
 #[derive(Debug)]
 struct NodeSeen {
     now: NodeNow,
+    /// What tasks hold there, and what is kept there for those that wait.
     held: BTreeMap<SchedulerId, Tally>,
     tasks: BTreeSet<TaskId>,
+    /// For whom something is kept.
+    kept: BTreeSet<TaskId>,
 }
 
 #[derive(Debug)]
@@ -167,6 +170,7 @@ impl View {
                             now,
                             held: BTreeMap::new(),
                             tasks: BTreeSet::new(),
+                            kept: BTreeSet::new(),
                         };
                         self.nodes.insert(id, seen);
                     }
@@ -208,6 +212,7 @@ impl View {
             let same = old.held == now.held
                 && old.waits == now.waits
                 && old.on == now.on
+                && old.kept == now.kept
                 && old.task.status.phase().is_terminal() == now.task.status.phase().is_terminal();
             if same {
                 self.tasks.insert(id, now);
@@ -240,6 +245,7 @@ impl View {
             };
             self.changed.node(name, cursor);
         }
+        self.sum_kept(now, book, cursor);
         for path in lineage(&now.task.terms.tenant) {
             if let Some(tenant) = self.tenants.get_mut(&path) {
                 book.amounts(&mut tenant.used, &share.held);
@@ -259,6 +265,24 @@ impl View {
                 Book::Take => self.waiting.remove(&(now.age, id)),
             };
         }
+    }
+
+    /// What is kept for a task counts on its node like what its scheduler holds there: nobody else can have it.
+    fn sum_kept(&mut self, now: &TaskNow, book: Book, cursor: Cursor) {
+        let Some(kept) = &now.kept else { return };
+        let Some(node) = self.nodes.get_mut(&kept.node) else {
+            return;
+        };
+        let tally = node.held.entry(now.task.scheduler.clone()).or_default();
+        book.amounts(&mut tally.amounts, &kept.amounts);
+        if tally.tasks == 0 && tally.amounts.is_zero() {
+            node.held.remove(&now.task.scheduler);
+        }
+        match book {
+            Book::Add => node.kept.insert(now.task.id()),
+            Book::Take => node.kept.remove(&now.task.id()),
+        };
+        self.changed.node(&kept.node, cursor);
     }
 
     fn tenant_changed(&mut self, tenant: Tenant) {

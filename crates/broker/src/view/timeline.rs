@@ -131,6 +131,21 @@ fn of_task(event: &mut Event, what: TaskEvent, task: &Task, detail: &str) {
                 .map(ToString::to_string)
                 .unwrap_or_default(),
         ),
+        TaskEvent::Nominated => (
+            "task.nominated",
+            "broker",
+            format!("room on {detail} is kept for it"),
+        ),
+        TaskEvent::Preempting => (
+            "task.preempting",
+            "broker",
+            format!("on {}: it will be stopped for task {detail}", node()),
+        ),
+        TaskEvent::Spared => (
+            "task.spared",
+            "broker",
+            format!("task {detail} needs it no longer"),
+        ),
         TaskEvent::Placed => ("task.placed", "broker", format!("on {}", node())),
         TaskEvent::Running => ("task.running", "agent", format!("on {}", node())),
         TaskEvent::Released => ("task.released", task.scheduler.as_str(), String::new()),

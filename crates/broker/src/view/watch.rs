@@ -126,6 +126,20 @@ pub struct News {
     pub events: Vec<WatchEvent>,
 }
 
+/// What is said of a task apart from its state, so that nobody has to find it there.
+fn also(event: &WatchEvent) -> Option<WatchEvent> {
+    let WatchEvent::Task(task) = event else {
+        return None;
+    };
+    let id = task.id();
+    if let Some(announced) = task.status.preempting {
+        let deadline = announced.deadline;
+        return Some(WatchEvent::Preempting { task: id, deadline });
+    }
+    let node = task.status.nominated.clone()?;
+    Some(WatchEvent::Nominated { task: id, node })
+}
+
 impl View {
     /// A watcher that starts at a cursor, or with the snapshot if the cursor is none or not known any more.
     #[must_use]
@@ -172,7 +186,12 @@ impl View {
             (Some(_), false) => WatchPart::SnapshotEnd,
             (None, _) => WatchPart::Delta,
         };
-        let events: Vec<_> = found.into_iter().filter_map(|(_, event)| event).collect();
+        let mut events = Vec::with_capacity(found.len());
+        for event in found.into_iter().filter_map(|(_, event)| event) {
+            let said = also(&event);
+            events.push(event);
+            events.extend(said);
+        }
         reader.at = cursor;
         if part == WatchPart::SnapshotEnd {
             reader.snapshot = None;

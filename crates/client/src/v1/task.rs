@@ -125,7 +125,7 @@ pub struct Exit {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
     /// The stable cause (`exited`, `asked`, `out_of_memory`, `image`, `command`, `port`, `setup`, `runtime`,
-    /// `unhealthy`, `gone`, `node_lost`, `held_too_long`).
+    /// `unhealthy`, `gone`, `node_lost`, `held_too_long`, `preempted`).
     pub reason: String,
     /// The cause in words.
     pub message: String,

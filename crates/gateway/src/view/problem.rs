@@ -53,6 +53,7 @@ fn ended(exit: &Exit) -> String {
         ExitReason::Gone => "its container vanished".into(),
         ExitReason::NodeLost => "its node is lost".into(),
         ExitReason::HeldTooLong => "held too long".into(),
+        ExitReason::Preempted => "stopped for another task".into(),
     };
     // A runtime that says it in the same words, and perhaps more, says all there is.
     if exit.message.starts_with(&what) {

@@ -100,5 +100,6 @@ fn reason(reason: ExitReason) -> &'static str {
         ExitReason::Gone => "gone",
         ExitReason::NodeLost => "node_lost",
         ExitReason::HeldTooLong => "held_too_long",
+        ExitReason::Preempted => "preempted",
     }
 }

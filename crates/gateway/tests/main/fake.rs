@@ -391,6 +391,7 @@ pub(crate) fn waiting(workload: &str, slot: u64) -> Task {
         nodes: 1,
         by: vec![(Cause::Short(Resource::Memory), 1)],
         limit: None,
+        ..Why::default()
     });
     task
 }

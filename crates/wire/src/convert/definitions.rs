@@ -4,11 +4,11 @@
 use super::claim::{desired, desired_or_running};
 use super::enums::WireEnum;
 use super::task::progress;
-use crate::malformed::{Fault, Malformed, each, maybe, name, need, required, small};
+use crate::malformed::{Fault, Malformed, each, id_bytes, maybe, name, need, required, small, task_id};
 use crate::proto::model::v1 as wire;
 use plenum_model::claim::Terms;
 use plenum_model::ids::{Generation, NodeId, SchedulerId, Seq};
-use plenum_model::task::{Status, Task};
+use plenum_model::task::{Preempting, Status, Task};
 use prost::Message;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -132,6 +132,11 @@ impl Outgoing {
                 .map(wire::ContainerStatus::from)
                 .collect(),
             checks: status.checks.iter().map(wire::CheckStatus::from).collect(),
+            nominated: status.nominated.as_ref().map(|node| self.node(node)),
+            preempting: status.preempting.map(|announced| wire::Preemption {
+                deadline: announced.deadline,
+                by: id_bytes(&announced.by),
+            }),
         }
     }
 }
@@ -220,8 +225,17 @@ impl Incoming {
             ended_at: status.ended_at,
             containers: each(status.containers)?,
             checks: status.checks.into_iter().map(Into::into).collect(),
+            nominated: status.nominated.map(|number| self.node(number)).transpose()?,
+            preempting: status.preempting.map(preempting).transpose()?,
         })
     }
+}
+
+fn preempting(announced: wire::Preemption) -> Result<Preempting, Malformed> {
+    Ok(Preempting {
+        deadline: announced.deadline,
+        by: task_id(&announced.by, "preempting.by")?,
+    })
 }
 
 /// Host ports.

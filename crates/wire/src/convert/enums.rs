@@ -72,6 +72,7 @@ enums! {
     }
     "reason" ExitReason: model::v1::ExitReason {
         Exited, Asked, OutOfMemory, Image, Command, Port, Setup, Runtime, Unhealthy, Gone, NodeLost, HeldTooLong,
+        Preempted,
     }
     "liveness" Liveness: model::v1::Liveness { Ready, Unreachable }
     "scheduling" Scheduling: model::v1::Scheduling { Open, Cordoned, Draining }

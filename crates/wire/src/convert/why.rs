@@ -1,8 +1,8 @@
 //! Why a task waits.
 
-use crate::malformed::{Malformed, maybe, name, need, required, small};
+use crate::malformed::{Malformed, maybe, maybe_name, name, need, required, small};
 use crate::proto::model::v1 as wire;
-use plenum_model::why::{Cause, LimitReached, NodeVerdict, Why};
+use plenum_model::why::{Cause, GangShort, LimitReached, NodeVerdict, Why};
 
 impl From<&Cause> for wire::Cause {
     fn from(cause: &Cause) -> Self {
@@ -87,6 +87,11 @@ impl From<&Why> for wire::Why {
             nodes: why.nodes,
             by: why.by.iter().map(count).collect(),
             limit: why.limit.as_ref().map(wire::LimitReached::from),
+            kept: why.kept.as_ref().map(|node| node.as_str().to_owned()),
+            gang: why.gang.map(|short| wire::GangShort {
+                of: short.of,
+                fit: short.fit,
+            }),
         }
     }
 }
@@ -99,6 +104,11 @@ impl TryFrom<wire::Why> for Why {
             nodes: why.nodes,
             by: why.by.into_iter().map(count).collect::<Result<_, Malformed>>()?,
             limit: maybe(why.limit)?,
+            kept: maybe_name(why.kept.as_deref(), "kept")?,
+            gang: why.gang.map(|short| GangShort {
+                of: short.of,
+                fit: short.fit,
+            }),
         })
     }
 }

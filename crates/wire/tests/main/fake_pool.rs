@@ -80,6 +80,7 @@ pub(crate) fn explanation() -> Explanation {
             nodes: 40,
             by,
             limit: Some(limit),
+            ..Why::default()
         }),
         nodes: vec![verdict(1, None), verdict(2, Some(Cause::Port(80)))],
         ahead: 4,

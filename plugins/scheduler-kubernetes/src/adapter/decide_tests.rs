@@ -57,6 +57,7 @@ fn a_pod_that_fits_nowhere_says_why_in_its_status_and_an_event() {
         nodes: 2,
         by: vec![(Cause::Short(Resource::Cpu), 2)],
         limit: None,
+        ..Why::default()
     });
     let Step::Write(status, Some(note)) =
         step(json!({}), json!({}), Work::Ready(lowered()), Some(&waits), None)

@@ -109,6 +109,7 @@ mod tests {
                 (Cause::Short(Resource::Cpu), 2),
             ],
             limit: None,
+            ..Why::default()
         };
         assert_eq!(
             text(

@@ -257,6 +257,7 @@ mod tests {
                 (Cause::Short(Resource::Memory), 4),
             ],
             limit: None,
+            ..Why::default()
         };
         let steps: Vec<_> = funnel(Some(&why))
             .into_iter()
@@ -292,6 +293,7 @@ mod tests {
             nodes: 3,
             by: vec![],
             limit,
+            ..Why::default()
         };
         assert_eq!(
             funnel(Some(&why))[0],

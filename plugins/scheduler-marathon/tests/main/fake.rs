@@ -230,6 +230,7 @@ impl World {
                 nodes: 1,
                 by: vec![(Cause::Short(Resource::Cpu), 1)],
                 limit: None,
+                ..Why::default()
             };
             if self.tasks[&id].status.why.as_ref() != Some(&why) {
                 self.change(id, |t| t.status.why = Some(why));

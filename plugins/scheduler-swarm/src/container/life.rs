@@ -97,7 +97,8 @@ fn not_made(exit: &Exit) -> ApiError {
         | ExitReason::Unhealthy
         | ExitReason::Gone
         | ExitReason::NodeLost
-        | ExitReason::HeldTooLong => ApiError::internal(exit.message.clone()),
+        | ExitReason::HeldTooLong
+        | ExitReason::Preempted => ApiError::internal(exit.message.clone()),
     }
 }
 
@@ -225,7 +226,8 @@ async fn not_started(containers: &Containers, container: &Container, exit: &Exit
         | ExitReason::Unhealthy
         | ExitReason::Gone
         | ExitReason::NodeLost
-        | ExitReason::HeldTooLong => ApiError::internal(exit.message.clone()),
+        | ExitReason::HeldTooLong
+        | ExitReason::Preempted => ApiError::internal(exit.message.clone()),
     }
 }
 

@@ -117,7 +117,8 @@ fn words(task: &Task, record: &ServiceRecord) -> String {
             | ExitReason::Runtime
             | ExitReason::Gone
             | ExitReason::NodeLost
-            | ExitReason::HeldTooLong,
+            | ExitReason::HeldTooLong
+            | ExitReason::Preempted,
             _,
         ) => exit.message.clone(),
     }
@@ -206,6 +207,7 @@ mod tests {
             nodes: 3,
             by: by.to_vec(),
             limit: None,
+            ..Why::default()
         };
         let table: [(&[(Cause, u32)], &str); 4] = [
             (

@@ -11,11 +11,11 @@ use plenum_model::ids::{Cursor, Generation, Incarnation, Seq};
 use plenum_model::node::{Liveness, Node, NodeFacts, PortRange, RuntimeFacts, Scheduling};
 use plenum_model::phase::{Phase, Progress};
 use plenum_model::task::{
-    CheckStatus, ContainerEnd, ContainerState, ContainerStatus, Exit, ExitReason, Observation, Status, Task,
-    WaitReason,
+    CheckStatus, ContainerEnd, ContainerState, ContainerStatus, Exit, ExitReason, Observation, Preempting,
+    Status, Task, WaitReason,
 };
 use plenum_model::tenant::{Tenant, TenantUsage};
-use plenum_model::why::{Cause, LimitReached, NodeVerdict, Why};
+use plenum_model::why::{Cause, GangShort, LimitReached, NodeVerdict, Why};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option::of;
 use proptest::prelude::*;
@@ -54,10 +54,14 @@ pub(super) fn why() -> impl Strategy<Value = Why> {
             used,
         }
     });
-    (any::<u32>(), vec((cause(), any::<u32>()), 0..3), of(limit)).prop_map(|(nodes, by, limit)| Why {
+    let gang = (any::<u32>(), any::<u32>()).prop_map(|(of, fit)| GangShort { of, fit });
+    let by = vec((cause(), any::<u32>()), 0..3);
+    (any::<u32>(), by, of(limit), of(node()), of(gang)).prop_map(|(nodes, by, limit, kept, gang)| Why {
         nodes,
         by,
         limit,
+        kept,
+        gang,
     })
 }
 
@@ -86,6 +90,7 @@ fn exit() -> impl Strategy<Value = Exit> {
         ExitReason::Gone,
         ExitReason::NodeLost,
         ExitReason::HeldTooLong,
+        ExitReason::Preempted,
     ];
     (of(any::<i32>()), of(any::<i32>()), select(reasons), text()).prop_map(
         |(code, signal, reason, message)| Exit {
@@ -180,9 +185,12 @@ fn status() -> impl Strategy<Value = Status> {
         of(exit()),
         text(),
     );
+    let announced = (any::<u64>(), task_id()).prop_map(|(deadline, by)| Preempting { deadline, by });
+    let room = (of(node()), of(announced));
     let times = (any::<u64>(), of(any::<u64>()), of(any::<u64>()), of(any::<u64>()));
     let parts = (vec(container_status(), 0..3), vec(check_status(), 0..3));
-    (place, seen, times, parts).prop_map(|(place, seen, times, (containers, checks))| {
+    (place, seen, times, parts, room).prop_map(|(place, seen, times, (containers, checks), room)| {
+        let (nominated, preempting) = room;
         let (progress, seq, node, ports) = place;
         let (ready, address, unreachable, why, exit, message) = seen;
         let (claimed_at, placed_at, started_at, ended_at) = times;
@@ -195,6 +203,8 @@ fn status() -> impl Strategy<Value = Status> {
             address,
             unreachable,
             why,
+            nominated,
+            preempting,
             exit,
             message,
             claimed_at,

@@ -149,7 +149,11 @@ fn reason(exit: &Exit) -> &'static str {
         ExitReason::Command => "StartError",
         ExitReason::Image | ExitReason::Setup | ExitReason::Port => "ContainerCannotRun",
         ExitReason::Gone | ExitReason::NodeLost | ExitReason::HeldTooLong => "ContainerStatusUnknown",
-        ExitReason::Exited | ExitReason::Asked | ExitReason::Runtime | ExitReason::Unhealthy => {
+        ExitReason::Exited
+        | ExitReason::Asked
+        | ExitReason::Preempted
+        | ExitReason::Runtime
+        | ExitReason::Unhealthy => {
             if exit_code(exit) == 0 {
                 "Completed"
             } else {
