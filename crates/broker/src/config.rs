@@ -12,6 +12,8 @@ pub struct CoreConfig {
     pub strict_caps: bool,
     /// Up to so many nodes every one is looked at for each task; beyond, the index chooses.
     pub exact_nodes: usize,
+    /// Milliseconds from the announcement that a task will be stopped for another until it is.
+    pub notice_ms: u64,
     /// The scheduler of the control plane's own tasks, which go before everybody else's, guarantees included. Only
     /// the composition root can name one, so nobody comes to it through a door; none by default.
     pub system: Option<SchedulerId>,
@@ -24,6 +26,8 @@ impl Default for CoreConfig {
             lease_ms: 15_000,
             strict_caps: false,
             exact_nodes: 64,
+            // Long enough for a scheduler to hear of it and let go of something else; whoever waits has waited.
+            notice_ms: 10_000,
             system: None,
         }
     }

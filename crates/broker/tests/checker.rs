@@ -3,6 +3,7 @@
 use plenum_broker::input::{Change, Held, TaskEvent, TaskNow, What};
 use plenum_broker::view::View;
 use plenum_model::amounts::Amounts;
+use plenum_model::claim::Desired;
 use plenum_model::ids::{Cursor, NodeId, TaskId, TenantPath};
 use plenum_model::node::Liveness;
 use std::collections::{BTreeMap, BTreeSet};
@@ -202,6 +203,59 @@ impl Checker {
                     verdict.node
                 );
             }
+        }
+    }
+
+    /// Whoever is to be stopped for another is so for one of two reasons: that other's tenant, or one above it, is
+    /// guaranteed something that this one is not part of; or the other has the higher priority, and it counts there.
+    pub(crate) fn announced_for_a_reason(&self, view: &View, changes: &[Change]) {
+        let now = changes.iter().filter_map(|change| match change {
+            Change::Task(now) => Some(now),
+            _ => None,
+        });
+        for now in now.filter(|now| now.task.status.preempting.is_some()) {
+            let victim = &self.tasks[&now.task.id()].task;
+            // Once it is being stopped, what is guaranteed may be changed.
+            let Some(announced) = victim
+                .status
+                .preempting
+                .filter(|_| victim.desired != Desired::Stopped)
+            else {
+                continue;
+            };
+            let by = &self.tasks[&announced.by].task;
+            let within = |path: &TenantPath, of: &TenantPath| {
+                let rest = path.as_str().strip_prefix(of.as_str());
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            let tenants = view.tenants();
+            let mut guarantees = tenants.iter().filter(|t| !t.tenant.guarantee.is_zero());
+            // What is guaranteed below is guaranteed above.
+            let guaranteed = guarantees.any(|t| {
+                let path = &t.tenant.path;
+                let top = path.as_str().split('/').next().unwrap().parse().unwrap();
+                let shared = within(&victim.terms.tenant, path);
+                within(&by.terms.tenant, &top) && !shared
+            });
+            let scope = by.terms.priority.scope.as_ref().unwrap_or(&by.terms.tenant);
+            let theirs = victim
+                .terms
+                .priority
+                .scope
+                .as_ref()
+                .unwrap_or(&victim.terms.tenant);
+            let counts = *theirs == victim.terms.tenant && victim.terms.tenant == by.terms.tenant
+                || within(&by.terms.tenant, theirs);
+            let value = if counts { victim.terms.priority.value } else { 0 };
+            let outranked = by.terms.may_preempt
+                && within(&victim.terms.tenant, scope)
+                && value < by.terms.priority.value;
+            assert!(
+                guaranteed || outranked,
+                "{} is to be stopped for {} without a reason",
+                victim.seat.name,
+                by.seat.name
+            );
         }
     }
 

@@ -42,13 +42,6 @@ fn refused_at(reason: RefusalReason, table: &[(&str, Change)]) {
 fn each_thing_that_is_not_honoured_is_refused_by_its_name() {
     let table: &[(&str, Change)] = &[
         ("devices", |t| t.devices = BTreeMap::from([("gpu".into(), 1)])),
-        ("budget", |t| {
-            t.budget = Some(Budget {
-                group: "g".into(),
-                min_healthy: 1,
-            });
-        }),
-        ("may_preempt", |t| t.may_preempt = true),
         ("desired", |t| t.desired = Desired::Stopped),
         ("rules.tolerations", |t| {
             t.rules.tolerations = vec![Toleration {
@@ -64,6 +57,12 @@ fn each_thing_that_is_not_honoured_is_refused_by_its_name() {
 #[test]
 fn what_makes_no_sense_is_refused_at_its_field() {
     let table: &[(&str, Change)] = &[
+        ("budget.group", |t| {
+            t.budget = Some(Budget {
+                group: String::new(),
+                min_healthy: 1,
+            });
+        }),
         ("priority.scope", |t| {
             t.priority.scope = Some("default/below".parse().unwrap());
         }),

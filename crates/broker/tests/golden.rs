@@ -5,7 +5,9 @@ use crate::world::{MIB, START, World, facts, node_id, seats, spec, task_id, term
 use plenum_broker::input::{Answer, Change, Denied, Input, TaskNow};
 use plenum_contract::broker::Amend;
 use plenum_model::amounts::Amounts;
-use plenum_model::claim::{Amendment, Desired, HostPort, LostAfter, Pin, PortAsk, Protocol, Seat, Terms};
+use plenum_model::claim::{
+    Amendment, Budget, Desired, HostPort, LostAfter, Pin, PortAsk, Protocol, Seat, Terms,
+};
 use plenum_model::ids::{Cursor, TaskId};
 use plenum_model::node::{NodeFacts, RuntimeFacts, Scheduling};
 use plenum_model::phase::Phase;
@@ -575,6 +577,14 @@ fn claim_terms(app: &str, words: &Words<'_>) -> Terms {
     if let Some(priority) = words.get("priority") {
         t.priority.value = priority.parse().unwrap();
     }
+    t.may_preempt = words.get("preempts").is_some();
+    t.budget = words
+        .get("budget")
+        .and_then(|b| b.split_once(':'))
+        .map(|(group, least)| Budget {
+            group: group.into(),
+            min_healthy: least.parse().unwrap(),
+        });
     t.priority.scope = words.get("scope").map(|path| path.parse().unwrap());
     t
 }

@@ -7,8 +7,8 @@ use plenum_broker::CoreConfig;
 use plenum_broker::input::{Change, Input};
 use plenum_contract::broker::Amend;
 use plenum_model::amounts::Amounts;
-use plenum_model::claim::{Amendment, Desired, HostPort, LostAfter, Pin, PortAsk, Protocol, Terms};
-use plenum_model::ids::TaskId;
+use plenum_model::claim::{Amendment, Budget, Desired, HostPort, LostAfter, Pin, PortAsk, Protocol, Terms};
+use plenum_model::ids::{TaskId, TenantPath};
 use plenum_model::node::Scheduling;
 use plenum_model::phase::Phase;
 use plenum_model::rules::{Expr, LimitPerKey, Strategy as Placing};
@@ -46,6 +46,7 @@ enum Op {
     Remove(u8),
     Stop(u16),
     Limit(u8, u8),
+    Guarantee(u8, u8, u8),
     Restart,
     Compact,
 }
@@ -73,6 +74,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0..NODES).prop_map(Op::Remove),
         1 => any::<u16>().prop_map(Op::Stop),
         1 => (0..3_u8, 1..9_u8).prop_map(|(t, cpu)| Op::Limit(t, cpu)),
+        2 => (0..4_u8, 0..5_u8, 1..4_u8).prop_map(|(t, cpu, weight)| Op::Guarantee(t, cpu, weight)),
         1 => Just(Op::Restart),
         1 => Just(Op::Compact),
     ]
@@ -98,6 +100,18 @@ fn workload(app: u8) -> Terms {
         protocol,
         ..PortAsk::default()
     };
+    // Some rank within their tenant, some within the one above.
+    t.priority.value = [2, 0, 1, -1, 0, 3, 0, 5][usize::from(app % 8)];
+    t.may_preempt = app.is_multiple_of(2);
+    if app >= 4 && t.tenant.as_str().starts_with("team/") {
+        t.priority.scope = Some("team".parse().unwrap());
+    }
+    if app.is_multiple_of(3) {
+        t.budget = Some(Budget {
+            group: format!("group{}", app % 2),
+            min_healthy: 1,
+        });
+    }
     match app {
         2 => t.ports = vec![port(HostPort::Fixed(80), Protocol::Tcp)],
         3 => {
@@ -211,6 +225,7 @@ impl History {
                     ))
                     .changes
             }
+            Op::Guarantee(tenant, cpu, weight) => self.guarantee(tenant, cpu, weight),
             Op::Restart => self.restart(),
             Op::Compact => {
                 self.world.compact();
@@ -220,6 +235,30 @@ impl History {
                 self.act_on_task(op)
             }
         }
+    }
+
+    fn guarantee(&mut self, tenant: u8, cpu: u8, weight: u8) -> Vec<Change> {
+        let path: TenantPath = ["team", "team/a", "team/b", "other"][usize::from(tenant)]
+            .parse()
+            .unwrap();
+        let known = self
+            .world
+            .view
+            .tenants()
+            .into_iter()
+            .find(|t| t.tenant.path == path);
+        let guarantee = Amounts {
+            cpu_millis: u64::from(cpu) * 500,
+            memory_bytes: u64::from(cpu) << 28,
+            disk_bytes: 1 << 30,
+            ..Amounts::default()
+        };
+        let set = Tenant {
+            guarantee: if cpu > 0 { guarantee } else { Amounts::default() },
+            weight: u32::from(weight),
+            ..known.map_or_else(|| Tenant::new(path), |known| known.tenant)
+        };
+        self.world.step(Input::SetTenant(set, "t".into())).changes
     }
 
     /// The broker dies and comes back; so do all agents but one.
@@ -327,6 +366,7 @@ impl History {
     fn check(&mut self, changes: &[Change]) {
         self.checker.see(changes);
         self.checker.check(&self.world.view);
+        self.checker.announced_for_a_reason(&self.world.view, changes);
         self.checker.nobody_waits_in_vain(&self.world.view);
     }
 }

@@ -77,6 +77,11 @@ impl Checker {
                     self.violated(now, format!("task {id} went from {before:?} to {next:?}"));
                 }
                 self.touched.extend(task.task.status.node.clone());
+                self.touched
+                    .extend(task.kept.as_ref().map(|kept| kept.node.clone()));
+                if task.kept.is_some() && !task.waits {
+                    self.violated(now, format!("room is kept for task {id}, which waits no longer"));
+                }
                 self.book(now, id, Some((task.task.terms.tenant.to_string(), charge(task))));
             }
             Change::Forgotten { task, .. } => {
@@ -158,11 +163,16 @@ impl Checker {
                 }
             }
         }
+        for id in view.kept.get(node).into_iter().flatten() {
+            let kept = view.tasks.get(id).and_then(|task| task.kept.as_ref());
+            let amounts = kept.map(|kept| kept.amounts.clone()).unwrap_or_default();
+            used = used.checked_add(&amounts).unwrap_or_default();
+        }
         if let Some(resource) = used.short_of(&facts.allocatable()) {
             let (has, holds) = (facts.allocatable().get(&resource), used.get(&resource));
             self.violated(
                 now,
-                format!("{node} has {has} {resource}, its tasks hold {holds}"),
+                format!("{node} has {has} {resource}, its tasks hold, and for others is kept, {holds}"),
             );
         }
     }

@@ -6,10 +6,12 @@
 mod claim;
 mod nodes;
 mod orders;
+mod preempt;
 mod schedule;
 mod seats;
 mod sessions;
 mod time;
+mod victims;
 
 use crate::codec::{self, BadRecord};
 use crate::config::CoreConfig;
@@ -17,6 +19,7 @@ use crate::fact::{Fact, NodeIx};
 use crate::input::{Answer, Attachment, Change, Denied, Effects, Input};
 use crate::ledger::Ledger;
 use crate::ledger::apply::BadFact;
+use crate::ledger::queue::ClassKey;
 use plenum_model::ids::{LeaderEpoch, SchedulerId, TaskId};
 pub use sessions::Sessions;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +39,9 @@ pub struct Core {
     timers: BTreeSet<(u64, Timer)>,
     /// Workloads with more ended tasks than they asked to keep, whose scheduler has yet to hear of the ends.
     over_kept: BTreeSet<(SchedulerId, TaskId)>,
+    /// Classes for which others may be stopped, and nobody could be; and when they are looked at again.
+    reclaimers: BTreeSet<ClassKey>,
+    reclaim_at: u64,
 }
 
 /// What is known of a node's agent, beside the facts.
@@ -51,6 +57,7 @@ enum Timer {
     Lease(NodeIx),
     Lost(NodeIx, TaskId),
     Held(TaskId),
+    Preempt(TaskId),
 }
 
 /// A ledger that cannot be read back.

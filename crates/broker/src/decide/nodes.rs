@@ -222,7 +222,10 @@ impl Core {
             .get(&tenant.path)
             .is_none_or(|row| row.tenant != tenant)
         {
+            let path = tenant.path.clone();
             self.commit(Fact::TenantSet { tenant, actor });
+            self.announce_anew(&path);
+            self.reclaim_below(&path);
         }
         Ok(Answer::Done)
     }

@@ -121,6 +121,10 @@ impl Core {
                 },
                 "released",
             );
+            // It goes instead of somebody who was announced, perhaps.
+            if let Some(node) = self.ledger.tasks.get(*id).and_then(|row| row.node) {
+                self.spare_on(node);
+            }
         }
         Ok(Answer::Done)
     }

@@ -146,6 +146,7 @@ impl Core {
             None if offered => {
                 offer.refused.insert(*key);
             }
+            None if self.reclaim(key, id) => {}
             None => self.park_for_room(key, id, holds.as_ref(), state),
         }
     }

@@ -94,13 +94,19 @@ impl Core {
     /// Looks at all for whom room is kept on nodes that let go of something or changed.
     pub(super) fn try_seats(&mut self, freed: &BTreeSet<NodeIx>) {
         let mut there = Vec::new();
-        for node in freed.iter().filter_map(|ix| self.ledger.nodes.get(*ix)) {
-            there.extend(node.kept.iter().map(|kept| kept.task));
+        for ix in freed {
+            self.spare_on(*ix);
+            let kept = self.ledger.nodes.get(*ix).map(|node| &node.kept);
+            there.extend(kept.into_iter().flatten().map(|kept| kept.task));
         }
         for id in there {
             if let Some(key) = self.seat_of(id) {
                 self.try_seat(&key, id);
             }
+        }
+        let waiting: Vec<_> = self.ledger.nominations.iter().map(|(id, _)| id).collect();
+        for id in waiting {
+            self.try_instead(id, freed);
         }
     }
 
@@ -140,7 +146,7 @@ impl Core {
     }
 
     /// Keeps nothing for it any more; it waits on like others that ask the same.
-    fn pass(&mut self, id: TaskId) {
+    pub(super) fn pass(&mut self, id: TaskId) {
         self.commit(Fact::Passed { task: id });
         if let Some(row) = self.ledger.tasks.get(id) {
             let key = ClassKey {

@@ -18,6 +18,7 @@ impl Core {
                 Timer::Lease(ix) => self.lease_due(ix),
                 Timer::Lost(ix, id) => self.lost_due(ix, id),
                 Timer::Held(id) => self.held_due(id),
+                Timer::Preempt(id) => self.preempt_due(id),
             };
             if let Some(later) = again {
                 // Strictly later than now, or the loop would not end.
@@ -25,6 +26,7 @@ impl Core {
             }
         }
         self.refresh_due();
+        self.reclaim_again();
     }
 
     /// At a take-over everybody has the full time again.
@@ -63,6 +65,12 @@ impl Core {
             .collect();
         for (id, deadline_ms) in held {
             self.start_held(id, deadline_ms);
+        }
+        let nominated = self.ledger.nominations.iter();
+        let announced = nominated.filter(|(_, row)| !row.room.victims.is_empty());
+        let announced: Vec<_> = announced.map(|(id, row)| (row.room.deadline, id)).collect();
+        for (deadline, id) in announced {
+            self.timers.insert((deadline, Timer::Preempt(id)));
         }
     }
 

@@ -196,6 +196,9 @@ impl Ledger {
             });
             self.terms.refer(ix);
             self.terms.refer(ix);
+            if let Some(budget) = &terms.budget {
+                self.budgets.put(&scheduler, budget, id, true);
+            }
             if let Some(from) = seat.replaces {
                 self.nominations.inherit(from, id, true);
             }
@@ -434,6 +437,9 @@ impl Ledger {
         self.book(id, Held::Nothing);
         self.off_its_node(id);
         let Some(row) = self.tasks.remove(id) else { return };
+        if let Some(budget) = &row.task.terms.budget {
+            self.budgets.put(&row.task.scheduler, budget, id, false);
+        }
         let workload = self.terms.row(row.terms).workload;
         self.workloads.get_mut(workload).ended.remove(&(row.age, id));
         self.unrefer(row.terms);
@@ -456,6 +462,7 @@ impl Ledger {
         };
         self.nodes.put(ix, Some(row));
         self.regroup(ix, Some(facts));
+        self.keep_again(ix);
         self.touch_node(ix);
         Ok(())
     }

@@ -4,6 +4,7 @@
 
 pub mod apply;
 pub mod book;
+pub mod budgets;
 pub mod domains;
 pub mod nodes;
 pub mod nominations;
@@ -21,6 +22,7 @@ pub mod workloads;
 use crate::config::CoreConfig;
 use crate::fact::NodeIx;
 use crate::input::{Change, Happened, KeptNow, TaskEvent, TaskNow, What};
+use budgets::Budgets;
 use nodes::Nodes;
 use nominations::Nominations;
 use plenum_model::ids::{Cursor, LeaderEpoch, SchedulerId, SessionEpoch, SlotKey, TaskId};
@@ -80,6 +82,8 @@ pub struct Ledger {
     finder: Finder,
     /// Who waits.
     pub queue: Queue,
+    /// Groups of which some must stay healthy.
+    pub budgets: Budgets,
     /// For whom room is kept.
     pub nominations: Nominations,
     news: News,

@@ -56,6 +56,8 @@ pub struct Kept {
     pub wants: Amounts,
     /// What of that is free, and held for it.
     pub amounts: Amounts,
+    /// What of it readers were last told.
+    pub told: Amounts,
 }
 
 impl NodeRow {
@@ -244,16 +246,14 @@ impl Nodes {
     pub fn want(&mut self, ix: NodeIx, wants: Vec<Amounts>) -> Vec<TaskId> {
         let mut changed = Vec::new();
         self.hold(ix, |row| {
-            let before: Vec<_> = row.kept.iter().map(|kept| kept.amounts.clone()).collect();
             for (kept, wants) in row.kept.iter_mut().zip(wants) {
                 kept.wants = wants;
             }
             row.count_free();
-            let both = row.kept.iter().zip(before);
-            changed.extend(
-                both.filter(|(now, was)| now.amounts != *was)
-                    .map(|(now, _)| now.task),
-            );
+            for kept in row.kept.iter_mut().filter(|kept| kept.amounts != kept.told) {
+                kept.told.clone_from(&kept.amounts);
+                changed.push(kept.task);
+            }
         });
         changed
     }

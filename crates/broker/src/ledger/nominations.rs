@@ -156,9 +156,7 @@ impl Ledger {
     pub fn awaits_room(&self, task: TaskId) -> bool {
         self.nominations.get(task).is_some_and(|row| {
             let gives = |id: TaskId| self.gives(id, row.room.node).is_some();
-            let there = self.nodes.get(row.room.node).map(|node| &node.tasks);
-            let mut stopping = there.into_iter().flatten().filter(|id| self.is_leaving(**id));
-            self.givers(task, row).any(gives) || stopping.any(|id| gives(*id))
+            self.givers(task, row).any(gives) || self.is_being_vacated(row.room.node)
         })
     }
 
@@ -167,6 +165,21 @@ impl Ledger {
     pub fn is_leaving(&self, id: TaskId) -> bool {
         let row = self.tasks.get(id);
         row.is_some_and(|row| row.granted() == Desired::Stopped)
+    }
+
+    /// Whether a task goes anyway: it is to be stopped, or announced to be.
+    #[must_use]
+    pub fn is_going(&self, id: TaskId) -> bool {
+        let row = self.tasks.get(id);
+        row.is_some_and(|row| row.task.status.preempting.is_some()) || self.is_leaving(id)
+    }
+
+    /// Whether somebody on a node holds room and goes.
+    #[must_use]
+    pub fn is_being_vacated(&self, node: NodeIx) -> bool {
+        let there = self.nodes.get(node).map(|node| &node.tasks);
+        let mut there = there.into_iter().flatten();
+        there.any(|id| self.is_going(*id) && self.gives(*id, node).is_some())
     }
 
     /// What a task lets go of on a node once it ends: all but its disk, which stays until it is forgotten.
@@ -198,6 +211,7 @@ impl Ledger {
             ports: row.room.ports,
             wants: Amounts::default(),
             amounts: Amounts::default(),
+            told: Amounts::default(),
         };
         self.touch(task);
         self.nodes.keep(row.room.node, kept);

@@ -334,6 +334,9 @@ impl Ledger {
                 n.tasks.insert(id);
             });
         }
+        if let Some(budget) = &row.task.terms.budget {
+            self.budgets.put(&row.task.scheduler, budget, id, true);
+        }
         let heir_of = row.task.seat.replaces.filter(|_| row.waits());
         self.tasks.insert(row);
         if let Some(from) = heir_of {

@@ -63,6 +63,21 @@ impl TenantRow {
         }) && !self.guarantee.is_zero()
     }
 
+    /// Whether it uses more than it is guaranteed of one of these, using so much less than it does. Slots count only
+    /// where the guarantee names them, or there is none.
+    #[must_use]
+    pub fn borrows(&self, of: &[Resource], less: Option<&Amounts>) -> bool {
+        of.iter().any(|resource| {
+            let all = self.guarantee.get(resource);
+            let used = self
+                .used
+                .get(resource)
+                .saturating_sub(less.map_or(0, |less| less.get(resource)));
+            let named = *resource != Resource::Slot || all > 0 || self.guarantee.is_zero();
+            named && used > all
+        })
+    }
+
     /// How far it is beyond its guarantee, for its weight.
     #[must_use]
     pub fn share(&self, total: &Amounts) -> Share {

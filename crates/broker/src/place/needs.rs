@@ -178,14 +178,12 @@ fn runtimes(spec: &TaskSpec, strict_caps: bool, secret: bool) -> Vec<RuntimeNeed
 
 fn unsupported(terms: &Terms) -> Result<(), Unfit> {
     let rules = &terms.rules;
-    let table: [(bool, &'static str, &str); 5] = [
+    let table: [(bool, &'static str, &str); 3] = [
         (
             !terms.devices.is_empty(),
             "devices",
             "sets of named devices are not given out yet",
         ),
-        (terms.budget.is_some(), "budget", "budgets are not kept yet"),
-        (terms.may_preempt, "may_preempt", "nothing is preempted yet"),
         (
             terms.desired == Desired::Stopped,
             "desired",
@@ -205,7 +203,7 @@ fn unsupported(terms: &Terms) -> Result<(), Unfit> {
 
 fn invalid(terms: &Terms, spec: &TaskSpec) -> Result<(), Unfit> {
     let scope = terms.priority.scope.as_ref();
-    let table: [(bool, &'static str, &str); 10] = [
+    let table: [(bool, &'static str, &str); 11] = [
         (
             spec.containers.is_empty(),
             "spec.containers",
@@ -225,6 +223,14 @@ fn invalid(terms: &Terms, spec: &TaskSpec) -> Result<(), Unfit> {
             scope.is_some_and(|scope| lineage(&terms.tenant).all(|path| path != *scope)),
             "priority.scope",
             "a priority counts within the task's tenant or one above it",
+        ),
+        (
+            terms
+                .budget
+                .as_ref()
+                .is_some_and(|budget| budget.group.is_empty()),
+            "budget.group",
+            "it is what tells groups apart",
         ),
         (
             terms.workload.uid.is_empty(),

@@ -16,6 +16,8 @@ pub(crate) struct View {
     pub(crate) nodes: BTreeMap<NodeId, Arc<NodeFacts>>,
     /// What shall be on each node.
     pub(crate) placed: BTreeMap<NodeId, BTreeSet<TaskId>>,
+    /// For whom room is kept on each node.
+    pub(crate) kept: BTreeMap<NodeId, BTreeSet<TaskId>>,
     pub(super) cursor: Cursor,
 }
 
@@ -32,6 +34,8 @@ impl View {
                 self.cursor = self.cursor.max(now.cursor);
                 let id = now.task.id();
                 let old = self.tasks.insert(id, now.clone());
+                self.keep(old.as_ref(), false);
+                self.keep(Some(now), true);
                 if let Some(node) = old.and_then(|o| o.task.status.node.clone()) {
                     self.lift(&node, id);
                 }
@@ -44,6 +48,7 @@ impl View {
             Change::Forgotten { cursor, task, .. } => {
                 self.cursor = self.cursor.max(*cursor);
                 let old = self.tasks.remove(task);
+                self.keep(old.as_ref(), false);
                 if let Some(node) = old.and_then(|o| o.task.status.node.clone()) {
                     self.lift(&node, *task);
                 }
@@ -59,6 +64,18 @@ impl View {
             | Change::Tenant(_)
             | Change::Scheduler { .. }
             | Change::Happened(_) => {}
+        }
+    }
+
+    fn keep(&mut self, now: Option<&TaskNow>, within: bool) {
+        let Some((now, kept)) = now.and_then(|now| Some((now, now.kept.as_ref()?))) else {
+            return;
+        };
+        let there = self.kept.entry(kept.node.clone()).or_default();
+        if within {
+            there.insert(now.task.id());
+        } else {
+            there.remove(&now.task.id());
         }
     }
 

@@ -1,0 +1,194 @@
+//! Room for those who have a right to it: what a tenant is guaranteed is taken back from whom it was lent to, and a
+//! higher priority goes before a lower one within its scope. Announced first: the owner of who is to be stopped may let
+//! go of something else instead. The room is nominated from the beginning, so nobody else takes it meanwhile, and
+//! whoever is nominated asks for no more.
+
+use super::victims::{Claimant, Plan, needless};
+use super::{Core, Timer};
+use crate::fact::{Fact, NodeIx, Order, Room};
+use crate::ledger::queue::{ClassKey, State, Whom};
+use plenum_model::claim::Desired;
+use plenum_model::ids::{TaskId, TenantPath};
+use plenum_model::task::ExitReason;
+use std::collections::BTreeSet;
+
+/// Milliseconds after which those are looked at again who found nobody that may be stopped: others may have come to
+/// hold what they are guaranteed.
+const AGAIN_MS: u64 = 1_000;
+/// Classes that are looked at again at once: each goes through all nodes.
+const AT_ONCE: usize = 8;
+
+impl Core {
+    /// Nominates room for the oldest waiter of a class, if others may be stopped for it. Says whether it did.
+    pub(super) fn reclaim(&mut self, key: &ClassKey, id: TaskId) -> bool {
+        if key.node.is_some() || key.whom != Whom::Each {
+            return false;
+        }
+        match self.plan(key, id) {
+            None => false,
+            Some(None) => {
+                self.reclaimers.insert(*key);
+                false
+            }
+            Some(Some(plan)) => {
+                let deadline = self.now.saturating_add(self.config.notice_ms);
+                let room = Room {
+                    node: plan.node,
+                    ports: plan.ports,
+                    victims: plan.victims,
+                    deadline,
+                };
+                self.commit(Fact::Nominated { task: id, room });
+                self.timers.insert((deadline, Timer::Preempt(id)));
+                true
+            }
+        }
+    }
+
+    /// None: nobody is stopped for it. None within: nobody can be.
+    fn plan(&self, key: &ClassKey, id: TaskId) -> Option<Option<Plan>> {
+        let claimant = Claimant::new(&self.ledger, id)?;
+        let row = self.ledger.terms.get(key.terms)?;
+        let nodes = &self.ledger.nodes;
+        let open = nodes.iter().filter(|(ix, node)| {
+            let around = row.related.around(*ix, &self.ledger.tallies);
+            let takes = nodes.ready.has(*ix) && nodes.open.has(*ix);
+            takes && row.needs.against(&node.facts).is_none() && around.against().is_none()
+        });
+        let plans = open.filter_map(|(ix, _)| claimant.plan(&row.needs, ix));
+        Some(plans.min_by(|a, b| a.cost.cmp(&b.cost)))
+    }
+
+    /// Looks again at those who found nobody that may be stopped for them.
+    pub(super) fn reclaim_again(&mut self) {
+        if self.now < self.reclaim_at || self.reclaimers.is_empty() {
+            return;
+        }
+        self.reclaim_at = self.now.saturating_add(AGAIN_MS);
+        for key in std::mem::take(&mut self.reclaimers).into_iter().take(AT_ONCE) {
+            let class = self.ledger.queue.get(&key);
+            if class.is_some_and(|class| matches!(class.state, State::ForRoom(..))) {
+                self.ledger.queue.turn(&key, State::Again);
+            }
+        }
+    }
+
+    /// A tenant is guaranteed or may have more or less than before: those that wait below it may have a right now.
+    pub(super) fn reclaim_below(&mut self, path: &TenantPath) {
+        let Some(tenant) = self.ledger.tenants.find(path) else {
+            return;
+        };
+        for key in self.ledger.queue.parked() {
+            let Some(class) = self.ledger.queue.get(&key) else {
+                continue;
+            };
+            let below = self
+                .ledger
+                .tenants
+                .upward(class.stand.tenant)
+                .any(|ix| ix == tenant);
+            if below && key.whom == Whom::Each && matches!(class.state, State::ForRoom(..)) {
+                self.ledger.queue.turn(&key, State::Again);
+            }
+        }
+    }
+
+    /// What a tenant is guaranteed has changed: whoever is announced for somebody below it, or is below it, is asked for
+    /// anew, unless it is being stopped already.
+    pub(super) fn announce_anew(&mut self, path: &TenantPath) {
+        let Some(tenant) = self.ledger.tenants.find(path) else {
+            return;
+        };
+        let below = |id: &TaskId| {
+            let row = self.ledger.tasks.get(*id);
+            let ix = row.and_then(|row| self.ledger.tenants.find(&row.task.terms.tenant));
+            ix.is_some_and(|ix| self.ledger.tenants.upward(ix).any(|ix| ix == tenant))
+        };
+        let announced = self.ledger.nominations.iter().filter(|(id, row)| {
+            let victims = &row.room.victims;
+            let stopping = victims.iter().any(|victim| self.ledger.is_leaving(*victim));
+            !victims.is_empty() && !stopping && (below(id) || victims.iter().any(below))
+        });
+        let announced: Vec<_> = announced.map(|(id, _)| id).collect();
+        announced.into_iter().for_each(|id| self.pass(id));
+    }
+
+    /// The time has come to stop those who were announced.
+    pub(super) fn preempt_due(&mut self, id: TaskId) -> Option<u64> {
+        let room = self.ledger.nominations.get(id)?.room.clone();
+        let victims: Vec<_> = room
+            .victims
+            .into_iter()
+            .filter(|id| self.ledger.gives(*id, room.node).is_some() && !self.ledger.is_leaving(*id))
+            .collect();
+        if victims.is_empty() {
+            return None;
+        }
+        // Whoever could not hear of it while no broker led has the full time again.
+        let due = room
+            .deadline
+            .max(self.leads_since.saturating_add(self.config.notice_ms));
+        if due > self.now {
+            return Some(due);
+        }
+        let mut again = None;
+        for victim in victims {
+            let group = self.ledger.group_of(victim);
+            if group.is_some_and(|group| !self.ledger.keeps(&group)) {
+                // Others of its group have fallen ill since.
+                again = Some(self.now.saturating_add(AGAIN_MS));
+                continue;
+            }
+            let order = Order {
+                desired: Desired::Stopped,
+                release: false,
+                grace_ms: None,
+                readmit: false,
+                cause: Some(ExitReason::Preempted),
+                actor: "broker".to_owned(),
+            };
+            self.commit(Fact::Ordered { task: victim, order });
+        }
+        again
+    }
+
+    /// Lets those live on a node who need not be stopped any more.
+    pub(super) fn spare_on(&mut self, node: NodeIx) {
+        let kept = self.ledger.nodes.get(node).map(|row| &row.kept);
+        let there: Vec<_> = kept.into_iter().flatten().map(|kept| kept.task).collect();
+        for id in there {
+            let Some(nomination) = self.ledger.nominations.get(id) else {
+                continue;
+            };
+            let live = needless(&self.ledger, id, &nomination.room);
+            if !live.is_empty() {
+                let mut room = nomination.room.clone();
+                room.victims.retain(|id| !live.contains(id));
+                self.commit(Fact::Nominated { task: id, room });
+            }
+        }
+    }
+
+    /// Another node has room for a task that waits for others to be stopped: it goes there, and they live.
+    pub(super) fn try_instead(&mut self, id: TaskId, freed: &BTreeSet<NodeIx>) {
+        let Some(row) = self.ledger.tasks.get(id) else {
+            return;
+        };
+        let (terms, seat) = (row.terms, row.task.seat.replaces.is_some());
+        let Some(nomination) = self.ledger.nominations.get(id).filter(|_| !seat) else {
+            return;
+        };
+        let mut nodes = freed.clone();
+        nodes.remove(&nomination.room.node);
+        if nodes.is_empty() {
+            return;
+        }
+        self.prepare(terms);
+        if self.limit(terms, None).is_some() {
+            return;
+        }
+        if let Some((node, ports)) = self.question(terms, id, (None, None), |q| q.among(&nodes)) {
+            self.place(id, node, ports);
+        }
+    }
+}
