@@ -74,6 +74,8 @@ pub enum Fact {
         terms: TermsIx,
         /// One per task.
         seats: Vec<Seat>,
+        /// The gang they belong to: they are placed with all of it or not at all.
+        gang: Option<u64>,
     },
     /// A task holds all it asked on a node.
     Placed {

@@ -27,3 +27,24 @@ fn a_node_that_was_promised_twice_is_found_in_the_log() {
         "{found:?}"
     );
 }
+
+#[test]
+fn records_of_the_first_version_read_as_they_did() {
+    let mut world = World::new();
+    world.attach(facts("n1", 1_000, 1_000));
+    world.claim("web", terms("a", 400, 100), seats("web", "a", 0..3));
+    let expected = world.core.snapshot();
+    for record in &mut world.records {
+        // The first field, which newer builds write as 2.
+        assert_eq!(record[..2], [0x08, 2]);
+        record[1] = 1;
+    }
+    assert_eq!(world.restored().snapshot(), expected);
+    let mut newer = world.records[0].clone();
+    newer[1] = 3;
+    let error = plenum_broker::codec::decode(&newer).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a record has version 3, this build reads up to 2"
+    );
+}

@@ -192,7 +192,7 @@ impl Checker {
         for now in self.tasks.values().filter(|now| now.waits) {
             let explained = view.explain(now.task.id(), false).expect("it is there");
             let why = now.task.status.why.as_ref().expect("whoever waits was told why");
-            if why.limit.is_some() || self.predecessor_is_there(now) {
+            if why.limit.is_some() || why.gang.is_some() || self.predecessor_is_there(now) {
                 continue;
             }
             for verdict in explained.nodes {
@@ -202,6 +202,20 @@ impl Checker {
                     "{id} waits, though {} could take it",
                     verdict.node
                 );
+            }
+        }
+    }
+
+    /// A gang is placed as a whole or not at all: whoever still waits to be placed has no mate that ever was.
+    pub(crate) fn gangs_are_whole(&self, gangs: &[Vec<TaskId>]) {
+        for gang in gangs {
+            let known = gang.iter().filter_map(|id| self.tasks.get(id));
+            let waits = |now: &&TaskNow| now.waits && now.task.status.placed_at.is_none();
+            let waiting = known.clone().find(waits);
+            let placed = known.clone().find(|now| now.task.status.placed_at.is_some());
+            if let (Some(waiting), Some(placed)) = (waiting, placed) {
+                let (waiting, placed) = (&waiting.task.seat.name, &placed.task.seat.name);
+                panic!("{waiting} waits, and {placed} of its gang was placed");
             }
         }
     }

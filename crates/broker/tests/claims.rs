@@ -1,6 +1,6 @@
 //! What is not honoured is refused by name, and refusing one task leaves the others of its batch alone.
 
-use crate::world::{World, batch, facts, node_id, seats, spec, terms};
+use crate::world::{World, batch, facts, gang, node_id, seats, spec, terms};
 use plenum_broker::CoreConfig;
 use plenum_broker::input::{Answer, Denied, Input};
 use plenum_contract::broker::RefusalReason;
@@ -131,17 +131,43 @@ fn one_refused_seat_leaves_the_others_alone_and_a_gang_is_refused_whole() {
     let mut all = seats("web", "a", 0..3);
     all[1].replaces = Some(all[1].id);
     all.push(all[0].clone());
+    let all_seats = all.clone();
     let refused = world.claim("web", terms("a", 100, 1), all).refused();
     let fields: Vec<_> = refused.iter().map(|r| r.field.as_str()).collect();
     assert_eq!(fields, ["id", "replaces"]);
     assert_eq!(world.core.counts().tasks, 2);
 
-    let mut gang = batch(terms("g", 100, 1), seats("web", "g", 0..2));
-    gang.all_or_nothing = true;
     let caller = world.caller("web");
-    let refused = world.step(Input::Claim(caller.clone(), gang)).refused();
-    assert!(refused.iter().all(|r| r.field == "all_or_nothing") && refused.len() == 2);
-    let mut alone = batch(terms("g", 100, 1), seats("web", "g", 0..1));
+    let mut members = seats("web", "g", 0..3);
+    members[1].replaces = Some(all_seats[0].id);
+    let refused = world
+        .step(Input::Claim(
+            caller.clone(),
+            gang(terms("g", 100, 1), members.clone()),
+        ))
+        .refused();
+    let fields: Vec<_> = refused.iter().map(|r| r.field.as_str()).collect();
+    assert_eq!(fields, ["replaces", "all_or_nothing", "all_or_nothing"]);
+    members[1].replaces = None;
+    let part = gang(terms("g", 100, 1), members[..2].to_vec());
+    assert!(
+        world
+            .step(Input::Claim(caller.clone(), part))
+            .refused()
+            .is_empty()
+    );
+    let refused = world
+        .step(Input::Claim(caller.clone(), gang(terms("g", 100, 1), members)))
+        .refused();
+    assert_eq!(refused.len(), 1, "the gang was claimed without it: {refused:?}");
+    let mut willing = terms("h", 100, 1);
+    willing.may_preempt = true;
+    let refused = world.step(Input::Claim(
+        caller.clone(),
+        gang(willing, seats("web", "h", 0..2)),
+    ));
+    assert!(refused.refused().iter().all(|r| r.field == "may_preempt"));
+    let mut alone = batch(terms("alone", 100, 1), seats("web", "alone", 0..1));
     alone.all_or_nothing = true;
     assert!(
         world.step(Input::Claim(caller, alone)).refused().is_empty(),

@@ -1,7 +1,7 @@
 //! Transcripts: what is said to the core, and below each line, indented, what follows. They are read like a
 //! protocol; `UPDATE=1 cargo test -p plenum-broker` writes them anew, and the diff is the review.
 
-use crate::world::{MIB, START, World, facts, node_id, seats, spec, task_id, terms};
+use crate::world::{MIB, START, World, facts, gang, node_id, seats, spec, task_id, terms};
 use plenum_broker::input::{Answer, Change, Denied, Input, TaskNow};
 use plenum_contract::broker::Amend;
 use plenum_model::amounts::Amounts;
@@ -241,6 +241,11 @@ impl Stage {
                 .map(|old| self.names[&format!("{old}.{}", seat.slot)].1);
             self.names
                 .insert(seat.name.clone(), (scheduler.to_owned(), seat.id));
+        }
+        if words.get("gang").is_some() {
+            let caller = self.world.caller(scheduler);
+            let batch = gang(claim_terms(app, words), claimed);
+            return self.world.step(Input::Claim(caller, batch));
         }
         self.world.claim(scheduler, claim_terms(app, words), claimed)
     }

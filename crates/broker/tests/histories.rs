@@ -2,7 +2,7 @@
 //! account stays right, nobody waits in vain, and the log gives back exactly the ledger that was there.
 
 use crate::checker::Checker;
-use crate::world::{World, facts, node_id, seats, task_id, terms};
+use crate::world::{World, facts, gang, node_id, seats, task_id, terms};
 use plenum_broker::CoreConfig;
 use plenum_broker::input::{Change, Input};
 use plenum_contract::broker::Amend;
@@ -32,6 +32,11 @@ enum Op {
         slot: u8,
         node: u8,
         past_cordon: bool,
+    },
+    Gang {
+        app: u8,
+        count: u8,
+        attempt: u8,
     },
     Replace {
         app: u8,
@@ -63,6 +68,8 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(app, slot, count, attempt)| Op::Claim { app, slot, count, attempt }),
         2 => (0..APPS, 0..6_u8, 0..NODES, any::<bool>())
             .prop_map(|(app, slot, node, past_cordon)| Op::Pin { app, slot, node, past_cordon }),
+        3 => (0..APPS, 2..5_u8, 10..16_u8)
+            .prop_map(|(app, count, attempt)| Op::Gang { app, count, attempt }),
         4 => (0..APPS, 0..6_u8, 2..9_u8)
             .prop_map(|(app, slot, attempt)| Op::Replace { app, slot, attempt }),
         3 => (any::<u16>(), any::<Option<u16>>()).prop_map(|(t, g)| Op::Release(t, g)),
@@ -132,6 +139,7 @@ fn workload(app: u8) -> Terms {
 struct History {
     world: World,
     checker: Checker,
+    gangs: Vec<Vec<TaskId>>,
 }
 
 impl History {
@@ -143,6 +151,7 @@ impl History {
         Self {
             world,
             checker: Checker::default(),
+            gangs: Vec::new(),
         }
     }
 
@@ -174,6 +183,7 @@ impl History {
                 count,
                 attempt,
             } => self.claim(app, slot, count, u32::from(attempt), None),
+            Op::Gang { app, count, attempt } => self.gang(app, u64::from(count), u32::from(attempt)),
             Op::Replace { app, slot, attempt } => self.replace(app, slot, u32::from(attempt)),
             Op::Pin {
                 app,
@@ -201,30 +211,7 @@ impl History {
                     .changes
             }
             Op::Remove(n) => self.world.step(Input::RemoveNode(node(n), "t".into())).changes,
-            Op::Limit(tenant, cpu) => {
-                let path = ["team", "team/a", "other"][usize::from(tenant)].parse().unwrap();
-                let used = self
-                    .world
-                    .view
-                    .tenants()
-                    .into_iter()
-                    .find(|t| t.tenant.path == path);
-                let used = used.map_or(0, |t| t.used.cpu_millis);
-                // A limit below what is used is not broken, it was lowered: not a matter of this test.
-                let limit = Amounts {
-                    cpu_millis: used.max(u64::from(cpu) * 1_000),
-                    ..Amounts::default()
-                };
-                self.world
-                    .step(Input::SetTenant(
-                        Tenant {
-                            limit,
-                            ..Tenant::new(path)
-                        },
-                        "t".into(),
-                    ))
-                    .changes
-            }
+            Op::Limit(tenant, cpu) => self.limit(tenant, cpu),
             Op::Guarantee(tenant, cpu, weight) => self.guarantee(tenant, cpu, weight),
             Op::Restart => self.restart(),
             Op::Compact => {
@@ -235,6 +222,31 @@ impl History {
                 self.act_on_task(op)
             }
         }
+    }
+
+    fn limit(&mut self, tenant: u8, cpu: u8) -> Vec<Change> {
+        let path = ["team", "team/a", "other"][usize::from(tenant)].parse().unwrap();
+        let used = self
+            .world
+            .view
+            .tenants()
+            .into_iter()
+            .find(|t| t.tenant.path == path);
+        let used = used.map_or(0, |t| t.used.cpu_millis);
+        // A limit below what is used is not broken, it was lowered: not a matter of this test.
+        let limit = Amounts {
+            cpu_millis: used.max(u64::from(cpu) * 1_000),
+            ..Amounts::default()
+        };
+        self.world
+            .step(Input::SetTenant(
+                Tenant {
+                    limit,
+                    ..Tenant::new(path)
+                },
+                "t".into(),
+            ))
+            .changes
     }
 
     fn guarantee(&mut self, tenant: u8, cpu: u8, weight: u8) -> Vec<Change> {
@@ -341,6 +353,29 @@ impl History {
         first.changes
     }
 
+    /// Several tasks, all or nothing.
+    fn gang(&mut self, app: u8, count: u64, attempt: u32) -> Vec<Change> {
+        let name = format!("app{app}");
+        let scheduler = if app.is_multiple_of(2) { "even" } else { "odd" };
+        let mut all = seats(scheduler, &name, 0..count);
+        for seat in &mut all {
+            seat.id = task_id(scheduler, &name, seat.slot, attempt);
+        }
+        let mut terms = workload(app);
+        terms.may_preempt = false;
+        let caller = self.world.caller(scheduler);
+        let claim = || Input::Claim(caller.clone(), gang(terms.clone(), all.clone()));
+        let first = self.world.step(claim());
+        let before = self.world.core.snapshot();
+        let again = self.world.step(claim());
+        assert_eq!(again.refused(), first.refused());
+        assert_eq!(self.world.core.snapshot(), before);
+        if first.refused().is_empty() {
+            self.gangs.push(all.iter().map(|seat| seat.id).collect());
+        }
+        first.changes
+    }
+
     /// The next version of a task takes its seat.
     fn replace(&mut self, app: u8, slot: u8, attempt: u32) -> Vec<Change> {
         let name = format!("app{app}");
@@ -366,6 +401,7 @@ impl History {
     fn check(&mut self, changes: &[Change]) {
         self.checker.see(changes);
         self.checker.check(&self.world.view);
+        self.checker.gangs_are_whole(&self.gangs);
         self.checker.announced_for_a_reason(&self.world.view, changes);
         self.checker.nobody_waits_in_vain(&self.world.view);
     }

@@ -249,6 +249,14 @@ pub(crate) fn batch(terms: Terms, seats: Vec<Seat>) -> ClaimBatch {
     }
 }
 
+/// The same, all or nothing.
+pub(crate) fn gang(terms: Terms, seats: Vec<Seat>) -> ClaimBatch {
+    ClaimBatch {
+        all_or_nothing: true,
+        ..batch(terms, seats)
+    }
+}
+
 pub(crate) fn node_id(name: &str) -> NodeId {
     NodeId::new(name).unwrap()
 }

@@ -4,7 +4,7 @@
 use parking_lot::Mutex;
 use plenum_contract::broker::Refusal;
 use plenum_model::amounts::Amounts;
-use plenum_model::claim::{Desired, LostAfter, PortAsk, Priority, Seat, Terms, Workload};
+use plenum_model::claim::{Budget, Desired, LostAfter, PortAsk, Priority, Seat, Terms, Workload};
 use plenum_model::ids::TenantPath;
 use plenum_model::rules::Rules;
 use plenum_model::spec::{Caps, ContainerSpec, TaskSpec};
@@ -46,6 +46,12 @@ pub struct Wish {
     pub args: Vec<String>,
     /// How long its node may be silent.
     pub lost_after: LostAfter,
+    /// Their rank within their tenant.
+    pub priority: i32,
+    /// Whether others of lower rank may be stopped for them.
+    pub may_preempt: bool,
+    /// How many must stay healthy.
+    pub min_healthy: Option<u32>,
     /// How a new version is rolled out.
     pub policy: fn(u32) -> Policy,
 }
@@ -67,6 +73,9 @@ impl Wish {
             rules: Rules::default(),
             args: Vec::new(),
             lost_after: LostAfter::Millis(30_000),
+            priority: 0,
+            may_preempt: false,
+            min_healthy: None,
             policy: |count| Policy::marathon(count, 0.5, 0.5, false),
         }
     }
@@ -117,10 +126,14 @@ impl Replicas {
         let out = next(&goal, &(wish.policy)(wish.count), &copies, now);
         for step in out.steps {
             match step {
-                Step::Start { slot, .. } => {
+                Step::Start { slot, replaces } => {
                     let (terms, spec) = self.version(uid, wish);
                     let id = observed.next_id(uid, slot);
-                    let seat = Seat::new(id, format!("{uid}.{slot}.{}", id.attempt()), slot);
+                    let name = format!("{uid}.{slot}.{}", id.attempt());
+                    let seat = Seat {
+                        replaces,
+                        ..Seat::new(id, name, slot)
+                    };
                     plan.claims.push(Claim { terms, spec, seat });
                 }
                 Step::Stop { id, .. } => plan.release(id),
@@ -208,9 +221,15 @@ pub(crate) fn terms_of(uid: &str, wish: &Wish, spec: &TaskSpec) -> Terms {
         desired: Desired::Running,
         rules: wish.rules.clone(),
         lost_after: wish.lost_after,
-        priority: Priority::default(),
-        may_preempt: false,
-        budget: None,
+        priority: Priority {
+            value: wish.priority,
+            scope: None,
+        },
+        may_preempt: wish.may_preempt,
+        budget: wish.min_healthy.map(|min_healthy| Budget {
+            group: uid.to_owned(),
+            min_healthy,
+        }),
         files: Vec::new(),
         keep_ended: 0,
     }

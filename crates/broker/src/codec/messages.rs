@@ -117,6 +117,9 @@ pub(super) struct ClaimedMsg {
     pub(super) terms: u64,
     #[prost(message, repeated, tag = "2")]
     pub(super) seats: Vec<SeatMsg>,
+    /// Since version 2.
+    #[prost(uint64, optional, tag = "3")]
+    pub(super) gang: Option<u64>,
 }
 
 /// A seat.

@@ -29,13 +29,17 @@ impl Core {
         let tasks: usize = batch.groups.iter().map(|g| g.seats.len()).sum();
         // One task is all or nothing by nature.
         let gang = batch.all_or_nothing && tasks > 1;
+        if gang {
+            self.claim_gang(&caller.scheduler, batch.groups, &mut result);
+            return Ok(Answer::Claimed(result));
+        }
         for group in batch.groups {
-            self.claim_group(&caller.scheduler, group, gang, &mut result);
+            self.claim_group(&caller.scheduler, group, &mut result);
         }
         Ok(Answer::Claimed(result))
     }
 
-    fn claim_group(&mut self, scheduler: &SchedulerId, group: ClaimGroup, gang: bool, result: &mut Claimed) {
+    fn claim_group(&mut self, scheduler: &SchedulerId, group: ClaimGroup, result: &mut Claimed) {
         let hash = hash(scheduler, &group.terms);
         let known_as = self.ledger.terms.find(&hash);
         let mut fresh = Vec::with_capacity(group.seats.len());
@@ -58,7 +62,7 @@ impl Core {
         if fresh.is_empty() {
             return;
         }
-        let spec = match self.fit_to_claim(scheduler, &group.terms, known_as, gang) {
+        let spec = match self.fit_to_claim(scheduler, &group.terms, known_as) {
             Ok(spec) => spec,
             Err((reason, field, why)) => {
                 let refused = fresh
@@ -88,7 +92,7 @@ impl Core {
     }
 
     /// Whether a seat was claimed before: with the same content, or why it cannot be claimed.
-    fn known(&self, terms: Option<TermsIx>, seat: &Seat) -> Option<Result<(), String>> {
+    pub(super) fn known(&self, terms: Option<TermsIx>, seat: &Seat) -> Option<Result<(), String>> {
         if let Some(row) = self.ledger.tasks.get(seat.id) {
             let same = Some(row.claimed_terms) == terms && row.task.seat == *seat;
             return Some(if same {
@@ -106,17 +110,12 @@ impl Core {
         })
     }
 
-    fn fit_to_claim(
+    pub(super) fn fit_to_claim(
         &self,
         scheduler: &SchedulerId,
         terms: &Arc<Terms>,
         known_as: Option<TermsIx>,
-        gang: bool,
     ) -> Result<Arc<TaskSpec>, Unfit> {
-        if gang {
-            let why = "gangs are not placed yet; claim the tasks one by one or without all_or_nothing";
-            return Err((RefusalReason::NotSupported, "all_or_nothing", why.to_owned()));
-        }
         if let Some(row) = known_as.and_then(|ix| self.ledger.terms.get(ix)) {
             return Ok(Arc::clone(&row.needs.spec));
         }
@@ -177,6 +176,7 @@ impl Core {
         self.commit(Fact::Claimed {
             terms: terms_ix,
             seats,
+            gang: None,
         });
         for id in heirs {
             self.nominate_seat(id);

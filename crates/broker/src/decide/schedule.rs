@@ -120,9 +120,18 @@ impl Core {
         };
         let Some((_, id)) = class.first() else { return };
         let state = class.state;
-        if let Whom::Nominated(id) = key.whom {
-            self.try_seat(key, id);
-            return;
+        match key.whom {
+            Whom::Each => {}
+            Whom::Nominated(id) => {
+                self.try_seat(key, id);
+                return;
+            }
+            Whom::Gang(_) => {
+                offer.refused.insert(*key);
+                self.try_gang(key);
+                self.look_at_offer(offer);
+                return;
+            }
         }
         self.prepare(key.terms);
         let holds = self.holds(id);
@@ -235,7 +244,7 @@ impl Core {
             .limit(&terms.tenant, &terms.charge, holds.unwrap_or(&none))
     }
 
-    fn limited(&self, limit: LimitReached) -> Why {
+    pub(super) fn limited(&self, limit: LimitReached) -> Why {
         Why {
             nodes: self.node_count(),
             by: Vec::new(),
@@ -264,7 +273,7 @@ impl Core {
     }
 
     /// The resource, of those the class asks, that most nodes lack.
-    fn scarcest(&self, ix: TermsIx, why: &Why) -> (usize, u64) {
+    pub(super) fn scarcest(&self, ix: TermsIx, why: &Why) -> (usize, u64) {
         let Some(row) = self.ledger.terms.get(ix) else {
             return (INDEXED - 1, 0);
         };
@@ -375,6 +384,11 @@ impl Core {
             let why = match (self.limit(key.terms, holds.as_ref()), key.whom) {
                 (Some(limit), _) => self.limited(limit),
                 (None, Whom::Nominated(_)) => self.seat_why(&key, id),
+                (None, Whom::Gang(_)) => {
+                    // It is told anew when it is tried, and only then.
+                    self.ledger.queue.turn(&key, State::Again);
+                    continue;
+                }
                 (None, Whom::Each) => self.funnel(&key, id, holds.as_ref()),
             };
             if class_was_told(self.ledger.queue.get(&key).and_then(|c| c.told.as_ref()), &why) {

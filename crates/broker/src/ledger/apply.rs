@@ -5,14 +5,12 @@ use super::tasks::TaskRow;
 use super::{Ledger, SchedulerRow};
 use crate::fact::{Fact, NodeIx, Order, TermsIx};
 use crate::input::{Change, Held, TaskEvent, What};
-use crate::ledger::nodes::NodeRow;
 use crate::ledger::queue::{ClassKey, Queue, Whom};
 use crate::ledger::tenants::Tenants;
 use crate::ledger::turns::{Rank, Stand};
 use crate::place::needs::Needs;
 use plenum_model::claim::{Seat, Terms};
 use plenum_model::ids::{Generation, LeaderEpoch, SchedulerId, TaskId};
-use plenum_model::node::{Liveness, NodeFacts};
 use plenum_model::phase::Phase;
 use plenum_model::task::{Exit, ExitReason, Observation, Status, Task};
 use plenum_model::why::Why;
@@ -26,7 +24,7 @@ pub struct BadFact {
     pub what: String,
 }
 
-fn missing(what: impl std::fmt::Debug) -> BadFact {
+pub(super) fn missing(what: impl std::fmt::Debug) -> BadFact {
     BadFact {
         what: format!("{what:?}"),
     }
@@ -81,7 +79,7 @@ impl Ledger {
             }
             Fact::Spec { id, spec } => self.terms.add_spec(*id, Arc::clone(spec)),
             Fact::Terms { ix, scheduler, terms } => self.termed(*ix, scheduler, terms)?,
-            Fact::Claimed { terms, seats } => self.claimed(*terms, seats)?,
+            Fact::Claimed { terms, seats, gang } => self.claimed(*terms, seats, *gang)?,
             Fact::Placed { task, node, ports } => self.placed(*task, *node, ports)?,
             Fact::Nominated { task, room } => self.nominate(*task, room.clone()),
             Fact::Passed { task } => {
@@ -162,7 +160,7 @@ impl Ledger {
         Ok(())
     }
 
-    fn claimed(&mut self, ix: TermsIx, seats: &[Seat]) -> Result<(), BadFact> {
+    fn claimed(&mut self, ix: TermsIx, seats: &[Seat], gang: Option<u64>) -> Result<(), BadFact> {
         let row = self.terms.get(ix).ok_or_else(|| missing(ix))?;
         let (scheduler, terms) = (row.scheduler.clone(), Arc::clone(&row.needs.terms));
         let tenant = self.tenants.find(&terms.tenant);
@@ -192,6 +190,7 @@ impl Ledger {
                 grace_ms: None,
                 cause: None,
                 readmit: false,
+                gang,
                 touched: false,
             });
             self.terms.refer(ix);
@@ -216,6 +215,12 @@ impl Ledger {
                 terms: row.terms,
                 node: Some(nomination.room.node),
                 whom: Whom::Nominated(id),
+            },
+            None if row.gang.is_some() && !row.readmit => ClassKey {
+                // Its tasks may have different terms.
+                terms: TermsIx(u64::MAX),
+                node: None,
+                whom: Whom::Gang(row.gang.unwrap_or_default()),
             },
             None => ClassKey {
                 terms: row.terms,
@@ -360,7 +365,7 @@ impl Ledger {
     }
 
     /// The task is nothing to its node any more.
-    fn off_its_node(&mut self, id: TaskId) {
+    pub(super) fn off_its_node(&mut self, id: TaskId) {
         let Some(node) = self.tasks.get_mut(id).and_then(|row| row.node.take()) else {
             return;
         };
@@ -445,81 +450,5 @@ impl Ledger {
         self.unrefer(row.terms);
         self.unrefer(row.claimed_terms);
         self.news.forgotten.push(row.task);
-    }
-
-    fn node_joined(&mut self, ix: NodeIx, facts: &Arc<NodeFacts>) {
-        self.nodes.put(ix, Some(NodeRow::new(Arc::clone(facts), self.at)));
-        self.regroup(ix, Some(facts));
-        self.say_node(ix, "node.joined", "");
-    }
-
-    fn node_changed(&mut self, ix: NodeIx, facts: &Arc<NodeFacts>) -> Result<(), BadFact> {
-        let row = self.nodes.get(ix).ok_or_else(|| missing(ix))?;
-        let row = NodeRow {
-            facts: Arc::clone(facts),
-            since: self.at,
-            ..row.clone()
-        };
-        self.nodes.put(ix, Some(row));
-        self.regroup(ix, Some(facts));
-        self.keep_again(ix);
-        self.touch_node(ix);
-        Ok(())
-    }
-
-    fn node_liveness(&mut self, ix: NodeIx, liveness: Liveness) -> Result<(), BadFact> {
-        let since = self.at;
-        self.nodes
-            .state(ix, |n| (n.liveness, n.since) = (liveness, since));
-        let tasks: Vec<_> = self
-            .nodes
-            .get(ix)
-            .ok_or_else(|| missing(ix))?
-            .tasks
-            .iter()
-            .copied()
-            .collect();
-        let silent = liveness == Liveness::Unreachable;
-        for id in tasks {
-            if let Some(row) = self.tasks.get_mut(id).filter(|row| !row.phase().is_terminal()) {
-                Arc::make_mut(&mut row.task).status.unreachable = silent;
-                self.touch(id);
-            }
-        }
-        self.say_node(ix, if silent { "node.unreachable" } else { "node.ready" }, "");
-        Ok(())
-    }
-
-    /// The core has ended what ran there before; what has ended earlier loses its disk with the node.
-    fn node_removed(&mut self, ix: NodeIx, actor: &str) -> Result<(), BadFact> {
-        let row = self.nodes.get(ix).ok_or_else(|| missing(ix))?;
-        let (name, tasks) = (row.facts.id.clone(), row.tasks.clone());
-        let kept: Vec<_> = row.kept.iter().map(|kept| kept.task).collect();
-        for id in kept {
-            self.leave(id);
-            self.denominate(id);
-            self.enter(id);
-        }
-        for id in tasks {
-            self.book(id, Held::Nothing);
-            self.off_its_node(id);
-            self.touch(id);
-        }
-        self.nodes.put(ix, None);
-        self.regroup(ix, None);
-        self.news.rows.push(Change::NodeGone(name.clone()));
-        self.news
-            .events
-            .push(What::Node("node.removed", name, actor.to_owned()));
-        Ok(())
-    }
-
-    fn say_node(&mut self, ix: NodeIx, event: &'static str, actor: &str) {
-        self.touch_node(ix);
-        if let Some(row) = self.nodes.get(ix) {
-            self.news
-                .events
-                .push(What::Node(event, row.facts.id.clone(), actor.to_owned()));
-        }
     }
 }

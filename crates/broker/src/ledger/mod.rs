@@ -3,6 +3,7 @@
 //! verbs of `decide`; amounts held are booked in one place (`book`).
 
 pub mod apply;
+mod apply_nodes;
 pub mod book;
 pub mod budgets;
 pub mod domains;
@@ -10,6 +11,7 @@ pub mod nodes;
 pub mod nominations;
 pub mod queue;
 pub mod relations;
+pub mod scratch;
 pub mod share;
 pub mod snapshot;
 pub mod tallies;

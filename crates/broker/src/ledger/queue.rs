@@ -31,6 +31,8 @@ pub enum Whom {
     Each,
     /// The one for whom room is kept.
     Nominated(TaskId),
+    /// A gang. Its tasks may have different terms; the key has none.
+    Gang(u64),
 }
 
 /// Where a class looks next.
@@ -149,7 +151,9 @@ impl Queue {
 
     /// A task waits no longer.
     pub fn leave(&mut self, key: ClassKey, age: u64, id: TaskId) {
-        let first = self.classes.get(&key).and_then(Class::first) == Some((age, id));
+        // A gang that is smaller now may have room.
+        let gang = matches!(key.whom, Whom::Gang(_));
+        let first = gang || self.classes.get(&key).and_then(Class::first) == Some((age, id));
         if first {
             self.unfile(&key);
         }
@@ -158,6 +162,9 @@ impl Queue {
         };
         self.len -= usize::from(class.waiting.remove(&(age, id)));
         class.untold.remove(&id);
+        if gang {
+            class.state = State::Fresh;
+        }
         if class.waiting.is_empty() {
             if let Some(due) = class.refresh.take() {
                 self.refresh.remove(&(due, key));
@@ -281,7 +288,15 @@ impl Queue {
             .range(first..)
             .take_while(|(key, _)| key.terms == terms);
         let parked = parked.filter(|(_, class)| matches!(class.state, State::ForRoom(..)));
-        let keys: Vec<_> = parked.map(|(key, _)| *key).collect();
+        // What helps one task of a gang may help the gang.
+        let gangs = self.classes.range(
+            ClassKey {
+                terms: TermsIx(u64::MAX),
+                ..first
+            }..,
+        );
+        let gangs = gangs.filter(|(_, class)| matches!(class.state, State::ForRoom(..)));
+        let keys: Vec<_> = parked.chain(gangs).map(|(key, _)| *key).collect();
         for key in keys {
             self.turn(&key, State::Again);
         }

@@ -135,6 +135,8 @@ struct TaskMsg {
     released: bool,
     #[prost(message, optional, tag = "14")]
     status: Option<StatusMsg>,
+    #[prost(uint64, optional, tag = "15")]
+    gang: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -322,6 +324,7 @@ impl Ledger {
             grace_ms: msg.grace_ms,
             cause: codec::from_json_opt(&msg.cause)?,
             readmit: msg.readmit,
+            gang: msg.gang,
             touched: false,
         };
         if row.phase().is_terminal() && held != Held::Full {
@@ -404,6 +407,7 @@ fn task_msg(row: &TaskRow) -> TaskMsg {
         grace_ms: row.grace_ms,
         cause: codec::json_opt(row.cause.as_ref()),
         readmit: row.readmit,
+        gang: row.gang,
         generation: task.generation.0,
         desired: Some(codec::desired_msg(task.desired)),
         released: task.released,

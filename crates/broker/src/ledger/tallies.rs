@@ -292,6 +292,16 @@ impl Tallies {
         stirred.into_iter().filter_map(take).collect()
     }
 
+    /// Says again what was taken.
+    pub fn stir_again(&mut self, stirred: Vec<(TallyIx, Stir)>) {
+        for (ix, stir) in stirred {
+            if let Some(row) = self.row_mut(ix) {
+                row.stir = stir;
+                self.stirred.insert(ix);
+            }
+        }
+    }
+
     fn look(&self, ix: TallyIx) -> Option<(&TallyRow, &KeyRow)> {
         let row = self.get(ix)?;
         Some((row, self.keys.get(row.key)))

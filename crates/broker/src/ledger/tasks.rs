@@ -32,6 +32,8 @@ pub struct TaskRow {
     pub cause: Option<ExitReason>,
     /// Whether it waits to be admitted again on its node.
     pub readmit: bool,
+    /// The gang with which it waits to be placed.
+    pub gang: Option<u64>,
     /// Whether its change has not been said yet.
     pub touched: bool,
 }

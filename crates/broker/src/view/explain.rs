@@ -50,6 +50,9 @@ impl View {
             kept: now.kept.as_ref().map(|kept| kept.node.clone()),
             ..Why::default()
         };
+        // What a gang is short of shows only beside the others of it: it was told.
+        let told = task.status.why.clone().filter(|told| told.gang.is_some());
+        let why = told.unwrap_or(why);
         let (tenant, priority) = (&task.terms.tenant, task.terms.priority.value);
         let before = |(age, other): &&(u64, TaskId)| {
             let other = &self.tasks[other].task.terms;

@@ -8,6 +8,7 @@ use plenum_model::claim::{HostPort, PortAsk, Protocol};
 use plenum_model::ids::{SchedulerId, TenantPath};
 use plenum_model::tenant::Tenant;
 use plenum_sdk::health::is_ready;
+use plenum_sdk::rollout::policy::Policy;
 use plenum_testkit::Factory;
 use plenum_testkit::machine::{RUNTIME, Temper};
 use plenum_testkit::replicas::{Replicas, Wish, Wishes};
@@ -251,6 +252,103 @@ fn storm(seed: u64, nodes: usize, misfortunes: u32) {
         sim.event_count(),
         sim.now() / 1000
     );
+}
+
+/// What three workloads want of a pool that is too small for all of it.
+fn scarce() -> [Wishes; 2] {
+    let path = |name| TenantPath::new(name).unwrap();
+    let core = |count| Wish {
+        charge: Amounts::task(1_000, 16 << 20, 0),
+        ..Wish::new(count)
+    };
+    let keep_seats = |count| Policy {
+        keep_seats: true,
+        ..Policy::marathon(count, 0.5, 0.0, false)
+    };
+    let gold = Wish {
+        tenant: path("gold"),
+        policy: keep_seats,
+        ..core(8)
+    };
+    let urgent = Wish {
+        tenant: path("poor"),
+        priority: 5,
+        may_preempt: true,
+        ..core(2)
+    };
+    let batch = Wish {
+        tenant: path("poor"),
+        min_healthy: Some(2),
+        ..core(16)
+    };
+    [
+        wishes([("gold", gold)]),
+        wishes([("batch", batch), ("urgent", urgent)]),
+    ]
+}
+
+/// A pool that is too small, where what one tenant is guaranteed is lent and taken back over and over.
+fn scarcity(seed: u64, misfortunes: u32) {
+    let mut rng = Rng::new(seed ^ 0x90_1D);
+    let all = scarce();
+    let mut sim = Sim::seeded(seed)
+        .nodes(4)
+        .scheduler(scheduler("one"), factory(&all[0]))
+        .scheduler(scheduler("two"), factory(&all[1]));
+    let guarantee = Amounts::task(8_000, 1 << 30, 0);
+    sim.tenant(Tenant {
+        guarantee: Amounts {
+            slots: 8,
+            ..guarantee
+        },
+        ..Tenant::new(TenantPath::new("gold").unwrap())
+    });
+    for _ in 0..misfortunes {
+        sim.run_for(rng.between(100, 6_000));
+        sim.misfortune();
+        if rng.per_mille(400) {
+            let moment = sim.moment();
+            if let Some(gold) = all[0].lock().get_mut("gold") {
+                match rng.below(3) {
+                    0 => (gold.version, gold.since) = (gold.version + 1, moment),
+                    _ => gold.count = 8 - gold.count.min(8),
+                }
+            }
+            sim.wake(0);
+        }
+        assert_sound(&mut sim, seed);
+    }
+    sim.calm();
+    if let Some(gold) = all[0].lock().get_mut("gold") {
+        gold.count = 8;
+    }
+    sim.wake(0);
+    let ready = |sim: &Sim, at: usize, uid: &str| {
+        let observed = sim.observed(at);
+        observed.map_or(0, |o| o.workload(uid).filter(|t| is_ready(t)).count())
+    };
+    let fair = sim.until(600_000, |s| {
+        let (gold, batch, urgent) = (ready(s, 0, "gold"), ready(s, 1, "batch"), ready(s, 1, "urgent"));
+        s.is_whole() && (gold, batch, urgent) == (8, 6, 2)
+    });
+    assert_sound(&mut sim, seed);
+    assert!(
+        fair,
+        "seed {seed}: gold has not all it is guaranteed: {}",
+        describe(&sim, &all)
+    );
+    if let Some(batch) = all[1].lock().get_mut("batch") {
+        batch.count = 6;
+    }
+    sim.wake(1);
+    settle(&mut sim, &all, seed);
+}
+
+#[test]
+fn what_is_guaranteed_is_lent_and_taken_back_through_storms() {
+    for seed in seeds(0..30) {
+        scarcity(seed, 25);
+    }
 }
 
 pub(crate) fn seeds(usual: Range<u64>) -> Range<u64> {
