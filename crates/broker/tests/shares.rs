@@ -307,3 +307,30 @@ fn the_systems_own_tasks_go_before_everybody_and_nobody_elses_do() {
     }
     assert_eq!(order, ["c", "a", "b"]);
 }
+
+/// Not a promise but a figure: run with `--ignored --nocapture`, in release.
+#[test]
+#[ignore = "it measures"]
+fn looks_for_victims_among_all_nodes_per_second() {
+    let mut world = World::new();
+    for n in 0..1_000 {
+        world.attach(facts(&format!("n{n:04}"), 8_000, 100_000));
+    }
+    for team in 0..20_u64 {
+        let mut t = terms(&format!("app{team}"), 250, 10);
+        t.tenant = format!("team{team}").parse().unwrap();
+        world.claim("web", t, seats("web", &format!("app{team}"), 0..1_600));
+    }
+    let set = Tenant {
+        guarantee: Amounts::task(400_000, 1 << 40, 0),
+        ..Tenant::new("gold".parse().unwrap())
+    };
+    world.step(plenum_broker::input::Input::SetTenant(set, "alice".into()));
+    let mut t = terms("whole", 8_000, 10);
+    t.tenant = "gold".parse().unwrap();
+    let begun = std::time::Instant::now();
+    world.claim("gold", t, seats("gold", "whole", 0..10));
+    let each = begun.elapsed().as_secs_f64() * 1e3 / 10.0;
+    println!("room for one task as large as its node, among 1,000 nodes of 32 borrowers each: {each:.1} ms");
+    assert_eq!(world.core.ledger().nominations.iter().count(), 10);
+}

@@ -174,8 +174,8 @@ impl Core {
         let Some(row) = self.ledger.tasks.get(id) else {
             return;
         };
-        let (terms, seat) = (row.terms, row.task.seat.replaces.is_some());
-        let Some(nomination) = self.ledger.nominations.get(id).filter(|_| !seat) else {
+        let terms = row.terms;
+        let Some(nomination) = self.ledger.nominations.get(id) else {
             return;
         };
         let mut nodes = freed.clone();

@@ -104,7 +104,7 @@ impl Core {
                 self.try_seat(&key, id);
             }
         }
-        let waiting: Vec<_> = self.ledger.nominations.iter().map(|(id, _)| id).collect();
+        let waiting: Vec<_> = self.ledger.nominations.reclaimed().collect();
         for id in waiting {
             self.try_instead(id, freed);
         }

@@ -11,7 +11,7 @@ use plenum_model::amounts::Amounts;
 use plenum_model::claim::Desired;
 use plenum_model::ids::TaskId;
 use plenum_model::task::Preempting;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Room that is kept for a task.
@@ -27,6 +27,8 @@ pub struct Nomination {
 #[derive(Debug, Default)]
 pub struct Nominations {
     rows: BTreeMap<TaskId, Nomination>,
+    /// Those that take nobody's seat: other room would do as well.
+    reclaimed: BTreeSet<TaskId>,
     /// Who waits for the seat of a task.
     heirs: BTreeMap<TaskId, TaskId>,
     /// The number that the next one gets.
@@ -43,6 +45,19 @@ impl Nominations {
     /// All, by task.
     pub fn iter(&self) -> impl Iterator<Item = (TaskId, &Nomination)> {
         self.rows.iter().map(|(id, row)| (*id, row))
+    }
+
+    /// The tasks for which others are stopped: they take nobody's seat, and other room would do as well.
+    pub fn reclaimed(&self) -> impl Iterator<Item = TaskId> + '_ {
+        self.reclaimed.iter().copied()
+    }
+
+    fn put(&mut self, task: TaskId, row: Nomination) -> Option<Nomination> {
+        // A seat has no deadline.
+        if row.room.deadline > 0 {
+            self.reclaimed.insert(task);
+        }
+        self.rows.insert(task, row)
     }
 
     /// Who waits for the seat of a task.
@@ -62,7 +77,7 @@ impl Nominations {
 
     /// Puts one in as it was read back; `Ledger::keep_again` makes the rest of it.
     pub(super) fn restore(&mut self, task: TaskId, row: Nomination) {
-        self.rows.insert(task, row);
+        self.put(task, row);
     }
 }
 
@@ -79,7 +94,7 @@ impl Ledger {
             deadline: room.deadline,
             by: task,
         };
-        let old = self.nominations.rows.insert(task, Nomination { number, room });
+        let old = self.nominations.put(task, Nomination { number, room });
         let before = old.iter().flat_map(|old| &old.room.victims);
         for id in before.filter(|id| !victims.contains(id)) {
             self.announce(*id, task, None);
@@ -107,6 +122,7 @@ impl Ledger {
         };
         self.promise(task, false);
         self.nominations.rows.remove(&task);
+        self.nominations.reclaimed.remove(&task);
         for id in row.room.victims {
             self.announce(id, task, None);
         }
@@ -138,7 +154,7 @@ impl Ledger {
         if let Some(row) = self
             .tasks
             .get(task)
-            .filter(|row| row.task.seat.replaces.is_none())
+            .filter(|_| self.nominations.reclaimed.contains(&task))
         {
             let terms = &row.task.terms;
             self.tenants.promise(&terms.tenant, &terms.charge, up);
