@@ -81,12 +81,14 @@ impl House {
         (0..count).map(one).collect()
     }
 
-    /// A scheduler as `plenum up` starts it, in the process of the broker, under the name of its kind.
+    /// A scheduler as `plenum up` starts it, in the process of the broker, under the name of its kind; and the URL of
+    /// one of its endpoints.
     pub(crate) async fn door(
         &self,
         scheduler: &dyn Scheduler,
         config: Value,
-    ) -> Result<Box<dyn RunningScheduler>, Failed> {
+        endpoint: &str,
+    ) -> Result<(Box<dyn RunningScheduler>, String), Failed> {
         let id = SchedulerId::new(scheduler.kind()).map_err(Failed::in_("naming the scheduler"))?;
         let all = Arc::new(self.handle.clone());
         let context = SchedulerContext {
@@ -98,7 +100,9 @@ impl House {
             id,
         };
         let started = scheduler.start(context).await;
-        started.map_err(Failed::in_(format!("the scheduler {}", scheduler.kind())))
+        let door = started.map_err(Failed::in_(format!("the scheduler {}", scheduler.kind())))?;
+        let url = door.endpoints().remove(endpoint).unwrap_or_default();
+        Ok((door, url.replacen("tcp://", "http://", 1)))
     }
 
     /// Ends it.

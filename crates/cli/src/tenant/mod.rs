@@ -53,18 +53,12 @@ const COLUMNS: &[Column] = &[
 
 pub(crate) async fn run(command: &TenantCommand, session: &Session<'_>) -> Done {
     match command {
-        TenantCommand::List => {
-            let all = session.client.tenants().await?;
-            output::list(
-                session.global,
-                "tenants",
-                &all,
-                |t| t.path.clone(),
-                |t| t.path.clone(),
-                table,
-            )?;
+        TenantCommand::List => print(session, &session.client.tenants().await?, table)?,
+        TenantCommand::Tree => {
+            let mut all = session.client.tenants().await?;
+            all.sort_by(|a, b| a.path.split('/').cmp(b.path.split('/')));
+            print(session, &all, tree::table)?;
         }
-        TenantCommand::Tree => return tree::run(session).await,
         TenantCommand::Set(args) => {
             if args.weight.is_none() && args.guarantee.is_none() && args.limit.is_none() {
                 return Err(
@@ -85,6 +79,11 @@ pub(crate) async fn run(command: &TenantCommand, session: &Session<'_>) -> Done 
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn print(session: &Session<'_>, all: &[Tenant], table: fn(&[Tenant]) -> Table) -> Result<(), Failure> {
+    let path = |t: &Tenant| t.path.clone();
+    output::list(session.global, "tenants", all, path, path, table)
 }
 
 async fn existing(args: &SetArgs, session: &Session<'_>) -> Result<TenantSettings, Failure> {

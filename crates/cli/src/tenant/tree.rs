@@ -1,14 +1,10 @@
 //! `plenum tenant tree`: who has how much of what it was promised, and from whom the rest comes.
 
-use crate::failure::Done;
-use crate::output;
 use crate::output::table::{Cell, Column, Table};
 use crate::output::text;
-use crate::session::Session;
 use plenum_client::v1::amounts::Amounts as Shown;
 use plenum_client::v1::tenant::Tenant;
 use plenum_model::amounts::Amounts;
-use std::process::ExitCode;
 
 const COLUMNS: &[Column] = &[
     Column::new("TENANT", 9),
@@ -48,22 +44,8 @@ impl Standing {
     }
 }
 
-pub(super) async fn run(session: &Session<'_>) -> Done {
-    let mut all = session.client.tenants().await?;
-    all.sort_by(|a, b| a.path.split('/').cmp(b.path.split('/')));
-    output::list(
-        session.global,
-        "tenants",
-        &all,
-        |t| t.path.clone(),
-        |t| t.path.clone(),
-        table,
-    )?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Each under the nearest tenant above it that is there.
-fn table(tenants: &[Tenant]) -> Table {
+/// Each under the nearest tenant above it that is there; they come in the order of their paths, part by part.
+pub(super) fn table(tenants: &[Tenant]) -> Table {
     let mut above: Vec<&str> = Vec::new();
     let rows = tenants.iter().map(|t| {
         while above.last().is_some_and(|top| below(top, &t.path).is_none()) {

@@ -4,6 +4,7 @@ use super::workloads::{Asked, Mix};
 use super::world::{NODE, World};
 use crate::report::Failed;
 use crate::times::Times;
+use crate::usage::Usage;
 use plenum_model::claim::Seat;
 use plenum_model::ids::TaskId;
 use std::time::{Duration, Instant};
@@ -41,8 +42,8 @@ pub(super) struct Outcome {
     pub(super) rejected: f64,
     /// Nodes with at least one task.
     pub(super) used: usize,
-    /// Bytes that the process grew by.
-    pub(super) grown: u64,
+    /// MiB that the process grew by.
+    pub(super) grown: f64,
 }
 
 /// A generator that is the same in every run (splitmix64).
@@ -66,7 +67,7 @@ struct Run {
 /// Runs it.
 pub(super) fn run(pool: &Pool) -> Result<Outcome, Failed> {
     let world = World::new(pool.nodes, pool.exact)?;
-    let before = resident();
+    let before = Usage::now()?;
     let asked = (0..pool.workloads).map(|n| Asked::new(n, pool.mix, pool.tenants));
     let mut run = Run {
         world,
@@ -75,7 +76,7 @@ pub(super) fn run(pool: &Pool) -> Result<Outcome, Failed> {
         numbers: Numbers(1),
     };
     let fill = run.fill(u64::from(pool.nodes) * NODE.0 * pool.full / 100)?;
-    let grown = resident().saturating_sub(before);
+    let grown = (Usage::now()?.resident_mib - before.resident_mib).max(0.0);
     let tasks = run.live.len();
     let churn = run.churn(pool.turns)?;
     let alone = run.alone(pool.turns.min(2_000))?;
@@ -163,11 +164,4 @@ impl Run {
         }
         Ok(Times::new(times))
     }
-}
-
-/// Bytes of memory that this process has in use; 0 where the system does not say.
-fn resident() -> u64 {
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = text.split_whitespace().nth(1).and_then(|n| n.parse::<u64>().ok());
-    pages.unwrap_or(0) * 4096
 }

@@ -70,7 +70,7 @@ fn told(name: &str, outcome: &Outcome) -> [Row; 5] {
         Row::new(format!("{name}: without room"), outcome.rejected, "%"),
         Row::new(
             format!("{name}: memory"),
-            outcome.grown as f64 / outcome.tasks.max(1) as f64,
+            outcome.grown * world::MIB as f64 / outcome.tasks.max(1) as f64,
             "bytes/task",
         ),
     ]

@@ -16,13 +16,18 @@ const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
 
 pub(super) struct Kubectl(Api);
 
-/// The door, and its tool.
-pub(super) async fn open(house: &House) -> Result<(Kubectl, Box<dyn RunningScheduler>), Failed> {
+/// The door, and a client of its API server.
+pub(crate) async fn open_door(house: &House) -> Result<(Box<dyn RunningScheduler>, Api), Failed> {
     // Simulated nodes have no addresses on which their port could listen.
     let config = json!({"listen": "127.0.0.1:0", "node_listen": "127.0.0.1:0", "runtime": RUNTIME});
-    let door = house.door(&KubernetesScheduler, config).await?;
-    let url = door.endpoints().remove("kubernetes").unwrap_or_default();
-    Ok((Kubectl(Api::at(&url)?), door))
+    let (door, url) = house.door(&KubernetesScheduler, config, "kubernetes").await?;
+    Ok((door, Api::at(&url)?))
+}
+
+/// The door, and its tool.
+pub(super) async fn open(house: &House) -> Result<(Kubectl, Box<dyn RunningScheduler>), Failed> {
+    let (door, api) = open_door(house).await?;
+    Ok((Kubectl(api), door))
 }
 
 impl Tool for Kubectl {

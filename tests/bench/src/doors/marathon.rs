@@ -1,6 +1,6 @@
 //! What `dcos` asks of its cluster.
 
-use super::Tool;
+use super::{Tool, json_of};
 use crate::house::House;
 use crate::http::Api;
 use crate::report::Failed;
@@ -12,10 +12,8 @@ pub(super) struct Dcos(Api);
 
 /// The door, and its tool.
 pub(super) async fn open(house: &House) -> Result<(Dcos, Box<dyn RunningScheduler>), Failed> {
-    let door = house
-        .door(&MarathonScheduler, json!({"listen": "127.0.0.1:0"}))
-        .await?;
-    let url = door.endpoints().remove("marathon").unwrap_or_default();
+    let config = json!({"listen": "127.0.0.1:0"});
+    let (door, url) = house.door(&MarathonScheduler, config, "marathon").await?;
     Ok((Dcos(Api::at(&url)?), door))
 }
 
@@ -35,22 +33,16 @@ impl Tool for Dcos {
     }
 
     fn lists(&self) -> Vec<(&'static str, Vec<(String, &'static str)>)> {
-        let all = |paths: &[&str]| {
-            paths
-                .iter()
-                .map(|p| ((*p).to_owned(), "application/json"))
-                .collect()
-        };
         vec![
             (
                 "dcos marathon app list",
-                all(&["/v2/apps", "/v2/deployments", "/v2/queue"]),
+                json_of(&["/v2/apps", "/v2/deployments", "/v2/queue"]),
             ),
-            ("dcos marathon task list", all(&["/v2/tasks"])),
-            ("dcos task", all(&["/mesos/master/state"])),
+            ("dcos marathon task list", json_of(&["/v2/tasks"])),
+            ("dcos task", json_of(&["/mesos/master/state"])),
             (
                 "dcos node",
-                all(&["/mesos/master/state", "/mesos/master/state-summary"]),
+                json_of(&["/mesos/master/state", "/mesos/master/state-summary"]),
             ),
         ]
     }

@@ -8,7 +8,7 @@ mod kubernetes;
 mod marathon;
 mod swarm;
 
-pub(crate) use kubernetes::TABLE;
+pub(crate) use kubernetes::{TABLE, open_door};
 
 use crate::eventually::eventually;
 use crate::fleet::Fleet;
@@ -65,6 +65,12 @@ trait Tool {
     fn lists(&self) -> Vec<(&'static str, Vec<(String, &'static str)>)>;
 
     fn api(&self) -> &Api;
+}
+
+/// What a command asks, all of it as JSON.
+fn json_of(paths: &[&str]) -> Vec<(String, &'static str)> {
+    let asks = paths.iter().map(|path| ((*path).to_owned(), "application/json"));
+    asks.collect()
 }
 
 /// Measures; the rows.

@@ -1,6 +1,6 @@
 //! What `docker` asks of its manager.
 
-use super::Tool;
+use super::{Tool, json_of};
 use crate::house::House;
 use crate::http::Api;
 use crate::report::Failed;
@@ -12,11 +12,8 @@ pub(super) struct Docker(Api);
 
 /// The door, and its tool.
 pub(super) async fn open(house: &House) -> Result<(Docker, Box<dyn RunningScheduler>), Failed> {
-    let door = house
-        .door(&SwarmScheduler, json!({"listen": "127.0.0.1:0"}))
-        .await?;
-    let url = door.endpoints().remove("docker").unwrap_or_default();
-    let url = url.replacen("tcp://", "http://", 1);
+    let config = json!({"listen": "127.0.0.1:0"});
+    let (door, url) = house.door(&SwarmScheduler, config, "docker").await?;
     Ok((Docker(Api::at(&format!("{url}/v1.41"))?), door))
 }
 
@@ -46,20 +43,14 @@ impl Tool for Docker {
     }
 
     fn lists(&self) -> Vec<(&'static str, Vec<(String, &'static str)>)> {
-        let all = |paths: &[&str]| {
-            paths
-                .iter()
-                .map(|p| ((*p).to_owned(), "application/json"))
-                .collect()
-        };
         let one = "%7B%22service%22%3A%5B%22w0%22%5D%7D";
         let one = format!("/tasks?filters={one}");
         vec![
-            ("docker service ls", all(&["/services?status=true"])),
-            ("docker service ps", all(&["/services/w0", &one, "/nodes"])),
-            ("docker node ls", all(&["/nodes", "/info"])),
-            ("docker ps", all(&["/containers/json"])),
-            ("all tasks of a swarm", all(&["/tasks"])),
+            ("docker service ls", json_of(&["/services?status=true"])),
+            ("docker service ps", json_of(&["/services/w0", &one, "/nodes"])),
+            ("docker node ls", json_of(&["/nodes", "/info"])),
+            ("docker ps", json_of(&["/containers/json"])),
+            ("all tasks of a swarm", json_of(&["/tasks"])),
         ]
     }
 

@@ -9,19 +9,17 @@
 mod follow;
 mod pods;
 
-use crate::doors::TABLE;
+use crate::doors::{TABLE, open_door};
 use crate::eventually::eventually;
-use crate::fleet::{Fleet, RUNTIME};
+use crate::fleet::Fleet;
 use crate::house::{House, data_dir};
 use crate::http::Api;
 use crate::report::{Failed, Peer, Row, Target};
 use crate::times::Times;
 use crate::usage::Usage;
 use follow::Follower;
-use plenum_contract::scheduler::RunningScheduler;
 use pods::Maker;
-use scheduler_kubernetes::KubernetesScheduler;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -77,15 +75,6 @@ async fn measure(arguments: &Arguments) -> Result<Vec<Row>, Failed> {
     fleet.stop().await;
     house.close().await;
     rows
-}
-
-/// The plugin, and a client of its API server.
-async fn open_door(house: &House) -> Result<(Box<dyn RunningScheduler>, Api), Failed> {
-    // Simulated nodes have no addresses on which their port could listen.
-    let config = json!({"listen": "127.0.0.1:0", "node_listen": "127.0.0.1:0", "runtime": RUNTIME});
-    let door = house.door(&KubernetesScheduler, config).await?;
-    let url = door.endpoints().remove("kubernetes").unwrap_or_default();
-    Ok((door, Api::at(&url)?))
 }
 
 async fn through(house: &House, api: &Api, arguments: &Arguments) -> Result<Vec<Row>, Failed> {
