@@ -253,6 +253,8 @@ pub struct Found {
     pub key: ContainerKey,
     /// What it does.
     pub state: FoundState,
+    /// What its runtime calls it, where that is told to anybody.
+    pub names: ContainerNames,
 }
 
 /// What a found container does.

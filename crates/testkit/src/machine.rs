@@ -5,7 +5,7 @@
 use crate::rng::Rng;
 use plenum_agent::supervisor::{Answer, Verb, WorkError};
 use plenum_contract::runtime::{
-    ContainerKey, Found, FoundState, PublishedPort, RuntimeError, SandboxFacts, SandboxPlan,
+    ContainerKey, ContainerNames, Found, FoundState, PublishedPort, RuntimeError, SandboxFacts, SandboxPlan,
 };
 use plenum_model::claim::Protocol;
 use plenum_model::ids::TaskId;
@@ -80,6 +80,7 @@ impl Machine {
         let found = |(key, c): (&ContainerKey, &Container)| Found {
             key: key.clone(),
             state: c.state.clone(),
+            names: ContainerNames::default(),
         };
         self.containers.iter().map(found).collect()
     }

@@ -186,11 +186,7 @@ impl Runtime for DockerRuntime {
     }
 
     async fn names(&self, key: &ContainerKey) -> Result<ContainerNames, RuntimeError> {
-        let inspected = self.inspect(key).await?;
-        Ok(ContainerNames {
-            id: inspected.id,
-            image_id: inspected.image,
-        })
+        Ok(names(self.inspect(key).await?))
     }
 
     async fn stop_signal(&self, key: &ContainerKey) -> Result<Option<String>, RuntimeError> {
@@ -247,6 +243,7 @@ impl Runtime for DockerRuntime {
                 Ok(inspected) => found.push(Found {
                     state: found_state(&inspected),
                     key,
+                    names: names(inspected),
                 }),
                 // Removed between the listing and now.
                 Err(RuntimeError::NotFound { .. }) => {}
@@ -254,6 +251,13 @@ impl Runtime for DockerRuntime {
             }
         }
         Ok(found)
+    }
+}
+
+fn names(inspected: bollard::models::ContainerInspectResponse) -> ContainerNames {
+    ContainerNames {
+        id: inspected.id,
+        image_id: inspected.image,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{attach, exec, logs, signals, stats, top};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use plenum_contract::runtime::{
-    ContainerKey, ContainerPlan, Found, FoundState, Runtime, RuntimeError, RuntimeIo,
+    ContainerKey, ContainerNames, ContainerPlan, Found, FoundState, Runtime, RuntimeError, RuntimeIo,
 };
 use plenum_contract::streams::{
     ExecRequest, LogQuery, ProcessTable, Stats, StreamError, StreamInput, StreamOutput,
@@ -474,7 +474,11 @@ impl Engine {
                 }
                 Err(other) => return Err(other),
             };
-            found.push(Found { key, state });
+            found.push(Found {
+                key,
+                state,
+                names: ContainerNames::default(),
+            });
         }
         self.clear_foreign_cgroups();
         Ok(found)

@@ -20,17 +20,16 @@ fn deployment(name: &str, replicas: u32) -> Value {
     })
 }
 
-/// Uid of every pod of an app that runs, with its container's id and restarts. An agent that was just started again
-/// may not have said yet which container it has found.
+/// Uid of every pod of an app that runs, with its container's id and restarts.
 fn running(kubectl: &Kubectl, app: &str) -> BTreeMap<String, (String, u64)> {
     let list = kubectl.get(&["pods", "-l", &format!("app={app}")]);
     let pods = list["items"].as_array().unwrap().iter();
     pods.filter(|p| p["metadata"]["deletionTimestamp"].is_null() && ready(p))
-        .filter_map(|p| {
+        .map(|p| {
             let status = &p["status"]["containerStatuses"][0];
-            let id = status["containerID"].as_str()?.to_owned();
+            let id = status["containerID"].as_str().unwrap().to_owned();
             let uid = p["metadata"]["uid"].as_str().unwrap().to_owned();
-            Some((uid, (id, status["restartCount"].as_u64().unwrap())))
+            (uid, (id, status["restartCount"].as_u64().unwrap()))
         })
         .collect()
 }

@@ -6,7 +6,7 @@ use super::live::{Live, Making, Stage};
 use super::memory::Remembered;
 use super::turn::Turn;
 use super::{advance, group, plan, probes, recovery, results};
-use plenum_contract::runtime::{ContainerKey, FoundState};
+use plenum_contract::runtime::{ContainerKey, Found};
 use plenum_contract::streams::Health;
 use plenum_model::ids::{Incarnation, TaskId};
 use plenum_model::phase::Phase;
@@ -115,12 +115,7 @@ impl Life {
     }
 
     /// Every runtime of the task has been asked: goes on from what was found.
-    pub(super) fn resume(
-        &mut self,
-        turn: &mut Turn<'_>,
-        id: TaskId,
-        found: &BTreeMap<ContainerKey, FoundState>,
-    ) {
+    pub(super) fn resume(&mut self, turn: &mut Turn<'_>, id: TaskId, found: &BTreeMap<ContainerKey, Found>) {
         match self {
             Self::Whole(live) => recovery::resume(live, turn, id, found),
             Self::Each(group) => group::resume(group, turn, id, found),

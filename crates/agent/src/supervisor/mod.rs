@@ -39,7 +39,7 @@ use life::Life;
 use orphans::Orphan;
 use outbox::Outbox;
 use plenum_contract::dispatcher::{Assignment, Assignments};
-use plenum_contract::runtime::{ContainerKey, Found, FoundState};
+use plenum_contract::runtime::{ContainerKey, Found};
 use plenum_contract::streams::Health;
 use plenum_model::claim::Protocol;
 use plenum_model::ids::{LeaderEpoch, NodeId, SpecId, TaskId};
@@ -85,7 +85,7 @@ pub struct Supervisor {
     /// Runtimes that have not yet said what they have.
     unasked: BTreeSet<String>,
     /// What they had, for tasks that wait for another runtime.
-    found: BTreeMap<ContainerKey, FoundState>,
+    found: BTreeMap<ContainerKey, Found>,
     orphans: BTreeMap<ContainerKey, Orphan>,
     /// Probes that are due and were not yet taken out.
     probes: Vec<ProbeWork>,
@@ -342,7 +342,7 @@ impl Supervisor {
             if !recovery::belongs(task, &f) {
                 self.orphans.insert(f.key, Orphan::new(runtime.to_owned()));
             } else if task.is_some_and(|t| t.is_current(&f.key)) {
-                self.found.insert(f.key, f.state);
+                self.found.insert(f.key.clone(), f);
             }
         }
         orphans::press_on(&mut self.orphans, now, effects);

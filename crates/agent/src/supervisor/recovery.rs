@@ -45,7 +45,7 @@ pub(super) fn resume(
     live: &mut Live,
     turn: &mut Turn<'_>,
     id: TaskId,
-    found: &BTreeMap<ContainerKey, FoundState>,
+    found: &BTreeMap<ContainerKey, Found>,
 ) {
     let Some((task, spec)) = turn.task(id) else { return };
     let (started, streak) = (task.started, task.streak);
@@ -55,7 +55,7 @@ pub(super) fn resume(
             && matches!(o.progress.phase, Phase::Running | Phase::Stopping)
     });
     let states: Vec<_> = (0..spec.containers.len())
-        .map(|i| found.get(&plan::key(task, &spec, i)))
+        .map(|i| found.get(&plan::key(task, &spec, i)).map(|f| &f.state))
         .collect();
     let any = states
         .iter()

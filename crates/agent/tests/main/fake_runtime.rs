@@ -139,6 +139,7 @@ impl Runtime for FakeRuntime {
             .map(|(key, state)| Found {
                 key: key.clone(),
                 state: state.clone(),
+                names: ContainerNames::default(),
             })
             .collect())
     }

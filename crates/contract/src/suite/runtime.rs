@@ -311,6 +311,10 @@ async fn what_runs_is_recovered_and_what_ended_meanwhile_keeps_its_code(subject:
     let found = later.recover().await.expect("recover");
     let state = |key: &ContainerKey| found.iter().find(|f| f.key == *key).map(|f| f.state.clone());
     assert_eq!(state(&stays.key), Some(FoundState::Running));
+    for f in &found {
+        let names = later.names(&f.key).await.expect("names");
+        assert_eq!(f.names, names, "it goes by the same names");
+    }
     let exit = soon("wait", later.wait(&ends.key)).await.expect("wait");
     assert_eq!(exit.code, Some(9));
     let logs = lines(later.logs(&ends.key, LogQuery::default()).await.expect("logs")).await;

@@ -11,7 +11,7 @@ use crate::supervisor::memory::{Record, Run};
 use crate::supervisor::orphans::{self, Orphan};
 use crate::supervisor::plan;
 use crate::supervisor::turn::Turn;
-use plenum_contract::runtime::ContainerKey;
+use plenum_contract::runtime::{ContainerKey, ContainerNames};
 use plenum_model::claim::Desired;
 use plenum_model::ids::{Incarnation, TaskId};
 use plenum_model::spec::TaskSpec;
@@ -106,13 +106,13 @@ fn start(group: &mut Group, turn: &mut Turn<'_>, id: TaskId, index: usize) {
     // Until the answer comes, and if the agent dies before it, the container may run.
     member.slot.state = SlotState::Uncertain;
     member.op = Some(VerbKind::Start);
-    let (name, image) = member.names.clone();
+    let names = member.names.clone();
     let intent = turn.run(id, index).is_some_and(|run| run.started);
     if !intent {
         turn.change_run(id, index, |run| {
             run.started = true;
-            run.id = name.or(run.id.take());
-            run.image_id = image.or(run.image_id.take());
+            run.id = names.id.or(run.id.take());
+            run.image_id = names.image_id.or(run.image_id.take());
         });
     }
     turn.work(id, index, Verb::Start);
@@ -236,7 +236,7 @@ pub(super) fn settle_end(group: &mut Group, turn: &mut Turn<'_>, id: TaskId, ind
     let names = std::mem::take(&mut group.members[index].names);
     group.members[index] = Member {
         back_off: (delay > 0).then(|| (turn.now.tick.saturating_add(delay), why)),
-        names: (None, names.1),
+        names: ContainerNames { id: None, ..names },
         ..Member::default()
     };
 }

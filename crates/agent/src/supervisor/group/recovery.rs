@@ -11,7 +11,7 @@ use crate::supervisor::memory::{Remembered, Run};
 use crate::supervisor::plan;
 use crate::supervisor::recovery::GONE;
 use crate::supervisor::turn::Turn;
-use plenum_contract::runtime::{ContainerKey, FoundState};
+use plenum_contract::runtime::{ContainerKey, ContainerNames, Found, FoundState};
 use plenum_model::ids::TaskId;
 use plenum_model::spec::{Network, TaskSpec};
 use plenum_model::task::ExitReason;
@@ -32,7 +32,7 @@ pub(in crate::supervisor) fn resume(
     group: &mut Group,
     turn: &mut Turn<'_>,
     id: TaskId,
-    found: &BTreeMap<ContainerKey, FoundState>,
+    found: &BTreeMap<ContainerKey, Found>,
 ) {
     let Some((task, spec)) = turn.task(id) else { return };
     if task.runs.len() < spec.containers.len() {
@@ -41,17 +41,17 @@ pub(in crate::supervisor) fn resume(
     }
     let Some((task, spec)) = turn.task(id) else { return };
     let is_up = task.shared.is_some();
-    let sandbox = found.get(&plan::sandbox_key(task)).cloned();
-    let states: Vec<_> = (0..spec.containers.len())
+    let sandbox = found.get(&plan::sandbox_key(task)).map(|f| &f.state);
+    let members: Vec<_> = (0..spec.containers.len())
         .map(|i| found.get(&plan::key(task, &spec, i)).cloned())
         .collect();
-    for (index, state) in states.into_iter().enumerate() {
-        adopt(group, turn, id, &spec, index, state);
+    for (index, found) in members.into_iter().enumerate() {
+        adopt(group, turn, id, &spec, index, found);
     }
     if !is_up {
         return group.go(Stage::Making(Making::Directory));
     }
-    if spec.network == Network::Bridge && sandbox != Some(FoundState::Running) {
+    if spec.network == Network::Bridge && sandbox != Some(&FoundState::Running) {
         // What has ended for good before that has ended well.
         let finished = order::verdict(turn, id);
         group.verdict = Some(finished.unwrap_or_else(sandbox_lost));
@@ -65,14 +65,20 @@ fn adopt(
     id: TaskId,
     spec: &TaskSpec,
     index: usize,
-    state: Option<FoundState>,
+    found: Option<Found>,
 ) {
     let run = turn.run(id, index).cloned().unwrap_or_default();
     let was_ready = was_ready(turn, id, spec, index);
     let now = turn.now.tick;
     let member = &mut group.members[index];
     member.since = now;
-    member.names = (run.id.clone(), run.image_id.clone());
+    // What was only made when the agent died is known from nowhere else.
+    let (state, names) = found.map(|f| (f.state, f.names)).unzip();
+    let names = names.unwrap_or_default();
+    member.names = ContainerNames {
+        id: run.id.clone().or(names.id),
+        image_id: run.image_id.clone().or(names.image_id),
+    };
     member.made = state == Some(FoundState::Prepared);
     member.slot.state = match (&run.end, state) {
         (Some(end), _) => SlotState::Ended(end.exit.clone()),

@@ -77,7 +77,7 @@ fn member(
             m.trouble = None;
             m.retry = Default::default();
             if let Answer::Made(names) = answer {
-                m.names = (names.id, names.image_id);
+                m.names = names;
             }
         }
         (VerbKind::Start, Ok(_)) => {

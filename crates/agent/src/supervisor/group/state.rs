@@ -3,6 +3,7 @@
 use crate::supervisor::io::VerbKind;
 use crate::supervisor::live::{Retry, Slot};
 use crate::supervisor::probes::Watched;
+use plenum_contract::runtime::ContainerNames;
 use plenum_model::task::{Exit, WaitReason};
 
 /// What a step leads to.
@@ -130,7 +131,7 @@ pub(super) struct Member {
     /// Its probes, while it runs: the startup check alone, then the others.
     pub(super) watched: Vec<Watched>,
     /// What its runtime calls it and its image.
-    pub(super) names: (Option<String>, Option<String>),
+    pub(super) names: ContainerNames,
 }
 
 /// Why and until when one container is being stopped.

@@ -9,6 +9,7 @@ use crate::supervisor::live::SlotState;
 use crate::supervisor::memory::{Remembered, Run};
 use crate::supervisor::plan;
 use crate::supervisor::turn::{Seen, Turn};
+use plenum_contract::runtime::ContainerNames;
 use plenum_model::claim::Desired;
 use plenum_model::ids::TaskId;
 use plenum_model::phase::Phase;
@@ -92,7 +93,7 @@ fn containers(group: &Group, task: &Remembered, spec: &TaskSpec) -> Vec<Containe
         let member = &group.members[index];
         let state = state(group, task, spec, (index, run));
         let running = matches!(state, ContainerState::Running { .. });
-        let (id, image_id) = &member.names;
+        let ContainerNames { id, image_id } = &member.names;
         ContainerStatus {
             name: c.name.clone(),
             restarts: run.restarts,

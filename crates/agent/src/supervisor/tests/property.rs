@@ -85,6 +85,7 @@ fn agree_on_several(w: &World, desired: Desired) {
     };
     let told = |c: &ContainerStatus| matches!(c.state, ContainerState::Running { .. });
     for c in &status.containers {
+        assert!(!told(c) || c.id.is_some(), "runs without a name: {c:?}");
         assert_eq!(told(c), runs(&c.name), "{c:?} in {status:?}");
     }
     if status.phase().is_terminal() {

@@ -189,6 +189,14 @@ pub(super) struct World {
     pub(super) die_at: Option<usize>,
 }
 
+/// What the engine calls a container.
+fn names(key: &ContainerKey) -> ContainerNames {
+    ContainerNames {
+        id: Some(format!("id-of-{}-{}", key.container, key.incarnation)),
+        image_id: Some("image".to_owned()),
+    }
+}
+
 impl World {
     pub(super) fn new() -> Self {
         let first = Record::FirstSeq(Seq(100));
@@ -222,6 +230,7 @@ impl World {
         let found = self.engine.iter().map(|(key, state)| Found {
             key: key.clone(),
             state: state.clone(),
+            names: names(key),
         });
         let found = found.collect();
         self.input(Input::Recovered {
@@ -523,10 +532,7 @@ impl World {
                     .entry(plan.key.clone())
                     .or_insert(FoundState::Prepared);
                 if plan.among.is_some() {
-                    return Ok(Answer::Made(ContainerNames {
-                        id: Some(format!("id-of-{}-{}", key.container, key.incarnation)),
-                        image_id: Some("image".to_owned()),
-                    }));
+                    return Ok(Answer::Made(names(key)));
                 }
             }
             Verb::Start => {
