@@ -20,7 +20,6 @@ use crate::fact::{Fact, NodeIx};
 use crate::input::{Answer, Attachment, Change, Denied, Effects, Input};
 use crate::ledger::Ledger;
 use crate::ledger::apply::BadFact;
-use crate::ledger::queue::ClassKey;
 use plenum_model::ids::{LeaderEpoch, SchedulerId, TaskId};
 pub use sessions::Sessions;
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,9 +39,7 @@ pub struct Core {
     timers: BTreeSet<(u64, Timer)>,
     /// Workloads with more ended tasks than they asked to keep, whose scheduler has yet to hear of the ends.
     over_kept: BTreeSet<(SchedulerId, TaskId)>,
-    /// Classes for which others may be stopped, and nobody could be; and when they are looked at again.
-    reclaimers: BTreeSet<ClassKey>,
-    reclaim_at: u64,
+    reclaimers: preempt::Reclaimers,
 }
 
 /// What is known of a node's agent, beside the facts.

@@ -7,16 +7,54 @@ use super::victims::{Claimant, Plan, needless};
 use super::{Core, Timer};
 use crate::fact::{Fact, NodeIx, Order, Room};
 use crate::ledger::queue::{ClassKey, State, Whom};
+use crate::place::bits::Bits;
+use crate::place::sieve::Sieve;
 use plenum_model::claim::Desired;
 use plenum_model::ids::{TaskId, TenantPath};
 use plenum_model::task::ExitReason;
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 /// Milliseconds after which those are looked at again who found nobody that may be stopped: others may have come to
 /// hold what they are guaranteed.
 const AGAIN_MS: u64 = 1_000;
-/// Classes that are looked at again at once: each goes through all nodes.
+/// Classes that are looked at again at once.
 const AT_ONCE: usize = 8;
+/// Nodes on which somebody is looked for at once, at most; the next look goes on behind them.
+const LOOKED: usize = 128;
+/// Ways to make room that are compared at once, at most.
+const COMPARED: usize = 16;
+
+/// Who has a right to room and found nobody that may be stopped, and where looks go on.
+#[derive(Debug, Default)]
+pub(super) struct Reclaimers {
+    waiting: BTreeSet<ClassKey>,
+    /// The one that was looked at last.
+    last: Option<ClassKey>,
+    /// When they are looked at again.
+    at: u64,
+    /// The node behind which the next look begins.
+    node: usize,
+}
+
+impl Reclaimers {
+    /// Those whose turn it is to look again.
+    fn take_some(&mut self) -> Vec<ClassKey> {
+        let behind = self.last.map_or(Bound::Unbounded, Bound::Excluded);
+        let later = self.waiting.range((behind, Bound::Unbounded));
+        let around = self.last.map(|last| self.waiting.range(..=last));
+        let some: Vec<_> = later
+            .chain(around.into_iter().flatten())
+            .take(AT_ONCE)
+            .copied()
+            .collect();
+        some.iter().for_each(|key| {
+            self.waiting.remove(key);
+        });
+        self.last = some.last().copied().or(self.last);
+        some
+    }
+}
 
 impl Core {
     /// Nominates room for the oldest waiter of a class, if others may be stopped for it. Says whether it did.
@@ -27,7 +65,7 @@ impl Core {
         match self.plan(key, id) {
             None => false,
             Some(None) => {
-                self.reclaimers.insert(*key);
+                self.reclaimers.waiting.insert(*key);
                 false
             }
             Some(Some(plan)) => {
@@ -46,26 +84,47 @@ impl Core {
     }
 
     /// None: nobody is stopped for it. None within: nobody can be.
-    fn plan(&self, key: &ClassKey, id: TaskId) -> Option<Option<Plan>> {
+    fn plan(&mut self, key: &ClassKey, id: TaskId) -> Option<Option<Plan>> {
         let claimant = Claimant::new(&self.ledger, id)?;
         let row = self.ledger.terms.get(key.terms)?;
         let nodes = &self.ledger.nodes;
-        let open = nodes.iter().filter(|(ix, node)| {
-            let around = row.related.around(*ix, &self.ledger.tallies);
-            let takes = nodes.ready.has(*ix) && nodes.open.has(*ix);
-            takes && row.needs.against(&node.facts).is_none() && around.against().is_none()
-        });
-        let plans = open.filter_map(|(ix, _)| claimant.plan(&row.needs, ix));
-        Some(plans.min_by(|a, b| a.cost.cmp(&b.cost)))
+        let behind = self.reclaimers.node;
+        let (mut plans, mut last) = (Vec::new(), behind);
+        let mut look = |set: &Bits, takes: &dyn Fn(NodeIx) -> bool| {
+            let mut open = Sieve::of(set);
+            open.keep(&nodes.ready);
+            open.keep(&nodes.open);
+            for ix in open.iter_behind(behind).take(LOOKED) {
+                last = ix.at();
+                let node = nodes.get(ix).filter(|_| takes(ix));
+                let serves = node.is_some_and(|node| row.needs.against(&node.facts).is_none());
+                let around = row.related.around(ix, &self.ledger.tallies);
+                if serves && around.against().is_none() {
+                    plans.extend(claimant.plan(&row.needs, ix));
+                }
+                if plans.len() >= COMPARED {
+                    return;
+                }
+            }
+        };
+        look(&claimant.hosts(), &|_| true);
+        if claimant.is_guaranteed() {
+            look(&nodes.ready, &|ix| self.ledger.is_being_vacated(ix));
+        }
+        let best = plans.into_iter().min_by(|a, b| a.cost.cmp(&b.cost));
+        if best.is_none() {
+            self.reclaimers.node = last;
+        }
+        Some(best)
     }
 
     /// Looks again at those who found nobody that may be stopped for them.
     pub(super) fn reclaim_again(&mut self) {
-        if self.now < self.reclaim_at || self.reclaimers.is_empty() {
+        if self.now < self.reclaimers.at || self.reclaimers.waiting.is_empty() {
             return;
         }
-        self.reclaim_at = self.now.saturating_add(AGAIN_MS);
-        for key in std::mem::take(&mut self.reclaimers).into_iter().take(AT_ONCE) {
+        self.reclaimers.at = self.now.saturating_add(AGAIN_MS);
+        for key in self.reclaimers.take_some() {
             let class = self.ledger.queue.get(&key);
             if class.is_some_and(|class| matches!(class.state, State::ForRoom(..))) {
                 self.ledger.queue.turn(&key, State::Again);

@@ -10,6 +10,7 @@ use crate::ledger::budgets::Group;
 use crate::ledger::share::Share;
 use crate::ledger::tasks::TaskRow;
 use crate::ledger::tenants::TenantIx;
+use crate::place::bits::Bits;
 use crate::place::needs::Needs;
 use crate::place::ports::Ports;
 use plenum_model::amounts::{Amounts, Resource};
@@ -57,6 +58,27 @@ impl<'a> Claimant<'a> {
             tenant,
             scope,
         })
+    }
+
+    /// The nodes where somebody stands who may be stopped for it, as far as that can be said without a look at them.
+    pub(super) fn hosts(&self) -> Bits {
+        let ledger = self.ledger;
+        let asked: Vec<_> = self.terms.charge.iter().map(|(resource, _)| resource).collect();
+        let mut hosts = Bits::default();
+        for (_, row) in ledger.terms.iter() {
+            let theirs = &row.needs.terms;
+            let tenant = ledger.tenants.find(&theirs.tenant);
+            let may = tenant.is_some_and(|tenant| self.may_stop(theirs, tenant, (&asked, &BTreeMap::new())));
+            if let Some(nodes) = ledger.workloads.get(row.workload).more_than(0).filter(|_| may) {
+                hosts.join(nodes);
+            }
+        }
+        hosts
+    }
+
+    /// Whether what is left free by itself is kept for it, too.
+    pub(super) fn is_guaranteed(&self) -> bool {
+        self.guaranteed
     }
 
     /// Whether a task of a tenant may be stopped for it that is short of these, when so much less is used meanwhile.

@@ -88,6 +88,13 @@ impl<'a> Sieve<'a> {
         self.words_from(start).flat_map(|(at, word)| nodes(at, word))
     }
 
+    /// Those that are in, once around, from the first with a number above `n`.
+    pub fn iter_behind(&self, n: usize) -> impl Iterator<Item = NodeIx> + '_ {
+        let (before, behind) = (self.iter(), self.iter());
+        let behind = behind.skip_while(move |ix| ix.at() <= n);
+        behind.chain(before.take_while(move |ix| ix.at() <= n))
+    }
+
     /// Those that are in, once around, from the `n`th on.
     pub fn iter_after(&self, n: usize) -> impl Iterator<Item = NodeIx> + '_ {
         self.iter().skip(n).chain(self.iter().take(n))
@@ -123,6 +130,12 @@ mod tests {
             let mut around: Vec<u32> = sieve.iter_from(seed).map(|n| n.0).collect();
             around.sort_unstable();
             prop_assert_eq!(&around, &wanted);
+            let n = usize::try_from(seed % 9_000).unwrap_or(0);
+            let mut behind: Vec<u32> = sieve.iter_behind(n).map(|ix| ix.0).collect();
+            prop_assert!(behind.windows(2).filter(|w| w[0] > w[1]).count() <= 1);
+            prop_assert!(behind.first().is_none_or(|first| *first as usize > n || behind.is_sorted()));
+            behind.sort_unstable();
+            prop_assert_eq!(&behind, &wanted);
             sieve.keep(&sets[1]);
             let wanted: Vec<u32> = a.intersection(&b).filter(|n| !c.contains(n)).copied().collect();
             let got: Vec<u32> = sieve.iter().map(|n| n.0).collect();
