@@ -48,14 +48,23 @@ fn tasks_go_round_the_ring() {
     let path = dir.path().to_str().unwrap();
     let report = dir.path().join("report.json");
     let args = [
-        "ring", "--dir", path, "--tasks", "500", "--agents", "10", "--json",
+        "ring",
+        "--dir",
+        path,
+        "--tasks",
+        "500",
+        "--agents",
+        "30",
+        "--seconds",
+        "1",
+        "--json",
     ];
     let out = bench(&[&args[..], &[report.to_str().unwrap()]].concat());
     // A debug build misses its target, which this benchmark says by its exit code.
     let said = String::from_utf8_lossy(&out.stderr);
     assert_eq!(said, "");
     let rows: Vec<serde_json::Value> = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
-    assert_eq!(rows[0]["name"], "ring, 10 agents");
+    assert_eq!(rows[0]["name"], "ring, 30 agents");
 }
 
 /// The rows of a run whose targets are not judged; the run itself must go well.

@@ -3,6 +3,7 @@
 use crate::fleet::RUNTIME;
 use crate::report::Failed;
 use crate::times::Times;
+use futures::stream::FuturesUnordered;
 use futures::{StreamExt, TryStreamExt, stream};
 use plenum_contract::broker::{API_VERSIONS, Broker, BrokerError, Hello, Session, WatchEvent, WatchStream};
 use plenum_model::amounts::Amounts;
@@ -80,8 +81,8 @@ impl Claims {
         Ok(Times::new(times))
     }
 
-    /// So many tasks in batches, some claims under way at once.
-    pub(super) async fn many(&self, tasks: u32, batch: u32, window: u32) -> Result<Many, Failed> {
+    /// So many tasks of a workload in batches, some claims under way at once.
+    pub(super) async fn many(&self, uid: &str, tasks: u32, batch: u32, window: u32) -> Result<Many, Failed> {
         let begun = Instant::now();
         let claimed_at = parking_lot::Mutex::new(BTreeMap::new());
         let starts = (0..u64::from(tasks)).step_by(batch as usize);
@@ -91,7 +92,7 @@ impl Claims {
             async move {
                 let begun = Instant::now();
                 claimed_at.lock().insert(start / u64::from(batch), begun);
-                self.claim("many", start..ends(start)).await?;
+                self.claim(uid, start..ends(start)).await?;
                 Ok::<_, Failed>(begun.elapsed())
             }
         }));
@@ -109,6 +110,74 @@ impl Claims {
         })
     }
 
+    /// So many tasks in batches of which each is released as soon as it is placed, some under way at once; tasks a second.
+    pub(super) async fn claimed_and_released(
+        &self,
+        tasks: u32,
+        batch: u32,
+        window: u32,
+    ) -> Result<f64, Failed> {
+        let begun = Instant::now();
+        let starts = (0..u64::from(tasks)).step_by(batch as usize);
+        let rounds = stream::iter(starts.map(|start| async move {
+            let slots = start..(start + u64::from(batch)).min(u64::from(tasks));
+            self.claim("let-go", slots.clone()).await?;
+            let ids = slots.map(|slot| self.id("let-go", slot)).collect::<Vec<_>>();
+            self.release(ids).await
+        }));
+        rounds
+            .buffer_unordered(window as usize)
+            .try_collect::<()>()
+            .await?;
+        Ok(f64::from(tasks) / begun.elapsed().as_secs_f64())
+    }
+
+    /// So many tasks a second for so many seconds, whether those before are answered or not; from each claim to its answer,
+    /// which says that it is durable and where it goes.
+    pub(super) async fn offered(&self, rate: u32, seconds: u32) -> Result<Times, Failed> {
+        const EVERY: Duration = Duration::from_millis(1);
+        let each = u64::from(rate / 1_000).max(1);
+        let mut ticks = tokio::time::interval(EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+        let begun = Instant::now();
+        let (mut under_way, mut times) = (FuturesUnordered::new(), Vec::new());
+        for turn in 0..seconds * 1_000 {
+            loop {
+                tokio::select! {
+                    biased;
+                    _ = ticks.tick() => break,
+                    Some(done) = under_way.next() => times.push(done?),
+                }
+            }
+            // From when it was due: a caller that comes late is part of what is waited for.
+            let (due, first) = (begun + EVERY * turn, u64::from(turn) * each);
+            under_way.push(async move {
+                self.claim("offered", first..first + each).await?;
+                Ok::<_, Failed>(due.elapsed())
+            });
+        }
+        while let Some(done) = under_way.next().await {
+            times.push(done?);
+        }
+        Ok(Times::new(times))
+    }
+
+    fn id(&self, uid: &str, slot: u64) -> TaskId {
+        TaskId::derive(&self.scheduler, uid, slot, 0)
+    }
+
+    async fn release(&self, ids: Vec<TaskId>) -> Result<(), Failed> {
+        loop {
+            match self.session.release(ids.clone(), None).await {
+                Err(BrokerError::Overloaded { .. }) => {
+                    self.overloads.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(AGAIN).await;
+                }
+                other => return other.map_err(Failed::in_("a release")),
+            }
+        }
+    }
+
     /// Claims that the broker did not take at once because its queue was full.
     pub(super) fn overloads(&self) -> u32 {
         self.overloads.load(Ordering::Relaxed)
@@ -116,10 +185,7 @@ impl Claims {
 
     async fn claim(&self, uid: &str, slots: std::ops::Range<u64>) -> Result<(), Failed> {
         let seats = slots
-            .map(|slot| {
-                let id = TaskId::derive(&self.scheduler, uid, slot, 0);
-                Seat::new(id, format!("{uid}.{slot}"), slot)
-            })
+            .map(|slot| Seat::new(self.id(uid, slot), format!("{uid}.{slot}"), slot))
             .collect();
         let batch = ClaimBatch {
             specs: vec![Arc::clone(&self.spec)],
