@@ -13,6 +13,7 @@ mod faults;
 mod files;
 mod golden;
 mod histories;
+mod long;
 mod relations;
 mod relations_random;
 mod running;
