@@ -14,6 +14,7 @@ mod files;
 mod golden;
 mod histories;
 mod reclaim;
+mod long;
 mod relations;
 mod relations_random;
 mod running;

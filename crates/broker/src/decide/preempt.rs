@@ -3,7 +3,7 @@
 //! go of something else instead. The room is nominated from the beginning, so nobody else takes it meanwhile, and
 //! whoever is nominated asks for no more.
 
-use super::victims::{Claimant, Plan, needless};
+use super::victims::{Claimant, Plan, needless, will_fit};
 use super::{Core, Timer};
 use crate::fact::{Fact, NodeIx, Order, Room};
 use crate::ledger::queue::{ClassKey, State, Whom};
@@ -211,7 +211,7 @@ impl Core {
         again
     }
 
-    /// Lets those live on a node who need not be stopped any more.
+    /// Lets those live on a node who need not be stopped any more, or would be in vain.
     pub(super) fn spare_on(&mut self, node: NodeIx) {
         let kept = self.ledger.nodes.get(node).map(|row| &row.kept);
         let there: Vec<_> = kept.into_iter().flatten().map(|kept| kept.task).collect();
@@ -219,6 +219,11 @@ impl Core {
             let Some(nomination) = self.ledger.nominations.get(id) else {
                 continue;
             };
+            // A seat has no deadline.
+            if nomination.room.deadline > 0 && !will_fit(&self.ledger, id, &nomination.room) {
+                self.pass(id);
+                continue;
+            }
             let live = needless(&self.ledger, id, &nomination.room);
             if !live.is_empty() {
                 let mut room = nomination.room.clone();

@@ -408,6 +408,28 @@ pub(super) fn needless(ledger: &Ledger, id: TaskId, kept: &Room) -> Vec<TaskId> 
     live
 }
 
+/// Whether a task will fit where others are stopped for it, once all have gone who go. It will not when somebody who was
+/// to go for another one stays after all.
+pub(super) fn will_fit(ledger: &Ledger, id: TaskId, kept: &Room) -> bool {
+    let Some(row) = ledger.tasks.get(id) else {
+        return false;
+    };
+    let terms = &row.task.terms;
+    let room = room_at_last(ledger, kept.node, Some(id));
+    let holders = ledger.nodes.get(kept.node).map(|node| &node.tasks);
+    let stays = |id: &&TaskId| ledger.gives(**id, kept.node).is_some() && !ledger.is_going(**id);
+    let mut holders = holders.into_iter().flatten().filter(stays);
+    let port_stays = holders.any(|holder| {
+        let holder = ledger.tasks.get(*holder).map(|row| &row.task);
+        holder.is_some_and(|holder| {
+            let mut theirs = Ports::default();
+            theirs.hold(&holder.terms.ports, &holder.status.ports);
+            theirs.taken(&terms.ports, &kept.ports).is_some()
+        })
+    });
+    room.is_some_and(|room| terms.charge.fits(&room)) && !port_stays
+}
+
 /// A task that could be stopped on a node. Not one whose seat is promised, nor one of the system's.
 fn candidate(ledger: &Ledger, row: &TaskRow, ix: NodeIx) -> Option<Candidate> {
     let id = row.task.id();

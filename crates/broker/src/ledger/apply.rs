@@ -336,7 +336,11 @@ impl Ledger {
     fn came_to_an_end(&mut self, id: TaskId, still: Held) {
         self.book(id, still);
         if let Some(row) = self.tasks.get_mut(id) {
-            Arc::make_mut(&mut row.task).status.preempting = None;
+            let announced = Arc::make_mut(&mut row.task).status.preempting.take();
+            if let Some(announced) = announced {
+                // Should it start again it takes nothing from that one: what it let go of is kept.
+                self.nominations.spare(announced.by, id);
+            }
             let workload = self.terms.row(row.terms).workload;
             self.workloads.get_mut(workload).ended.insert((row.age, id));
         }

@@ -75,6 +75,13 @@ impl Nominations {
         }
     }
 
+    /// One of those who were to be stopped for a task need not be any more.
+    pub(super) fn spare(&mut self, task: TaskId, victim: TaskId) {
+        if let Some(row) = self.rows.get_mut(&task) {
+            row.room.victims.retain(|id| *id != victim);
+        }
+    }
+
     /// Puts one in as it was read back; `Ledger::keep_again` makes the rest of it.
     pub(super) fn restore(&mut self, task: TaskId, row: Nomination) {
         self.put(task, row);
