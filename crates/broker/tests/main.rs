@@ -7,16 +7,19 @@
 )]
 
 mod audit;
+mod causes;
 mod checker;
 mod claims;
 mod faults;
 mod files;
 mod golden;
 mod histories;
+mod line;
 mod relations;
 mod relations_random;
 mod running;
 mod scale;
 mod shares;
 mod streams;
+mod taints;
 mod world;

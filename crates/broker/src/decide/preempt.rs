@@ -53,7 +53,7 @@ impl Core {
         let open = nodes.iter().filter(|(ix, node)| {
             let around = row.related.around(*ix, &self.ledger.tallies);
             let takes = nodes.ready.has(*ix) && nodes.open.has(*ix);
-            takes && row.needs.against(&node.facts).is_none() && around.against().is_none()
+            takes && row.needs.against(&node.facts, &node.taints).is_none() && around.against().is_none()
         });
         let plans = open.filter_map(|(ix, _)| claimant.plan(&row.needs, ix));
         Some(plans.min_by(|a, b| a.cost.cmp(&b.cost)))
