@@ -3,6 +3,7 @@
 use plenum_model::amounts::Amounts;
 use plenum_model::ids::NodeId;
 use plenum_model::node::PortRange;
+use plenum_model::taint::Taint;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -41,6 +42,8 @@ pub struct AgentConfig {
     pub devices: BTreeMap<String, BTreeSet<String>>,
     /// Attributes; they win over detected ones of the same key.
     pub attributes: BTreeMap<String, String>,
+    /// Taints of the node, beside those that operators give it.
+    pub taints: Vec<Taint>,
 }
 
 /// What a node offers, instead of what is detected.
@@ -77,6 +80,7 @@ impl AgentConfig {
             system: Amounts::default(),
             devices: BTreeMap::new(),
             attributes: BTreeMap::new(),
+            taints: Vec::new(),
         }
     }
 }

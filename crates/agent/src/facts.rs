@@ -62,6 +62,7 @@ fn describe(config: &AgentConfig, runtimes: BTreeMap<String, RuntimeFacts>) -> N
         runtimes,
         ports: config.ports,
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        taints: config.taints.clone(),
     }
 }
 

@@ -7,6 +7,7 @@ use plenum_model::ids::{LeaderEpoch, SchedulerId, SessionEpoch, SpecId, TaskId};
 use plenum_model::node::{Liveness, NodeFacts, Scheduling};
 use plenum_model::phase::Phase;
 use plenum_model::spec::TaskSpec;
+use plenum_model::taint::Taint;
 use plenum_model::task::{Exit, ExitReason, Observation};
 use plenum_model::tenant::Tenant;
 use plenum_model::why::Why;
@@ -165,6 +166,15 @@ pub enum Fact {
         ix: NodeIx,
         /// As it is now.
         to: Scheduling,
+        /// By whom.
+        actor: String,
+    },
+    /// Operators gave a node other taints.
+    NodeTainted {
+        /// Which.
+        ix: NodeIx,
+        /// All that it has now, beside those of its configuration.
+        taints: Arc<[Taint]>,
         /// By whom.
         actor: String,
     },

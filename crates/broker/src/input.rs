@@ -5,6 +5,7 @@ use plenum_contract::broker::{Amend, Claimed, Hello, Refusal};
 use plenum_model::claim::ClaimBatch;
 use plenum_model::ids::{Cursor, LeaderEpoch, NodeId, SchedulerId, Seq, SessionEpoch, TaskId};
 use plenum_model::node::{NodeFacts, Scheduling};
+use plenum_model::taint::{Taint, TaintChange};
 use plenum_model::task::{Observation, Task};
 use plenum_model::tenant::Tenant;
 use std::sync::Arc;
@@ -52,6 +53,8 @@ pub enum Input {
     SetTenant(Tenant, String),
     /// A node is opened or closed for new tasks.
     SetScheduling(NodeId, Scheduling, String),
+    /// A node is given taints, or rid of some.
+    Taint(NodeId, TaintChange, String),
     /// A node is gone for good.
     RemoveNode(NodeId, String),
     /// A task is to be stopped, with a grace in milliseconds.
@@ -172,6 +175,8 @@ pub struct NodeNow {
     pub liveness: plenum_model::node::Liveness,
     /// Whether new tasks may go there.
     pub scheduling: Scheduling,
+    /// Taints that operators gave it.
+    pub taints: Arc<[Taint]>,
     /// When it joined, in Unix milliseconds.
     pub joined_at: u64,
     /// When its state last changed, in Unix milliseconds.

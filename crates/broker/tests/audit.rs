@@ -1,7 +1,8 @@
 //! The offline audit finds what a broker must never write.
 
 use crate::world::{World, facts, node_id, seats, task_id, terms};
-use plenum_broker::codec;
+use plenum_broker::codec::{self, VERSION};
+
 use plenum_broker::fact::Fact;
 
 #[test]
@@ -29,22 +30,25 @@ fn a_node_that_was_promised_twice_is_found_in_the_log() {
 }
 
 #[test]
-fn records_of_the_first_version_read_as_they_did() {
+fn records_of_older_versions_read_as_they_did() {
     let mut world = World::new();
     world.attach(facts("n1", 1_000, 1_000));
     world.claim("web", terms("a", 400, 100), seats("web", "a", 0..3));
     let expected = world.core.snapshot();
-    for record in &mut world.records {
-        // The first field, which newer builds write as 2.
-        assert_eq!(record[..2], [0x08, 2]);
-        record[1] = 1;
+    for older in (1..VERSION).rev() {
+        for record in &mut world.records {
+            // The first field of each.
+            assert_eq!(record[0], 0x08);
+            record[1] = u8::try_from(older).unwrap();
+        }
+        assert_eq!(world.restored().snapshot(), expected);
     }
-    assert_eq!(world.restored().snapshot(), expected);
     let mut newer = world.records[0].clone();
-    newer[1] = 3;
+    newer[1] = u8::try_from(VERSION + 1).unwrap();
     let error = plenum_broker::codec::decode(&newer).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "a record has version 3, this build reads up to 2"
+    let said = format!(
+        "a record has version {}, this build reads up to {VERSION}",
+        VERSION + 1
     );
+    assert_eq!(error.to_string(), said);
 }

@@ -8,7 +8,7 @@ use plenum_model::amounts::{Amounts, Resource};
 use plenum_model::claim::{Budget, Desired, FileRef, HostPort, PortAsk, Terms};
 use plenum_model::node::{RuntimeFacts, capability};
 use plenum_model::phase::Phase;
-use plenum_model::rules::{Domains, Expr, LimitPerKey, Op, Spread, Toleration};
+use plenum_model::rules::{Domains, Expr, LimitPerKey, Op, Spread};
 use plenum_model::spec::{Caps, Image, Network, Pull, RestartUnit, TaskSpec};
 use plenum_model::tally::{Among, Tally};
 use plenum_model::tenant::Tenant;
@@ -43,13 +43,6 @@ fn each_thing_that_is_not_honoured_is_refused_by_its_name() {
     let table: &[(&str, Change)] = &[
         ("devices", |t| t.devices = BTreeMap::from([("gpu".into(), 1)])),
         ("desired", |t| t.desired = Desired::Stopped),
-        ("rules.tolerations", |t| {
-            t.rules.tolerations = vec![Toleration {
-                key: None,
-                value: None,
-                effect: None,
-            }];
-        }),
     ];
     refused_at(RefusalReason::NotSupported, table);
 }

@@ -373,7 +373,8 @@ impl Stage {
         let Some(why) = explained.why else {
             return vec!["it does not wait".into()];
         };
-        let mut lines = vec![format!("{why}; {} ahead", explained.ahead)];
+        let mut lines = vec![format!("{why}; {} ahead", explained.ahead.tasks)];
+        lines.extend(explained.block.map(|block| format!("blocks: {block}")));
         for verdict in explained.nodes {
             let cause = verdict
                 .cause

@@ -7,18 +7,21 @@
 )]
 
 mod audit;
+mod causes;
 mod checker;
 mod claims;
 mod faults;
 mod files;
 mod golden;
 mod histories;
-mod reclaim;
+mod line;
 mod long;
+mod reclaim;
 mod relations;
 mod relations_random;
 mod running;
 mod scale;
 mod shares;
 mod streams;
+mod taints;
 mod world;

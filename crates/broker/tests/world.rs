@@ -283,6 +283,7 @@ pub(crate) fn facts(name: &str, cpu_millis: u64, memory_mib: u64) -> NodeFacts {
             high: 31_999,
         },
         agent_version: "test".into(),
+        taints: Vec::new(),
     }
 }
 

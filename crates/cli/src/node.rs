@@ -8,7 +8,7 @@ use crate::output::text;
 use crate::ps::age;
 use crate::session::Session;
 use clap::Subcommand;
-use plenum_client::v1::node::Node;
+use plenum_client::v1::node::{Node, Taint, TaintRequest};
 use plenum_model::node::{Liveness, Scheduling};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -38,6 +38,14 @@ pub enum NodeCommand {
         /// Their names
         #[arg(required = true)]
         names: Vec<String>,
+    },
+    /// Keep off tasks that do not bear it: KEY=VALUE:EFFECT, or take it away: KEY:EFFECT- or KEY-
+    Taint {
+        /// The node's name
+        name: String,
+        /// Taints; EFFECT is NoSchedule, NoExecute (both: nothing new is placed there) or PreferNoSchedule
+        #[arg(required = true, value_name = "KEY[=VALUE]:EFFECT[-]")]
+        taints: Vec<String>,
     },
     /// Remove a node that is gone for good; what was there is lost
     Remove {
@@ -81,12 +89,51 @@ pub(crate) async fn run(command: &NodeCommand, session: &Session<'_>) -> Done {
         NodeCommand::Cordon { names } => return set(names, Scheduling::Cordoned, session).await,
         NodeCommand::Uncordon { names } => return set(names, Scheduling::Open, session).await,
         NodeCommand::Drain(args) => return drain::run(args, session).await,
+        NodeCommand::Taint { name, taints } => {
+            let node = session.client.taint(name, &change(taints)).await?;
+            output::one(session.global, "node", &node, &node.name, |n| {
+                format!("{}  {}\n", n.name, tainted(n))
+            })?;
+        }
         NodeCommand::Remove { name } => {
             session.client.remove_node(name).await?;
             eprintln!("{name}  removed");
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// As kubectl reads it: with `-` behind, the taint is taken away; a value named there is of no account.
+fn change(taints: &[String]) -> TaintRequest {
+    let mut change = TaintRequest::default();
+    for text in taints {
+        match text.strip_suffix('-') {
+            None => change.set.push(text.clone()),
+            Some(gone) => {
+                let (rest, effect) = gone.rsplit_once(':').map_or((gone, None), |(r, e)| (r, Some(e)));
+                let key = rest.split_once('=').map_or(rest, |(key, _)| key);
+                change.remove.push(match effect {
+                    None => key.to_owned(),
+                    Some(effect) => format!("{key}:{effect}"),
+                });
+            }
+        }
+    }
+    change
+}
+
+fn tainted(n: &Node) -> String {
+    let all: Vec<String> = n.taints.iter().map(taint).collect();
+    if all.is_empty() {
+        "no taints".to_owned()
+    } else {
+        all.join(" ")
+    }
+}
+
+fn taint(t: &Taint) -> String {
+    let value = if t.value.is_empty() { "" } else { "=" };
+    format!("{}{value}{}:{}", t.key, t.value, t.effect)
 }
 
 async fn set(names: &[String], to: Scheduling, session: &Session<'_>) -> Done {
@@ -206,6 +253,14 @@ fn describe(n: &Node) -> String {
     }
     for (key, value) in &n.attributes {
         line("attribute", &format!("{key}={value}"));
+    }
+    for t in &n.taints {
+        let by = if t.configured {
+            "  (agent's configuration)"
+        } else {
+            ""
+        };
+        line("taint", &format!("{}{by}", taint(t)));
     }
     line("agent", &n.agent_version);
     line("joined", &format!("{} ago", text::age(n.joined_at)));

@@ -6,12 +6,12 @@ use crate::sse::Parser;
 use crate::v1::error::ErrorBody;
 use crate::v1::event::Event;
 use crate::v1::list::{Info, List};
-use crate::v1::node::Node;
+use crate::v1::node::{Node, TaintRequest};
 use crate::v1::scheduler::Scheduler;
 use crate::v1::stream::{ExecStart, Stats};
 use crate::v1::task::{StopRequest, Task};
 use crate::v1::tenant::{Tenant, TenantSettings};
-use crate::v1::why::Explanation;
+use crate::v1::why::{Explanation, NodeExplanation, TenantExplanation};
 use crate::v1::workload::Workload;
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -170,6 +170,15 @@ impl Client {
             .await
     }
 
+    /// Gives a node taints, or takes away some that operators gave it.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn taint(&self, name: &str, change: &TaintRequest) -> Result<Node, ClientError> {
+        let request = self.request(Method::POST, &["v1", "nodes", name, "taints"]);
+        self.json(request.json(change)).await
+    }
+
     /// Removes a node that is gone for good; what was there is lost.
     ///
     /// # Errors
@@ -275,6 +284,23 @@ impl Client {
     /// See [`ClientError`].
     pub async fn why(&self, task: &str) -> Result<Explanation, ClientError> {
         self.get(&["v1", "tasks", task, "why"]).await
+    }
+
+    /// What a node refuses, what is kept there, and who waits for it.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn why_node(&self, name: &str) -> Result<NodeExplanation, ClientError> {
+        self.get(&["v1", "why", "nodes", name]).await
+    }
+
+    /// Where a tenant stands, and what waits under it for what.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn why_tenant(&self, path: &str) -> Result<TenantExplanation, ClientError> {
+        let parts = ["v1", "why", "tenants"].into_iter().chain(path.split('/'));
+        self.get(&parts.collect::<Vec<_>>()).await
     }
 
     /// All workloads, by scheduler and name.

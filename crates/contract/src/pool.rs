@@ -4,12 +4,15 @@
 use crate::error::{Class, Classified};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use plenum_model::amounts::Amounts;
 use plenum_model::event::Event;
+use plenum_model::fix::Fix;
 use plenum_model::ids::{Cursor, NodeId, SchedulerId, TaskId, TenantPath};
 use plenum_model::node::{Node, Scheduling};
+use plenum_model::taint::TaintChange;
 use plenum_model::task::Task;
 use plenum_model::tenant::{Tenant, TenantUsage};
-use plenum_model::why::{NodeVerdict, Why};
+use plenum_model::why::{Because, Block, Cause, NodeVerdict, Other, Why};
 use std::sync::Arc;
 
 /// Query and administration of the pool.
@@ -39,6 +42,9 @@ pub trait Pool: Send + Sync {
     /// Opens or closes a node for new tasks.
     async fn set_scheduling(&self, node: &NodeId, to: Scheduling, actor: &str) -> Result<(), PoolError>;
 
+    /// Gives a node taints, or takes away some that operators gave it.
+    async fn taint(&self, node: &NodeId, change: TaintChange, actor: &str) -> Result<(), PoolError>;
+
     /// Removes a node that is gone for good; what was there is lost.
     async fn remove_node(&self, node: &NodeId, actor: &str) -> Result<(), PoolError>;
 
@@ -47,6 +53,12 @@ pub trait Pool: Send + Sync {
 
     /// Why a task waits, node by node.
     async fn why(&self, id: TaskId) -> Result<Explanation, PoolError>;
+
+    /// What a node refuses, what is kept there, and who waits for it.
+    async fn why_node(&self, node: &NodeId) -> Result<NodeExplanation, PoolError>;
+
+    /// Where a tenant stands, and what waits under it for what.
+    async fn why_tenant(&self, tenant: &TenantPath) -> Result<TenantExplanation, PoolError>;
 
     /// The timeline after `from` (none: from now on). `Compacted` when that is no longer kept.
     async fn events(
@@ -109,14 +121,82 @@ pub struct Explanation {
     pub task: Arc<Task>,
     /// The funnel; none: it does not wait.
     pub why: Option<Why>,
+    /// What keeps it waiting before all else; none: it does not wait.
+    pub block: Option<Block>,
     /// Node by node.
     pub nodes: Vec<NodeVerdict>,
-    /// Waiting tasks that would be placed before it.
-    pub ahead: u32,
+    /// Who would be placed before it.
+    pub ahead: Ahead,
     /// Who holds what the task lacks, by scheduler.
-    pub holders: Vec<(SchedulerId, plenum_model::amounts::Amounts)>,
+    pub holders: Vec<(SchedulerId, Amounts)>,
     /// One change that would help, if one is known.
-    pub fix: Option<String>,
+    pub fix: Option<Fix>,
+}
+
+/// Waiting tasks that want the same room, or are under the same limit, and go first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ahead {
+    /// How many; those behind the first [`Ahead::COUNTED`] are not counted.
+    pub tasks: u32,
+    /// The first few of them.
+    pub first: Vec<Other>,
+    /// Why the first of them goes before it; none: nobody does.
+    pub because: Option<Because>,
+}
+
+impl Ahead {
+    /// The most that are counted: nobody reads on, and each costs a look at the order of turns.
+    pub const COUNTED: usize = 10_000;
+    /// The most that are named.
+    pub const NAMED: usize = 3;
+}
+
+/// What a node refuses, what is kept there, and who waits for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeExplanation {
+    /// The node.
+    pub node: Arc<Node>,
+    /// Tasks of the pool that wait.
+    pub waiting: u32,
+    /// How many of them it refuses first for which cause, in the order of the funnel.
+    pub refuses: Vec<(Cause, u32)>,
+    /// For whom room is kept there, and what of it is free.
+    pub kept: Vec<(Other, Amounts)>,
+    /// How many wait that can go nowhere else.
+    pub waits_for_it: u32,
+    /// The oldest few of them.
+    pub first: Vec<Other>,
+}
+
+/// Where a tenant stands, and what waits under it for what.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TenantExplanation {
+    /// The tenant and what it uses.
+    pub usage: TenantUsage,
+    /// What it can always have: its own guarantee, or what those below it are guaranteed together if that is more.
+    pub guarantee: Amounts,
+    /// What it uses beyond that.
+    pub borrowed: Amounts,
+    /// What of it others may have meanwhile.
+    pub unused: Amounts,
+    /// The largest part that any resource it borrows is of the pool, over its weight, in thousandths. Whoever has the
+    /// smaller one goes first.
+    pub share_per_mille: u64,
+    /// Whether it has less than it is guaranteed, and so goes before all who have not.
+    pub within_guarantee: bool,
+    /// What its tasks and those below it wait for, by what keeps them; most tasks first.
+    pub waits: Vec<WaitsFor>,
+}
+
+/// Tasks that the same keeps waiting.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WaitsFor {
+    /// What.
+    pub block: Block,
+    /// How many.
+    pub tasks: u32,
+    /// The oldest of them.
+    pub first: Other,
 }
 
 /// Why the pool refused.

@@ -3,6 +3,7 @@
 use crate::amounts::Amounts;
 use crate::expr::keys;
 use crate::ids::NodeId;
+use crate::taint::Taint;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,6 +30,9 @@ pub struct NodeFacts {
     pub ports: PortRange,
     /// Version of the agent.
     pub agent_version: String,
+    /// Taints that its configuration names.
+    #[serde(default)]
+    pub taints: Vec<Taint>,
 }
 
 /// What a node's runtime can do.
@@ -142,9 +146,17 @@ pub struct Node {
     pub joined_at: u64,
     /// When its state last changed, in Unix milliseconds.
     pub since: u64,
+    /// Taints that an operator gave it, beside those of its configuration.
+    #[serde(default)]
+    pub taints: Vec<Taint>,
 }
 
 impl Node {
+    /// All its taints.
+    pub fn all_taints(&self) -> impl Iterator<Item = &Taint> {
+        self.facts.taints.iter().chain(&self.taints)
+    }
+
     /// What nobody holds.
     #[must_use]
     pub fn free(&self) -> Amounts {

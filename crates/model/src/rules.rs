@@ -3,6 +3,8 @@
 //! Doors need the evaluators as well as the broker.
 
 pub use crate::expr::{BadRule, Compiled, Expr, Op, keys};
+use crate::taint::Taint;
+pub use crate::taint::Toleration;
 use crate::tally::Tally;
 use serde::{Deserialize, Serialize};
 
@@ -128,6 +130,19 @@ pub struct Affinity {
     pub hard: bool,
 }
 
+impl Rules {
+    /// The first of these taints that is not borne and keeps tasks away.
+    pub fn kept_off_by<'t>(&self, mut taints: impl Iterator<Item = &'t Taint>) -> Option<&'t Taint> {
+        taints.find(|taint| taint.effect.keeps_away() && !self.bears(taint))
+    }
+
+    /// Whether a taint is borne.
+    #[must_use]
+    pub fn bears(&self, taint: &Taint) -> bool {
+        self.tolerations.iter().any(|toleration| toleration.bears(taint))
+    }
+}
+
 impl Spread {
     /// Whether a domain that has `here` may have one more, when the fewest that a domain has is `fewest`, there are
     /// `domains` of them, and the task counts itself or not.
@@ -164,17 +179,6 @@ impl Affinity {
             here > 0 || (anywhere == 0 && itself)
         }
     }
-}
-
-/// A taint that is borne.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Toleration {
-    /// The taint's key; none: every taint.
-    pub key: Option<String>,
-    /// Its value; none: any.
-    pub value: Option<String>,
-    /// Its effect; none: any.
-    pub effect: Option<String>,
 }
 
 #[cfg(test)]

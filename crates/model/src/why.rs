@@ -2,7 +2,7 @@
 //! itself with one of these, and every door shows it in its own dialect.
 
 use crate::amounts::Resource;
-use crate::ids::{NodeId, TenantPath};
+use crate::ids::{NodeId, TaskId, TenantPath};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -42,6 +42,31 @@ pub enum Cause {
     Port(u16),
     /// No port of its range is free.
     DynamicPorts,
+}
+
+impl Cause {
+    /// Whether the node can never hold the task, unless it or the claim becomes another.
+    #[must_use]
+    pub fn rules_out(&self) -> bool {
+        match self {
+            Self::NotPinned
+            | Self::Runtime(_)
+            | Self::Capability(_)
+            | Self::Attribute(_)
+            | Self::Taint(_) => true,
+            Self::Unreachable
+            | Self::Cordoned
+            | Self::LimitPerKey(_)
+            | Self::Spread(_)
+            | Self::Near(_)
+            | Self::Away(_)
+            | Self::KeptAway(_)
+            | Self::Short(_)
+            | Self::Device(_)
+            | Self::Port(_)
+            | Self::DynamicPorts => false,
+        }
+    }
 }
 
 impl fmt::Display for Cause {
@@ -110,6 +135,37 @@ pub struct Why {
     pub gang: Option<GangShort>,
 }
 
+impl Why {
+    /// The cause for which most nodes fail of those that could hold the task at all; of all nodes, if none could. Of
+    /// two that are as many the one that is asked later: those nodes come nearer.
+    #[must_use]
+    pub fn main_cause(&self) -> Option<&Cause> {
+        let most = |rules_out: bool| {
+            let these = self.by.iter().filter(|(cause, _)| cause.rules_out() == rules_out);
+            these.max_by_key(|(_, nodes)| *nodes).map(|(cause, _)| cause)
+        };
+        most(false).or_else(|| most(true))
+    }
+
+    /// What keeps the task waiting, as far as this tells: who else waits is not in it.
+    #[must_use]
+    pub fn block(&self) -> Option<Block> {
+        if let Some(limit) = &self.limit {
+            return Some(Block::Limit(limit.clone()));
+        }
+        if let Some(short) = self.gang {
+            return Some(Block::Gang(short, self.main_cause().cloned()));
+        }
+        if let Some(node) = &self.kept {
+            return Some(Block::Seat(node.clone()));
+        }
+        if self.nodes == 0 {
+            return Some(Block::NoNodes);
+        }
+        self.main_cause().cloned().map(Block::Nodes)
+    }
+}
+
 /// A gang that does not fit as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GangShort {
@@ -153,6 +209,122 @@ pub struct NodeVerdict {
     pub detail: String,
 }
 
+/// What keeps a task waiting, before all else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "block", content = "what", rename_all = "snake_case")]
+pub enum Block {
+    /// A limit.
+    Limit(LimitReached),
+    /// Its gang does not fit as a whole; and what the first of it that finds no room lacks, if that is one thing.
+    Gang(GangShort, Option<Cause>),
+    /// Its room on this node is not free yet.
+    Seat(NodeId),
+    /// There are no nodes.
+    NoNodes,
+    /// There is room on a node, and it is kept for another task.
+    Kept {
+        /// Where.
+        node: NodeId,
+        /// For which.
+        by: Other,
+        /// Whether that one's tenant is guaranteed it.
+        guaranteed: bool,
+    },
+    /// Others go first wherever it could go.
+    Turn {
+        /// Who goes first.
+        first: Other,
+        /// Why that one does.
+        because: Because,
+    },
+    /// What most of the nodes lack that could hold it at all.
+    Nodes(Cause),
+}
+
+/// Another task, as one says whose it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Other {
+    /// Which.
+    pub task: TaskId,
+    /// Its name.
+    pub name: String,
+    /// Who is charged.
+    pub tenant: TenantPath,
+}
+
+/// Why one waiting task goes before another. The order is that in which it is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Because {
+    /// It is the system's own.
+    System,
+    /// Its tenant has less than it is guaranteed.
+    Guarantee,
+    /// Its priority is higher, and counts there.
+    Priority,
+    /// Its tenant has the smaller share.
+    Share,
+    /// It has waited longer.
+    Age,
+}
+
+impl Because {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::System,
+        Self::Guarantee,
+        Self::Priority,
+        Self::Share,
+        Self::Age,
+    ];
+}
+
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::System => "the system's own tasks go first",
+            Self::Guarantee => "its tenant has less than it is guaranteed",
+            Self::Priority => "its priority is higher",
+            Self::Share => "its tenant has the smaller share",
+            Self::Age => "it has waited longer",
+        })
+    }
+}
+
+impl fmt::Display for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Limit(limit) => limit.fmt(f),
+            Self::Gang(GangShort { of, fit }, cause) => {
+                write!(f, "gang of {of}, room for {fit}")?;
+                cause.as_ref().map_or(Ok(()), |cause| write!(f, ": {cause}"))
+            }
+            Self::Seat(node) => write!(f, "its room on {node} is not free yet"),
+            Self::NoNodes => f.write_str("there are no nodes"),
+            Self::Kept { node, by, guaranteed } => {
+                let why = if *guaranteed {
+                    ", which is guaranteed it"
+                } else {
+                    ""
+                };
+                write!(
+                    f,
+                    "room on {node} is kept for {} of tenant {}{why}",
+                    by.name, by.tenant
+                )
+            }
+            Self::Turn { first, because } => {
+                write!(
+                    f,
+                    "{} of tenant {} goes first: {because}",
+                    first.name, first.tenant
+                )
+            }
+            Self::Nodes(cause) => cause.fmt(f),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,5 +344,28 @@ mod tests {
             why.to_string(),
             "40 nodes: 9 attribute rack does not match, 31 short of memory"
         );
+    }
+
+    #[test]
+    fn the_main_cause_is_that_of_the_nodes_that_could_hold_it_at_all() {
+        let main = |by: &[(Cause, u32)]| {
+            let by = by.to_vec();
+            Why { by, ..Why::default() }.main_cause().cloned()
+        };
+        let (rack, memory) = (
+            || Cause::Attribute("rack".into()),
+            || Cause::Short(Resource::Memory),
+        );
+        assert_eq!(main(&[(rack(), 39), (memory(), 1)]), Some(memory()));
+        assert_eq!(main(&[(Cause::Cordoned, 1), (memory(), 39)]), Some(memory()));
+        assert_eq!(
+            main(&[(Cause::Cordoned, 2), (memory(), 1)]),
+            Some(Cause::Cordoned)
+        );
+        assert_eq!(
+            main(&[(rack(), 1), (Cause::Taint("gpu".into()), 1)]),
+            Some(Cause::Taint("gpu".into()))
+        );
+        assert_eq!(main(&[]), None);
     }
 }

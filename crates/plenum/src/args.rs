@@ -115,6 +115,9 @@ pub(crate) struct AgentArgs {
     /// Attributes for placement rules (may be repeated)
     #[arg(long = "attribute", value_name = "KEY=VALUE")]
     pub(crate) attributes: Vec<String>,
+    /// Taints that keep off tasks which do not bear them (may be repeated)
+    #[arg(long = "taint", value_name = "KEY=VALUE:EFFECT")]
+    pub(crate) taints: Vec<String>,
 }
 
 /// Schedulers as processes, and the list of those that run.

@@ -9,6 +9,7 @@ use plenum_model::amounts::Amounts;
 use plenum_model::code;
 use plenum_model::ids::NodeId;
 use plenum_model::node::PortRange;
+use plenum_model::taint::Taint;
 use std::net::{ToSocketAddrs as _, UdpSocket};
 use std::path::Path;
 
@@ -57,6 +58,7 @@ pub(crate) fn of_share(section: &AgentSection, share: &Share, dir: &Path) -> Res
     };
     config.system = system(section);
     config.attributes.clone_from(&section.attributes);
+    config.taints = taints(section)?;
     Ok(config)
 }
 
@@ -107,6 +109,7 @@ pub(crate) fn of_machine(section: &AgentSection, dir: &Path) -> Result<AgentConf
     config.capacity = overrides(section);
     config.system = system(section);
     config.attributes.clone_from(&section.attributes);
+    config.taints = taints(section)?;
     Ok(config)
 }
 
@@ -123,6 +126,16 @@ fn overrides(section: &AgentSection) -> CapacityOverrides {
         slots: given(section.slots),
         ..CapacityOverrides::default()
     }
+}
+
+fn taints(section: &AgentSection) -> Result<Vec<Taint>, Failure> {
+    let read = section.taints.iter().map(|text| text.parse::<Taint>());
+    let mut taints = read
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|e| Failure::new(code::CONFIG, &e).hint("agent.taints = ['KEY=VALUE:EFFECT']"))?;
+    taints.sort();
+    taints.dedup();
+    Ok(taints)
 }
 
 fn system(section: &AgentSection) -> Amounts {

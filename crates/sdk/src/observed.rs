@@ -300,7 +300,7 @@ impl Observed {
             }
             WatchEvent::Node(node) => {
                 let other = |old: &Arc<Node>| {
-                    let state = |n: &Node| (n.liveness, n.scheduling);
+                    let state = |n: &Node| (n.liveness, n.scheduling, n.taints.clone());
                     old.facts != node.facts || state(old) != state(&node)
                 };
                 let known = self.nodes.get(&node.facts.id);

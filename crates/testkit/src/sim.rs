@@ -404,6 +404,7 @@ fn facts(id: NodeId, index: usize, capacity: Amounts) -> NodeFacts {
             high: 31_200,
         },
         agent_version: "simulated".to_owned(),
+        taints: Vec::new(),
         id,
     }
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use plenum_model::ids::{BadId, SpecId, TaskId};
+use plenum_model::taint::BadTaint;
 
 /// A message that does not say what it should.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +23,9 @@ pub enum Fault {
     /// It is no acceptable name.
     #[error(transparent)]
     Name(BadId),
+    /// It is no taint.
+    #[error(transparent)]
+    Taint(BadTaint),
     /// It has the wrong number of bytes.
     #[error("has {got} bytes, not {expected}")]
     Length {

@@ -240,6 +240,7 @@ fn facts(n: u32, slots: u64) -> Result<NodeFacts, Failed> {
             high: 32_000,
         },
         agent_version: "bench".to_owned(),
+        taints: Vec::new(),
         id,
     })
 }

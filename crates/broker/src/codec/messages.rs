@@ -14,7 +14,7 @@ pub(super) struct Record {
 pub(super) struct FactMsg {
     #[prost(
         oneof = "Kind",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22"
     )]
     pub(super) kind: Option<Kind>,
 }
@@ -65,6 +65,9 @@ pub(super) enum Kind {
     /// Since version 2: the id of the task.
     #[prost(bytes = "vec", tag = "21")]
     Passed(Vec<u8>),
+    /// Since version 3: the taints as JSON.
+    #[prost(message, tag = "22")]
+    NodeTainted(NodeMsg),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -21,8 +21,8 @@ pub(crate) use messages::{DesiredMsg, SeatMsg};
 pub(crate) use nouns::*;
 
 /// The version that this build writes, and the newest that it reads. What older builds wrote is read as it stands.
-/// 1: the first. 2: nominations, seats that are inherited, gangs.
-pub const VERSION: u32 = 2;
+/// 1: the first. 2: nominations, seats that are inherited, gangs. 3: taints.
+pub const VERSION: u32 = 3;
 
 /// Bytes that are no record or no snapshot of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -229,6 +229,10 @@ fn wrap(fact: &Fact) -> FactMsg {
         Fact::NodeScheduling { ix, to, actor } => {
             Kind::NodeScheduling(stated(*ix, scheduling_number(*to), actor))
         }
+        Fact::NodeTainted { ix, taints, actor } => Kind::NodeTainted(NodeMsg {
+            json: json_list(taints),
+            ..stated(*ix, 0, actor)
+        }),
         Fact::NodeRemoved { ix, actor } => Kind::NodeRemoved(stated(*ix, 0, actor)),
         Fact::TenantSet { tenant, actor } => Kind::TenantSet(TenantMsg {
             json: json(tenant),
@@ -376,6 +380,11 @@ fn unwrap_fact(msg: FactMsg) -> Result<Fact, BadRecord> {
         Kind::NodeScheduling(m) => Fact::NodeScheduling {
             ix: NodeIx(m.ix),
             to: scheduling(m.state)?,
+            actor: m.actor,
+        },
+        Kind::NodeTainted(m) => Fact::NodeTainted {
+            ix: NodeIx(m.ix),
+            taints: from_json_list(&m.json)?.into(),
             actor: m.actor,
         },
         Kind::NodeRemoved(m) => Fact::NodeRemoved {

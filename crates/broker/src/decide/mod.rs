@@ -180,6 +180,7 @@ impl Core {
             }
             Input::SetTenant(tenant, actor) => Some(self.set_tenant(tenant, actor)),
             Input::SetScheduling(node, to, actor) => Some(self.set_scheduling(&node, to, actor)),
+            Input::Taint(node, change, actor) => Some(self.taint(&node, &change, actor)),
             Input::RemoveNode(node, actor) => Some(self.remove_node(&node, actor)),
             Input::StopTask(id, grace, actor) => Some(self.stop_task(id, grace, actor)),
         };

@@ -9,6 +9,7 @@ use plenum_model::claim::Desired;
 use plenum_model::ids::{NodeId, Seq, TenantPath};
 use plenum_model::node::{Liveness, NodeFacts, Scheduling};
 use plenum_model::phase::{Phase, Progress};
+use plenum_model::taint::{Effect, TaintChange};
 use plenum_model::task::{Exit, ExitReason, Observation};
 use plenum_model::tenant::Tenant;
 use std::sync::Arc;
@@ -153,6 +154,27 @@ impl Core {
         let (ix, row) = self.ledger.nodes.find(node).ok_or_else(|| no_node(node))?;
         if row.scheduling != to {
             self.commit(Fact::NodeScheduling { ix, to, actor });
+            self.refresh_all_soon();
+        }
+        Ok(Answer::Done)
+    }
+
+    /// Gives a node taints or takes some away. Those of its configuration only its agent changes.
+    pub(super) fn taint(&mut self, node: &NodeId, change: &TaintChange, actor: String) -> Verdict {
+        let (ix, row) = self.ledger.nodes.find(node).ok_or_else(|| no_node(node))?;
+        let configured = |(key, effect): &&(String, Option<Effect>)| {
+            let mut own = row.facts.taints.iter();
+            own.any(|taint| taint.key == *key && effect.is_none_or(|effect| effect == taint.effect))
+        };
+        if let Some((key, _)) = change.remove.iter().find(configured) {
+            let why =
+                format!("taint {key} of node {node} is in its agent's configuration: take it out there");
+            return Err(Denied::Conflict { why });
+        }
+        let taints = change.of(&row.taints);
+        if taints[..] != row.taints[..] {
+            let taints = taints.into();
+            self.commit(Fact::NodeTainted { ix, taints, actor });
             self.refresh_all_soon();
         }
         Ok(Answer::Done)

@@ -97,7 +97,7 @@ impl Core {
             for ix in open.iter_behind(behind).take(LOOKED) {
                 last = ix.at();
                 let node = nodes.get(ix).filter(|_| takes(ix));
-                let serves = node.is_some_and(|node| row.needs.against(&node.facts).is_none());
+                let serves = node.is_some_and(|node| row.needs.against(&node.facts, &node.taints).is_none());
                 let around = row.related.around(ix, &self.ledger.tallies);
                 if serves && around.against().is_none() {
                     plans.extend(claimant.plan(&row.needs, ix));

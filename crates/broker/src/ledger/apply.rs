@@ -32,7 +32,7 @@ pub(super) fn missing(what: impl std::fmt::Debug) -> BadFact {
 
 /// How tasks of these terms stand beside others that wait. Their tenant is there: it was set before they were
 /// claimed.
-fn stand(terms: &Terms, tenants: &Tenants, system: bool) -> Stand {
+pub(crate) fn stand(terms: &Terms, tenants: &Tenants, system: bool) -> Stand {
     let tenant = tenants.find(&terms.tenant).unwrap_or_default();
     let scope = terms.priority.scope.as_ref().and_then(|path| tenants.find(path));
     let rank = match terms.priority.value {
@@ -106,6 +106,7 @@ impl Ledger {
                 };
                 self.say_node(*ix, kind, actor);
             }
+            Fact::NodeTainted { ix, taints, actor } => self.node_tainted(*ix, taints, actor)?,
             Fact::NodeRemoved { ix, actor } => self.node_removed(*ix, actor)?,
             Fact::TenantSet { tenant, actor } => {
                 if self.tenants.set(tenant.clone()) {

@@ -6,6 +6,7 @@ use super::nodes::NodeRow;
 use crate::fact::NodeIx;
 use crate::input::{Change, Held, What};
 use plenum_model::node::{Liveness, NodeFacts};
+use plenum_model::taint::Taint;
 use std::sync::Arc;
 
 impl Ledger {
@@ -26,6 +27,24 @@ impl Ledger {
         self.regroup(ix, Some(facts));
         self.keep_again(ix);
         self.touch_node(ix);
+        Ok(())
+    }
+
+    pub(super) fn node_tainted(
+        &mut self,
+        ix: NodeIx,
+        taints: &Arc<[Taint]>,
+        actor: &str,
+    ) -> Result<(), BadFact> {
+        let row = self.nodes.get(ix).ok_or_else(|| missing(ix))?;
+        let row = NodeRow {
+            taints: Arc::clone(taints),
+            since: self.at,
+            ..row.clone()
+        };
+        self.nodes.put(ix, Some(row));
+        self.keep_again(ix);
+        self.say_node(ix, "node.tainted", actor);
         Ok(())
     }
 

@@ -231,6 +231,7 @@ impl nodes::NodeRow {
             facts: Arc::clone(&self.facts),
             liveness: self.liveness,
             scheduling: self.scheduling,
+            taints: Arc::clone(&self.taints),
             joined_at: self.joined_at,
             since: self.since,
         }

@@ -9,6 +9,7 @@ use plenum_model::amounts::Amounts;
 use plenum_model::claim::PortAsk;
 use plenum_model::ids::{NodeId, TaskId};
 use plenum_model::node::{Liveness, NodeFacts, Scheduling};
+use plenum_model::taint::Taint;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ pub struct NodeRow {
     pub liveness: Liveness,
     /// Whether new tasks may go there.
     pub scheduling: Scheduling,
+    /// Taints that operators gave it, beside those of its configuration.
+    pub taints: Arc<[Taint]>,
     /// When it joined, in Unix milliseconds.
     pub joined_at: u64,
     /// When its state last changed, in Unix milliseconds.
@@ -69,6 +72,7 @@ impl NodeRow {
             facts,
             liveness: Liveness::Ready,
             scheduling: Scheduling::Open,
+            taints: Arc::default(),
             joined_at: at,
             since: at,
             used: Amounts::default(),
@@ -94,6 +98,7 @@ impl NodeRow {
     pub fn look(&self) -> NodeLook<'_> {
         NodeLook {
             facts: &self.facts,
+            taints: &self.taints,
             liveness: self.liveness,
             scheduling: self.scheduling,
             free: &self.free,

@@ -33,6 +33,13 @@ impl Share {
         parts.filter(|part| part.over > 0).max().unwrap_or(Self::NONE)
     }
 
+    /// In thousandths, rounded down: for people, never to compare.
+    #[must_use]
+    pub fn per_mille(self) -> u64 {
+        let of = u128::from(self.capacity.max(1)) * u128::from(self.weight);
+        u64::try_from(u128::from(self.over) * 1_000 / of).unwrap_or(u64::MAX)
+    }
+
     /// The numerator with the denominator of the other multiplied in: what is compared instead of quotients.
     fn crossed(self, other: Self) -> Wide {
         let weighted = u128::from(self.over) * u128::from(other.weight);

@@ -90,6 +90,8 @@ struct NodeMsg {
     joined_at: u64,
     #[prost(uint64, tag = "6")]
     since: u64,
+    #[prost(bytes = "vec", tag = "7")]
+    taints: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -377,6 +379,7 @@ fn node_msg(ix: NodeIx, row: &NodeRow) -> NodeMsg {
         scheduling: codec::scheduling_number(row.scheduling),
         joined_at: row.joined_at,
         since: row.since,
+        taints: codec::json_list(&row.taints),
     }
 }
 
@@ -386,6 +389,7 @@ fn node_row(msg: &NodeMsg) -> Result<NodeRow, BadRecord> {
         scheduling: codec::scheduling(msg.scheduling)?,
         joined_at: msg.joined_at,
         since: msg.since,
+        taints: codec::from_json_list(&msg.taints)?.into(),
         ..NodeRow::new(codec::from_json(&msg.facts)?, msg.joined_at)
     })
 }

@@ -10,6 +10,7 @@ use super::queue::ClassKey;
 use super::share::Share;
 use super::tenants::{TenantIx, Tenants};
 use plenum_model::amounts::Amounts;
+use plenum_model::why::Because;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -133,6 +134,24 @@ impl Turn {
         both.find(|(a, b)| a.who != b.who).is_none_or(|(a, b)| a < b)
     }
 
+    /// Why it comes before the other; none: it does not, or is it.
+    #[must_use]
+    pub fn because(&self, other: &Self) -> Option<Because> {
+        let mut both = self.trail.iter().rev().zip(other.trail.iter().rev());
+        let (a, b) = both.find(|(a, b)| a.who != b.who).filter(|(a, b)| a < b)?;
+        Some(if a.system != b.system {
+            Because::System
+        } else if a.beyond_guarantee != b.beyond_guarantee {
+            Because::Guarantee
+        } else if a.priority != b.priority {
+            Because::Priority
+        } else if a.share != b.share {
+            Because::Share
+        } else {
+            Because::Age
+        })
+    }
+
     /// Its place at the level that was looked at last.
     fn front(&self) -> Option<&Place> {
         self.trail.last()
@@ -149,14 +168,7 @@ impl Turns {
     /// Puts a class in or takes it out, by the age of its oldest waiter.
     pub fn put(&mut self, stand: &Stand, age: u64, key: ClassKey, within: bool) {
         let spot = stand.spot();
-        let place = Place {
-            system: Reverse(false),
-            beyond_guarantee: false,
-            priority: Reverse(0),
-            share: Share::NONE,
-            age,
-            who: Who::Class(key),
-        };
+        let place = Place::of_class(age, key);
         let places = &mut self.rows.entry(spot).or_default().places;
         if within {
             places.insert(place);
@@ -224,6 +236,19 @@ impl Turns {
         self.seek(&self.top, passes)
     }
 
+    /// Where a class stands that is in: its tenants as old as those of theirs are that go before it. Up to date after
+    /// `settle`.
+    #[must_use]
+    pub fn standing(&self, stand: &Stand, age: u64, key: ClassKey, tenants: &Tenants) -> Turn {
+        let mut trail = vec![Place::of_class(age, key)];
+        let mut at = Some(stand.spot());
+        while let Some(spot) = at {
+            trail.extend(self.rows.get(&spot).and_then(|row| row.filed));
+            at = spot.above(tenants);
+        }
+        Turn { key, trail }
+    }
+
     /// A tenant stands by the age of its first class. If that one does not pass, the tenant is as old as the first
     /// that does: so those that are beside it but for age are asked, too.
     fn seek(&self, among: &BTreeSet<Place>, passes: &mut impl FnMut(&ClassKey) -> bool) -> Option<Turn> {
@@ -256,6 +281,17 @@ impl Turns {
 }
 
 impl Place {
+    fn of_class(age: u64, key: ClassKey) -> Self {
+        Self {
+            system: Reverse(false),
+            beyond_guarantee: false,
+            priority: Reverse(0),
+            share: Share::NONE,
+            age,
+            who: Who::Class(key),
+        }
+    }
+
     /// Whether it is equal to the other but for age, and older.
     fn older_equal(&self, other: &Self) -> bool {
         let but_age = Self {

@@ -45,8 +45,8 @@ impl Eligible {
     fn look(&mut self, ix: NodeIx, nodes: &Nodes, needs: &Needs) {
         let now = nodes
             .get(ix)
-            .filter(|n| needs.against(&n.facts).is_none())
-            .map(|n| needs.wish(&n.facts));
+            .filter(|n| needs.against(&n.facts, &n.taints).is_none())
+            .map(|n| needs.wish(&n.facts, &n.taints));
         if ix.at() >= self.place.len() {
             self.place.resize(ix.at() + 1, None);
         }

@@ -10,7 +10,9 @@ use plenum_model::ids::TenantPath;
 use plenum_model::node::{NodeFacts, capability};
 use plenum_model::rules::{Compiled, Expr};
 use plenum_model::spec::{Network, RestartUnit, TaskSpec};
+use plenum_model::taint::Taint;
 use plenum_model::why::Cause;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Why terms are not taken: reason, field, words.
@@ -82,9 +84,10 @@ impl Needs {
         })
     }
 
-    /// The first thing about a node, as its agent describes it, that stands in the way for good.
+    /// The first thing about a node, as its agent describes it and with the taints that operators gave it, that
+    /// stands in the way for good.
     #[must_use]
-    pub fn against(&self, facts: &NodeFacts) -> Option<Cause> {
+    pub fn against(&self, facts: &NodeFacts, taints: &[Taint]) -> Option<Cause> {
         for need in &self.runtimes {
             let Some(has) = facts.runtimes.get(&need.name) else {
                 return Some(Cause::Runtime(need.name.clone()));
@@ -93,6 +96,51 @@ impl Needs {
                 return Some(Cause::Capability((*missing).to_owned()));
             }
         }
+        self.failed_rule(facts).or_else(|| {
+            let taint = self.kept_off_by(facts, taints)?;
+            Some(Cause::Taint(taint.key.clone()))
+        })
+    }
+
+    /// Everything about a node that stands in the way for good.
+    #[must_use]
+    pub fn all_against(&self, facts: &NodeFacts, taints: &[Taint]) -> Vec<Cause> {
+        let mut all = Vec::new();
+        for need in &self.runtimes {
+            match facts.runtimes.get(&need.name) {
+                None => all.push(Cause::Runtime(need.name.clone())),
+                Some(has) => {
+                    let missing = need.hard.iter().filter(|c| !has.capabilities.contains(**c));
+                    all.extend(missing.map(|c| Cause::Capability((*c).to_owned())));
+                }
+            }
+        }
+        all.extend(self.failed_rule(facts));
+        let own = facts.taints.iter().chain(taints);
+        let hard = own.filter(|taint| taint.effect.keeps_away() && !self.terms.rules.bears(taint));
+        all.extend(hard.map(|taint| Cause::Taint(taint.key.clone())));
+        all.dedup();
+        all
+    }
+
+    /// The runtimes that it needs, with what each must be able to do.
+    #[must_use]
+    pub fn runtimes(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut all = BTreeMap::<String, BTreeSet<String>>::new();
+        for need in &self.runtimes {
+            let can = need.hard.iter().map(|c| (*c).to_owned());
+            all.entry(need.name.clone()).or_default().extend(can);
+        }
+        all
+    }
+
+    /// The first taint of a node that keeps the task away.
+    #[must_use]
+    pub fn kept_off_by<'t>(&self, facts: &'t NodeFacts, taints: &'t [Taint]) -> Option<&'t Taint> {
+        self.terms.rules.kept_off_by(facts.taints.iter().chain(taints))
+    }
+
+    fn failed_rule(&self, facts: &NodeFacts) -> Option<Cause> {
         let mut first = None;
         for all_of in &self.required {
             match all_of.iter().find(|e| !e.matches(facts.attribute(e.key()))) {
@@ -113,10 +161,12 @@ impl Needs {
             .count()
     }
 
-    /// How much a node is wished for: the sum of the weights it earns, and below that one for each cap it can
-    /// enforce.
+    /// How much a node is wished for: the fewer taints that only ask to be avoided the better; then the sum of the
+    /// weights it earns, and below that one for each cap it can enforce.
     #[must_use]
-    pub fn wish(&self, facts: &NodeFacts) -> i64 {
+    pub fn wish(&self, facts: &NodeFacts, taints: &[Taint]) -> i64 {
+        /// Weights together count less than one taint.
+        const MOST: i64 = 1 << 32;
         let earned: i64 = self
             .preferred
             .iter()
@@ -133,7 +183,10 @@ impl Needs {
             )
             .ok()
         });
-        earned * 64 + enforced.sum::<i64>().min(63)
+        let all = facts.taints.iter().chain(taints);
+        let avoided = all.filter(|taint| !taint.effect.keeps_away() && !self.terms.rules.bears(taint));
+        let avoided = i64::try_from(avoided.take(1 << 16).count()).unwrap_or(0);
+        earned.clamp(-MOST, MOST) * 64 + enforced.sum::<i64>().min(63) - avoided * MOST * 256
     }
 }
 
@@ -177,8 +230,7 @@ fn runtimes(spec: &TaskSpec, strict_caps: bool, secret: bool) -> Vec<RuntimeNeed
 }
 
 fn unsupported(terms: &Terms) -> Result<(), Unfit> {
-    let rules = &terms.rules;
-    let table: [(bool, &'static str, &str); 3] = [
+    let table: [(bool, &'static str, &str); 2] = [
         (
             !terms.devices.is_empty(),
             "devices",
@@ -188,11 +240,6 @@ fn unsupported(terms: &Terms) -> Result<(), Unfit> {
             terms.desired == Desired::Stopped,
             "desired",
             "claim it held or running, and amend it to stopped later",
-        ),
-        (
-            !rules.tolerations.is_empty(),
-            "rules.tolerations",
-            "nodes have no taints yet",
         ),
     ];
     match table.into_iter().find(|(asked, _, _)| *asked) {

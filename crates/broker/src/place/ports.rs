@@ -60,6 +60,19 @@ impl Ports {
             .map(|(_, port)| *port)
     }
 
+    /// The fixed ports of these that somebody holds, or that are in `kept`.
+    #[must_use]
+    pub fn taken_of(&self, asks: &[PortAsk], kept: &Self) -> Vec<u16> {
+        let taken = asks.iter().filter_map(|ask| match ask.host {
+            HostPort::Dynamic => None,
+            HostPort::Fixed(port) => {
+                let free = self.free(port, ask.protocol) && kept.free(port, ask.protocol);
+                (!free).then_some(port)
+            }
+        });
+        taken.collect()
+    }
+
     /// Chooses a port for each ask, none that is in `kept` either. Dynamic ones start at a place that follows from the task, so that a port
     /// that was just let go is not given out again at once.
     ///

@@ -7,6 +7,7 @@ use super::relation::{Bar, Counts};
 use plenum_model::amounts::Amounts;
 use plenum_model::ids::TaskId;
 use plenum_model::node::{Liveness, NodeFacts, Scheduling};
+use plenum_model::taint::Taint;
 use plenum_model::why::Cause;
 
 /// A node as the funnel looks at it.
@@ -14,6 +15,8 @@ use plenum_model::why::Cause;
 pub struct NodeLook<'a> {
     /// What its agent says.
     pub facts: &'a NodeFacts,
+    /// The taints that operators gave it.
+    pub taints: &'a [Taint],
     /// Whether it is heard of.
     pub liveness: Liveness,
     /// Whether new tasks may go there.
@@ -60,9 +63,16 @@ impl<N: Copy, C: Counts<N>> Around<'_, N, C> {
 
     /// The first cause against the node.
     fn cause(&self) -> Option<Cause> {
-        let bar = self.against()?;
-        let key = self.counts.tally(bar.tally).map_or("", |tally| &tally.key);
-        Some(bar.no.cause(key))
+        self.causes().next()
+    }
+
+    /// Every cause against the node.
+    pub fn causes(&self) -> impl Iterator<Item = Cause> {
+        let refuses = |bar: &&Bar| !bar.passes(self.counts.here(bar.tally, self.node));
+        self.bars.iter().filter(refuses).map(|bar| {
+            let key = self.counts.tally(bar.tally).map_or("", |tally| &tally.key);
+            bar.no.cause(key)
+        })
     }
 
     fn in_words(&self, facts: &NodeFacts) -> String {
@@ -93,7 +103,7 @@ pub fn verdict<N: Copy>(
     if !node.scheduling.is_open() && !extra.past_cordon {
         return Err(Cause::Cordoned);
     }
-    if let Some(cause) = needs.against(node.facts) {
+    if let Some(cause) = needs.against(node.facts, node.taints) {
         return Err(cause);
     }
     room(needs, node, extra, around)
@@ -127,6 +137,41 @@ pub fn room<N: Copy>(
             Some(port) => Err(Cause::Port(port)),
         },
     }
+}
+
+/// Everything that is against a node, in the order of the funnel: what would still be if the first were not.
+#[must_use]
+pub fn all_against<N: Copy>(
+    needs: &Needs,
+    node: &NodeLook<'_>,
+    extra: &Extra<'_>,
+    around: &Around<'_, N, impl Counts<N>>,
+) -> Vec<Cause> {
+    let mut all = Vec::new();
+    all.extend((node.liveness == Liveness::Unreachable).then_some(Cause::Unreachable));
+    all.extend((!node.scheduling.is_open()).then_some(Cause::Cordoned));
+    all.extend(needs.all_against(node.facts, node.taints));
+    all.extend(around.causes());
+    let asked = match extra.holds {
+        None => needs.terms.charge.clone(),
+        Some(holds) => needs.terms.charge.saturating_sub(holds),
+    };
+    let short = asked
+        .iter()
+        .filter(|(resource, asked)| *asked > node.free.get(resource));
+    all.extend(short.map(|(resource, _)| Cause::Short(resource)));
+    let asks = &needs.terms.ports;
+    match extra.given {
+        Some(given) => all.extend(node.ports.taken(asks, given).map(Cause::Port)),
+        None => {
+            let taken = node.ports.taken_of(asks, node.kept);
+            let none = taken.is_empty();
+            all.extend(taken.into_iter().map(Cause::Port));
+            let chosen = || node.ports.choose(asks, node.kept, node.facts.ports, extra.task);
+            all.extend(none.then(chosen).and_then(Result::err));
+        }
+    }
+    all
 }
 
 /// The numbers behind a cause, for people; empty where there are none.
@@ -170,11 +215,13 @@ pub fn in_words<N: Copy>(
                 facts.ports.high
             )
         }
+        Cause::Taint(_) => needs
+            .kept_off_by(facts, node.taints)
+            .map_or_else(String::new, ToString::to_string),
         Cause::Unreachable
         | Cause::Cordoned
         | Cause::NotPinned
         | Cause::Capability(_)
-        | Cause::Taint(_)
         | Cause::Device(_)
         | Cause::Port(_) => String::new(),
     }

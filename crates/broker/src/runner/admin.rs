@@ -4,10 +4,13 @@ use super::{BrokerHandle, Failed, Inner};
 use crate::input::{Denied, Input};
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream};
-use plenum_contract::pool::{Explanation, Pool, PoolError, SchedulerView, TaskFilter, TaskPage};
+use plenum_contract::pool::{
+    Explanation, NodeExplanation, Pool, PoolError, SchedulerView, TaskFilter, TaskPage, TenantExplanation,
+};
 use plenum_model::event::Event;
-use plenum_model::ids::{Cursor, NodeId, TaskId};
+use plenum_model::ids::{Cursor, NodeId, TaskId, TenantPath};
 use plenum_model::node::{Node, Scheduling};
+use plenum_model::taint::TaintChange;
 use plenum_model::task::Task;
 use plenum_model::tenant::{Tenant, TenantUsage};
 use std::sync::Arc;
@@ -51,6 +54,12 @@ impl Pool for BrokerHandle {
             .await
     }
 
+    async fn taint(&self, node: &NodeId, change: TaintChange, actor: &str) -> Result<(), PoolError> {
+        self.0
+            .order(Input::Taint(node.clone(), change, actor.to_owned()))
+            .await
+    }
+
     async fn remove_node(&self, node: &NodeId, actor: &str) -> Result<(), PoolError> {
         self.0
             .order(Input::RemoveNode(node.clone(), actor.to_owned()))
@@ -67,6 +76,23 @@ impl Pool for BrokerHandle {
         let view = self.0.shared.view.read();
         view.explain(id, self.0.config.core.strict_caps)
             .ok_or_else(|| no_task(id))
+    }
+
+    async fn why_node(&self, node: &NodeId) -> Result<NodeExplanation, PoolError> {
+        let view = self.0.shared.view.read();
+        let explained = view.explain_node(node, self.0.config.core.strict_caps);
+        explained.ok_or_else(|| PoolError::NotFound {
+            kind: "node",
+            name: node.to_string(),
+        })
+    }
+
+    async fn why_tenant(&self, tenant: &TenantPath) -> Result<TenantExplanation, PoolError> {
+        let view = self.0.shared.view.read();
+        view.explain_tenant(tenant).ok_or_else(|| PoolError::NotFound {
+            kind: "tenant",
+            name: tenant.to_string(),
+        })
     }
 
     async fn events(

@@ -151,6 +151,7 @@ pub fn start(
     let loaded = log.load().map_err(StartError::Log)?;
     let epoch = loaded.epoch.next();
     let mut view = View::new(config.events_kept, config.forgotten_kept);
+    view.serve_first(config.core.system.clone());
     let restored = Core::restore(
         config.core.clone(),
         loaded.snapshot.as_deref(),

@@ -2,7 +2,7 @@
 //! ledger's tallies, so that each can be held against the other.
 
 use super::View;
-use crate::input::{Held, TaskNow};
+use crate::input::{Held, NodeNow, TaskNow};
 use crate::place::needs::Needs;
 use crate::place::relation::{Bar, Counts, Relation, TallyIx, Totals};
 use crate::place::verdict::Around;
@@ -38,15 +38,15 @@ impl Counted {
         Some(self.by_domain.get(domain).copied().unwrap_or(0))
     }
 
-    fn totals(&self, over: Option<(Domains, u32)>, all: &[Arc<NodeFacts>], needs: &Needs) -> Totals {
+    fn totals(&self, over: Option<(Domains, u32)>, all: &[&NodeNow], needs: &Needs) -> Totals {
         let counts: BTreeMap<&str, u32> = match over {
             None | Some((Domains::Seen, _)) => self.by_domain.iter().map(|(d, n)| (d.as_str(), *n)).collect(),
             Some((over, _)) => {
-                let counts = |node: &&Arc<NodeFacts>| over == Domains::All || needs.against(node).is_none();
+                let passes = |node: &NodeNow| needs.against(&node.facts, &node.taints).is_none();
                 let domains = all
                     .iter()
-                    .filter(counts)
-                    .filter_map(|node| self.tally.domain(node));
+                    .filter(|node| over == Domains::All || passes(node))
+                    .filter_map(|node| self.tally.domain(&node.facts));
                 domains
                     .map(|d| (d, self.by_domain.get(d).copied().unwrap_or(0)))
                     .collect()
@@ -86,6 +86,25 @@ impl Standing {
         }
     }
 
+    /// What refuses nodes.
+    pub(super) fn bars(&self) -> &[Bar] {
+        &self.bars
+    }
+
+    /// How many a tally counts in a domain.
+    pub(super) fn count(&self, tally: TallyIx, domain: &str) -> u32 {
+        let counted = self.tallies.get(tally.0 as usize);
+        counted.map_or(0, |counted| counted.by_domain.get(domain).copied().unwrap_or(0))
+    }
+
+    /// The first domain whose count passes, of those where something is counted.
+    pub(super) fn first_domain(&self, tally: TallyIx, passes: impl Fn(u32) -> bool) -> Option<String> {
+        let mut domains = self.tallies.get(tally.0 as usize)?.by_domain.iter();
+        domains
+            .find(|(_, n)| passes(**n))
+            .map(|(domain, _)| domain.clone())
+    }
+
     /// Takes in a tally.
     fn add(&mut self, counted: Counted) -> TallyIx {
         self.tallies.push(counted);
@@ -106,8 +125,7 @@ impl View {
             bars: Vec::new(),
             tallies: Vec::new(),
         };
-        let nodes = self.nodes.values().map(|seen| Arc::clone(&seen.now.facts));
-        let all: Vec<_> = nodes.collect();
+        let all: Vec<_> = self.nodes.values().map(|seen| &seen.now).collect();
         for relation in &needs.relations {
             let counted = full().filter(|(terms, _)| relation.picked.counts(&own, &terms.subject()));
             let counted = Counted::over(&relation.tally, counted.map(|(_, node)| node));

@@ -34,6 +34,8 @@ pub struct View {
     schedulers: BTreeMap<SchedulerId, SchedulerSeen>,
     /// Those that wait, the oldest first.
     waiting: BTreeSet<(u64, TaskId)>,
+    /// The scheduler whose tasks go before everybody else's.
+    system: Option<SchedulerId>,
     changed: Changed,
     timeline: Timeline,
 }
@@ -135,6 +137,11 @@ impl View {
             timeline: Timeline::new(events_kept),
             ..Self::default()
         }
+    }
+
+    /// Says whose tasks the core places before everybody else's.
+    pub fn serve_first(&mut self, system: Option<SchedulerId>) {
+        self.system = system;
     }
 
     /// The newest change that was applied.
@@ -370,13 +377,7 @@ impl View {
     /// All tenants, by path.
     #[must_use]
     pub fn tenants(&self) -> Vec<TenantUsage> {
-        let usage = |seen: &TenantSeen| TenantUsage {
-            tenant: seen.tenant.clone(),
-            used: seen.used.clone(),
-            pending: seen.pending.clone(),
-            tasks: seen.tasks,
-        };
-        self.tenants.values().map(usage).collect()
+        self.tenants.values().map(TenantSeen::usage).collect()
     }
 
     /// All schedulers, by name.
@@ -431,6 +432,17 @@ impl View {
     }
 }
 
+impl TenantSeen {
+    fn usage(&self) -> TenantUsage {
+        TenantUsage {
+            tenant: self.tenant.clone(),
+            used: self.used.clone(),
+            pending: self.pending.clone(),
+            tasks: self.tasks,
+        }
+    }
+}
+
 impl NodeSeen {
     fn node(&self) -> Node {
         let now = &self.now;
@@ -446,6 +458,7 @@ impl NodeSeen {
             tasks: self.held.iter().map(|(s, t)| (s.to_string(), t.tasks)).collect(),
             joined_at: now.joined_at,
             since: now.since,
+            taints: now.taints.to_vec(),
         }
     }
 

@@ -87,6 +87,7 @@ fn in_words(happened: &Happened) -> Event {
                 "node.opened" => "takes new tasks",
                 "node.cordoned" => "takes no new tasks",
                 "node.draining" => "takes no new tasks, and its own move away",
+                "node.tainted" => "has other taints",
                 "node.removed" => "left for good",
                 other => other,
             }

@@ -151,6 +151,14 @@ async fn of_several_changes_one_that_fails_keeps_no_other_from_being_tried() {
     assert!(ran.err.starts_with("error[PLN-2003]"), "{ran:?}");
     assert_eq!(server.run("node uncordon n1").await.out, "n1  ready\n");
     assert_eq!(server.run("node cordon n9").await.code, 3);
+    let ran = server
+        .run("node taint n1 gpu=a100:NoSchedule spot:NoExecute")
+        .await;
+    assert_eq!(ran.out, "n1  gpu=a100:NoSchedule spot:NoExecute\n");
+    let ran = server.run("node show n1").await;
+    assert!(ran.out.contains("taint       gpu=a100:NoSchedule\n"), "{ran:?}");
+    let ran = server.run("node taint n1 gpu=a100:NoSchedule- spot-").await;
+    assert_eq!(ran.out, "n1  no taints\n");
     let ran = server.run("task kill web.0 --grace 2s").await;
     assert_eq!(ran.out, "web.0  asked to stop\n");
     let stopped = server.world.lock().unwrap().stopped.clone();

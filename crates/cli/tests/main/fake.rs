@@ -12,14 +12,19 @@ use plenum_client::v1::amounts::Amounts;
 use plenum_client::v1::error::ErrorBody;
 use plenum_client::v1::event::Event;
 use plenum_client::v1::list::{Info, List};
-use plenum_client::v1::node::Node;
+use plenum_client::v1::node::{Node, Taint, TaintRequest};
 use plenum_client::v1::scheduler::Scheduler;
 use plenum_client::v1::stream::{ExecStart, LogLine};
 use plenum_client::v1::task::{Exit, Port, Task, WorkloadRef};
 use plenum_client::v1::tenant::{Tenant, TenantSettings};
-use plenum_client::v1::why::{CauseCount, Explanation, NodeVerdict, Why};
+use plenum_client::v1::why::{
+    Ahead, Blocks, CauseCount, Explanation, KeptRoom, NodeExplanation, NodeVerdict, Other, TaskCount,
+    TenantExplanation, WaitsFor, Why,
+};
 use plenum_client::v1::workload::Workload;
 use plenum_model::code;
+use plenum_model::fix::Fix;
+use plenum_model::ids::NodeId;
 use plenum_model::node::{Liveness, Scheduling};
 use plenum_model::phase::Phase;
 use serde_json::{Value, json};
@@ -153,6 +158,10 @@ fn api() -> Router<Shared> {
             "/v1/nodes",
             get(|State(w): State<Shared>| async move { list(w.lock().unwrap().nodes.clone()) }),
         )
+        .route("/v1/why/nodes/{node}", get(why_node))
+        .route("/v1/why/tenants/{*path}", get(why_tenant))
+        .route("/v1/nodes/{node}", get(node))
+        .route("/v1/nodes/{node}/taints", post(taint))
         .route("/v1/nodes/{node}/{verb}", post(set_node))
         .route(
             "/v1/workloads",
@@ -269,9 +278,80 @@ async fn why(State(world): State<Shared>, Path(name): Path<String>) -> Response 
             verdict("n1", "cordoned", ""),
             verdict("n2", "short of memory", "wants 8 GiB, 1 GiB free"),
         ],
-        ahead: 0,
+        blocks: waits.then(|| Blocks {
+            kind: "nodes".into(),
+            text: "cordoned".into(),
+        }),
+        ahead: Ahead {
+            tasks: u32::from(waits) * 2,
+            first: waits.then(another).into_iter().collect(),
+            because: waits.then(|| "its tenant has the smaller share".into()),
+        },
         holders: Vec::new(),
-        fix: waits.then(|| "open n1 (plenum node uncordon n1)".into()),
+        fix: waits.then(|| "open node n1 (plenum node uncordon n1)".into()),
+        change: waits.then(|| Fix::OpenNode {
+            node: NodeId::new("n1").unwrap(),
+        }),
+    })
+    .into_response()
+}
+
+fn another() -> Other {
+    Other {
+        id: "07".repeat(16),
+        name: "small.1".into(),
+        tenant: "shop".into(),
+    }
+}
+
+async fn why_node(State(world): State<Shared>, Path(name): Path<String>) -> Response {
+    let world = world.lock().unwrap();
+    let Some(node) = world.nodes.iter().find(|n| n.name == name) else {
+        return not_found("such node");
+    };
+    Json(NodeExplanation {
+        node: node.clone(),
+        waiting: 5,
+        refuses: vec![
+            TaskCount {
+                cause: "tainted gpu".into(),
+                tasks: 3,
+            },
+            TaskCount {
+                cause: "short of memory".into(),
+                tasks: 1,
+            },
+        ],
+        kept: vec![KeptRoom {
+            task: another(),
+            amounts: amounts(500, 64 << 20),
+        }],
+        waits_for_it: 1,
+        first: vec![another()],
+    })
+    .into_response()
+}
+
+async fn why_tenant(State(world): State<Shared>, Path(path): Path<String>) -> Response {
+    let world = world.lock().unwrap();
+    let Some(tenant) = world.tenants.iter().find(|t| t.path == path) else {
+        return not_found("such tenant");
+    };
+    Json(TenantExplanation {
+        tenant: tenant.clone(),
+        guarantee: tenant.guarantee.clone(),
+        borrowed: Amounts::default(),
+        unused: amounts(1_000, 0),
+        share_per_mille: 0,
+        within_guarantee: true,
+        waits: vec![WaitsFor {
+            blocks: Blocks {
+                kind: "limit".into(),
+                text: "tenant web reached its cpu limit (2.0 cpu of 2.0 cpu)".into(),
+            },
+            tasks: 3,
+            first: another(),
+        }],
     })
     .into_response()
 }
@@ -329,6 +409,35 @@ async fn set_node(State(world): State<Shared>, Path((name, verb)): Path<(String,
     } else {
         Scheduling::Open
     };
+    Json(node.clone()).into_response()
+}
+
+async fn node(State(world): State<Shared>, Path(name): Path<String>) -> Response {
+    let world = world.lock().unwrap();
+    let found = world.nodes.iter().find(|n| n.name == name);
+    found.map_or_else(|| not_found("such node"), |n| Json(n.clone()).into_response())
+}
+
+async fn taint(
+    State(world): State<Shared>,
+    Path(name): Path<String>,
+    Json(change): Json<TaintRequest>,
+) -> Response {
+    let mut world = world.lock().unwrap();
+    let Some(node) = world.nodes.iter_mut().find(|n| n.name == name) else {
+        return not_found("such node");
+    };
+    let kept = |t: &Taint| !change.remove.iter().any(|gone| gone.starts_with(&t.key));
+    node.taints.retain(kept);
+    node.taints.extend(change.set.iter().map(|text| {
+        let taint: plenum_model::taint::Taint = text.parse().unwrap();
+        Taint {
+            key: taint.key,
+            value: taint.value,
+            effect: taint.effect,
+            configured: false,
+        }
+    }));
     Json(node.clone()).into_response()
 }
 
@@ -529,6 +638,7 @@ pub(crate) fn a_node(name: &str) -> Node {
         tasks: [("marathon".to_owned(), 2), ("swarm".to_owned(), 0)].into(),
         devices: [("gpu".to_owned(), BTreeSet::from(["0".to_owned(), "1".to_owned()]))].into(),
         attributes: BTreeMap::new(),
+        taints: Vec::new(),
         runtimes: BTreeMap::new(),
         agent_version: "0.1.0".into(),
         joined_at: five_minutes_ago(),

@@ -148,19 +148,52 @@ async fn why_says_what_blocks_and_what_would_help() {
     prints(
         "why big.0",
         "\
-big.0  pending 5m   wants 4 cpu, 8 GiB   tenant web
+big.0  pending 5m   wants 4 cpu, 8 GiB   tenant web (guarantee 2 cpu, using 1 cpu, 256 MiB, borrowing 256 MiB)
   limit      none is reached
   nodes      0 of 2 could hold it now: 1 cordoned, 1 short of memory    <- blocks
              n1: cordoned
              n2: short of memory (wants 8 GiB, 1 GiB free)
-  ahead      nothing
-  would fix  open n1 (plenum node uncordon n1)
+  ahead      2 tasks, first small.1 of tenant shop: its tenant has the smaller share
+  would fix  open node n1 (plenum node uncordon n1)
 ",
     )
     .await;
     prints(
         "why web.0",
-        "web.0  running 5m   wants 0.5 cpu, 128 MiB   tenant web\n  verdict    running: on n1\n",
+        "web.0  running 5m   wants 0.5 cpu, 128 MiB   tenant web (guarantee 2 cpu, using 1 cpu, 256 MiB, borrowing 256 MiB)\n  verdict    running: on n1\n",
     )
     .await;
+}
+
+#[tokio::test]
+async fn why_says_what_a_node_refuses_and_where_a_tenant_stands() {
+    prints(
+        "why node/n1",
+        "\
+n1  ready 5m   free 3 cpu, 7 GiB
+  held by    marathon: 1 cpu, 256 MiB
+  kept for   small.1 of tenant shop: 0.5 cpu, 64 MiB of it is free
+  refuses    4 of 5 that wait: 3 tainted gpu, 1 short of memory
+  waited for by 1 that can go nowhere else: small.1 of tenant shop
+",
+    )
+    .await;
+    prints(
+        "why tenant/web",
+        "\
+web  2 tasks   has less than it is guaranteed: goes before all who have not
+  used       1 cpu, 256 MiB
+  guarantee  2 cpu
+  borrowed   -
+  unused     1 cpu
+  limit      -
+  pending    -
+  share      0.0 % of the pool at weight 1
+  waits      3 tasks: tenant web reached its cpu limit (2.0 cpu of 2.0 cpu) (first small.1)
+",
+    )
+    .await;
+    let server = serve(some()).await;
+    assert_eq!(server.run("why node/n9").await.code, 3);
+    assert_eq!(server.run("why tenant/no/one").await.code, 3);
 }

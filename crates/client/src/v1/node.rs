@@ -3,6 +3,7 @@
 use super::amounts::Amounts;
 use jiff::Timestamp;
 use plenum_model::node::{Liveness, Scheduling};
+use plenum_model::taint::Effect;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use utoipa::ToSchema;
@@ -41,6 +42,9 @@ pub struct Node {
     /// Attributes by key.
     #[serde(default)]
     pub attributes: BTreeMap<String, String>,
+    /// What keeps off tasks that do not bear it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taints: Vec<Taint>,
     /// Runtimes by name.
     #[serde(default)]
     pub runtimes: BTreeMap<String, Runtime>,
@@ -52,6 +56,34 @@ pub struct Node {
     /// When its state last changed.
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
+}
+
+/// A taint of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Taint {
+    /// Its key.
+    pub key: String,
+    /// Its value; may be empty.
+    #[serde(default)]
+    pub value: String,
+    /// `NoSchedule` and `NoExecute` keep new tasks away, `PreferNoSchedule` sends them elsewhere if there is room.
+    #[schema(value_type = String, example = "NoSchedule")]
+    pub effect: Effect,
+    /// Whether the agent's configuration names it; if not, an operator gave it.
+    #[serde(default)]
+    pub configured: bool,
+}
+
+/// What to change about a node's taints. Said again it changes nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TaintRequest {
+    /// To be there, as `key=value:effect`; one of the same key and effect is replaced.
+    #[serde(default)]
+    pub set: Vec<String>,
+    /// To be gone, as `key:effect`, or `key` for all of that key.
+    #[serde(default)]
+    pub remove: Vec<String>,
 }
 
 /// What runs containers on a node.

@@ -268,6 +268,7 @@ fn facts(cpu_millis: u64) -> NodeFacts {
             high: 20_100,
         },
         agent_version: "suite".into(),
+        taints: Vec::new(),
     }
 }
 

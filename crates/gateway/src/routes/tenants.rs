@@ -9,6 +9,7 @@ use axum::extract::State;
 use plenum_client::v1::error::ErrorBody;
 use plenum_client::v1::list::List;
 use plenum_client::v1::tenant::{Tenant, TenantSettings};
+use plenum_client::v1::why::TenantExplanation;
 use plenum_model::code;
 use plenum_model::ids::TenantPath;
 
@@ -47,6 +48,20 @@ pub(super) async fn set(
         .set_tenant(view::tenant::settings(id.clone(), settings), ACTOR)
         .await?;
     find(&app, &id).await
+}
+
+/// Where a tenant stands, and what waits under it for what.
+#[utoipa::path(
+    get, path = "/v1/why/tenants/{*path}", tag = "tenants", params(("path" = String, Path, description = "Its path, `/` included")),
+    responses((status = 200, body = TenantExplanation), (status = 404, body = ErrorBody))
+)]
+pub(super) async fn why(
+    State(app): State<App>,
+    Name(path): Name,
+) -> Result<Json<TenantExplanation>, Problem> {
+    Ok(Json(view::why::of_tenant(
+        &app.pool.why_tenant(&id(&path)?).await?,
+    )))
 }
 
 async fn find(app: &App, id: &TenantPath) -> Result<Json<Tenant>, Problem> {

@@ -1,8 +1,9 @@
 //! Nodes.
 
 use super::time::millis;
-use plenum_client::v1::node::{Node as Shown, Runtime};
+use plenum_client::v1::node::{Node as Shown, Runtime, Taint as ShownTaint};
 use plenum_model::node::Node;
+use plenum_model::taint::Taint;
 
 pub(crate) fn node(n: &Node) -> Shown {
     let facts = &n.facts;
@@ -31,8 +32,20 @@ pub(crate) fn node(n: &Node) -> Shown {
                 (name.clone(), shown)
             })
             .collect(),
+        taints: taints(&facts.taints, true)
+            .chain(taints(&n.taints, false))
+            .collect(),
         agent_version: facts.agent_version.clone(),
         joined_at: millis(n.joined_at),
         since: millis(n.since),
     }
+}
+
+fn taints(of: &[Taint], configured: bool) -> impl Iterator<Item = ShownTaint> {
+    of.iter().map(move |taint| ShownTaint {
+        key: taint.key.clone(),
+        value: taint.value.clone(),
+        effect: taint.effect,
+        configured,
+    })
 }

@@ -1,12 +1,13 @@
 //! Why something waits.
 
-use super::{problem, task};
+use super::{node, problem, task, tenant};
+use plenum_client::v1::why as shown;
 use plenum_client::v1::why::{
     CauseCount, Explanation as Shown, Holder, LimitReached, NodeVerdict, Why as ShownWhy,
 };
-use plenum_contract::pool::Explanation;
+use plenum_contract::pool::{Ahead, Explanation, NodeExplanation, TenantExplanation};
 use plenum_model::task::Task;
-use plenum_model::why::Why;
+use plenum_model::why::{Block, Other, Why};
 
 pub(crate) fn why(w: &Why) -> ShownWhy {
     ShownWhy {
@@ -34,6 +35,7 @@ pub(crate) fn explanation(e: &Explanation) -> Shown {
         verdict: verdict(&e.task, e.why.as_ref()),
         task: task::task(&e.task),
         why: e.why.as_ref().map(why),
+        blocks: e.block.as_ref().map(blocks),
         nodes: e
             .nodes
             .iter()
@@ -43,7 +45,7 @@ pub(crate) fn explanation(e: &Explanation) -> Shown {
                 detail: n.detail.clone(),
             })
             .collect(),
-        ahead: e.ahead,
+        ahead: ahead(&e.ahead),
         holders: e
             .holders
             .iter()
@@ -52,7 +54,76 @@ pub(crate) fn explanation(e: &Explanation) -> Shown {
                 held: held.into(),
             })
             .collect(),
-        fix: e.fix.clone(),
+        fix: e.fix.as_ref().map(ToString::to_string),
+        change: e.fix.clone(),
+    }
+}
+
+fn blocks(block: &Block) -> shown::Blocks {
+    let kind = match block {
+        Block::Limit(_) => "limit",
+        Block::Gang(..) => "gang",
+        Block::Seat(_) => "seat",
+        Block::NoNodes => "no_nodes",
+        Block::Kept { .. } => "kept",
+        Block::Turn { .. } => "turn",
+        Block::Nodes(_) => "nodes",
+    };
+    shown::Blocks {
+        kind: kind.to_owned(),
+        text: block.to_string(),
+    }
+}
+
+fn ahead(ahead: &Ahead) -> shown::Ahead {
+    shown::Ahead {
+        tasks: ahead.tasks,
+        first: ahead.first.iter().map(other).collect(),
+        because: ahead.because.map(|because| because.to_string()),
+    }
+}
+
+fn other(other: &Other) -> shown::Other {
+    shown::Other {
+        id: other.task.to_string(),
+        name: other.name.clone(),
+        tenant: other.tenant.to_string(),
+    }
+}
+
+pub(crate) fn of_node(e: &NodeExplanation) -> shown::NodeExplanation {
+    let refuses = e.refuses.iter().map(|(cause, tasks)| shown::TaskCount {
+        cause: cause.to_string(),
+        tasks: *tasks,
+    });
+    let kept = e.kept.iter().map(|(task, amounts)| shown::KeptRoom {
+        task: other(task),
+        amounts: amounts.into(),
+    });
+    shown::NodeExplanation {
+        node: node::node(&e.node),
+        waiting: e.waiting,
+        refuses: refuses.collect(),
+        kept: kept.collect(),
+        waits_for_it: e.waits_for_it,
+        first: e.first.iter().map(other).collect(),
+    }
+}
+
+pub(crate) fn of_tenant(e: &TenantExplanation) -> shown::TenantExplanation {
+    let waits = e.waits.iter().map(|waits| shown::WaitsFor {
+        blocks: blocks(&waits.block),
+        tasks: waits.tasks,
+        first: other(&waits.first),
+    });
+    shown::TenantExplanation {
+        tenant: tenant::tenant(&e.usage),
+        guarantee: (&e.guarantee).into(),
+        borrowed: (&e.borrowed).into(),
+        unused: (&e.unused).into(),
+        share_per_mille: e.share_per_mille,
+        within_guarantee: e.within_guarantee,
+        waits: waits.collect(),
     }
 }
 

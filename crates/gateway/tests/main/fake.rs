@@ -5,7 +5,10 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use plenum_client::Client;
-use plenum_contract::pool::{Explanation, Pool, PoolError, SchedulerView, TaskFilter, TaskPage};
+use plenum_contract::pool::{
+    Ahead, Explanation, NodeExplanation, Pool, PoolError, SchedulerView, TaskFilter, TaskPage,
+    TenantExplanation, WaitsFor,
+};
 use plenum_contract::streams::{
     LogLine, LogSource, Output, Stats, StreamEnds, StreamError, StreamInput, StreamRequest, Streams,
 };
@@ -13,12 +16,14 @@ use plenum_gateway::{GatewayConfig, Registry, router};
 use plenum_model::amounts::{Amounts, Resource};
 use plenum_model::claim::{Desired, PortAsk, Seat, Terms, Workload};
 use plenum_model::event::Event;
+use plenum_model::fix::Fix;
 use plenum_model::ids::{Cursor, Generation, NodeId, SchedulerId, SpecId, TaskId, TenantPath};
 use plenum_model::node::{Liveness, Node, NodeFacts, PortRange, Scheduling};
 use plenum_model::phase::Phase;
+use plenum_model::taint::TaintChange;
 use plenum_model::task::{Status, Task};
 use plenum_model::tenant::{Tenant, TenantUsage};
-use plenum_model::why::{Cause, NodeVerdict, Why};
+use plenum_model::why::{Because, Block, Cause, NodeVerdict, Other, Why};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, watch};
@@ -140,6 +145,17 @@ impl Pool for FakePool {
         Ok(())
     }
 
+    async fn taint(&self, node: &NodeId, change: TaintChange, _: &str) -> Result<(), PoolError> {
+        let mut state = self.up()?;
+        let found = state.nodes.iter_mut().find(|n| n.facts.id == *node);
+        let known = found.ok_or_else(|| PoolError::NotFound {
+            kind: "node",
+            name: node.to_string(),
+        })?;
+        known.taints = change.of(&known.taints);
+        Ok(())
+    }
+
     async fn set_scheduling(&self, node: &NodeId, to: Scheduling, _: &str) -> Result<(), PoolError> {
         let mut state = self.up()?;
         let found = state.nodes.iter_mut().find(|n| n.facts.id == *node);
@@ -177,14 +193,60 @@ impl Pool for FakePool {
         Ok(Explanation {
             why: task.status.why.clone(),
             task,
+            block: Some(Block::Nodes(Cause::Short(Resource::Memory))),
             nodes: vec![NodeVerdict {
                 node: NodeId::new("n1").unwrap(),
                 cause: Some(Cause::Short(Resource::Memory)),
                 detail: "wants 8 GiB, 1 GiB free".into(),
             }],
-            ahead: 2,
+            ahead: Ahead {
+                tasks: 2,
+                first: vec![other()],
+                because: Some(Because::Share),
+            },
             holders: vec![(scheduler("marathon"), Amounts::task(1_000, 1 << 30, 0))],
-            fix: Some("scale /web to 2".into()),
+            fix: Some(Fix::OpenNode {
+                node: NodeId::new("n2").unwrap(),
+            }),
+        })
+    }
+
+    async fn why_node(&self, node: &NodeId) -> Result<NodeExplanation, PoolError> {
+        let state = self.up()?;
+        let found = state.nodes.iter().find(|n| n.facts.id == *node);
+        let node = found.ok_or_else(|| PoolError::NotFound {
+            kind: "node",
+            name: node.to_string(),
+        })?;
+        Ok(NodeExplanation {
+            node: Arc::new(node.clone()),
+            waiting: 3,
+            refuses: vec![(Cause::Short(Resource::Memory), 2)],
+            kept: vec![(other(), Amounts::task(500, 1 << 20, 0))],
+            waits_for_it: 1,
+            first: vec![other()],
+        })
+    }
+
+    async fn why_tenant(&self, tenant: &TenantPath) -> Result<TenantExplanation, PoolError> {
+        let state = self.up()?;
+        let found = state.tenants.iter().find(|t| t.tenant.path == *tenant);
+        let usage = found.ok_or_else(|| PoolError::NotFound {
+            kind: "tenant",
+            name: tenant.to_string(),
+        })?;
+        Ok(TenantExplanation {
+            usage: usage.clone(),
+            guarantee: Amounts::task(2_000, 0, 0),
+            borrowed: Amounts::default(),
+            unused: Amounts::task(1_000, 0, 0),
+            share_per_mille: 125,
+            within_guarantee: true,
+            waits: vec![WaitsFor {
+                block: Block::Seat(NodeId::new("n1").unwrap()),
+                tasks: 4,
+                first: other(),
+            }],
         })
     }
 
@@ -310,6 +372,14 @@ fn echo(inputs: mpsc::Receiver<StreamInput>) -> Outputs {
     .boxed()
 }
 
+fn other() -> Other {
+    Other {
+        task: TaskId([7; 16]),
+        name: "api.1".into(),
+        tenant: TenantPath::new("web").unwrap(),
+    }
+}
+
 pub(crate) fn scheduler(name: &str) -> SchedulerId {
     SchedulerId::new(name).unwrap()
 }
@@ -333,6 +403,7 @@ pub(crate) fn node(name: &str) -> Node {
                 high: 32_000,
             },
             agent_version: "0.1.0".into(),
+            taints: Vec::new(),
         },
         liveness: Liveness::Ready,
         scheduling: Scheduling::Open,
@@ -340,6 +411,7 @@ pub(crate) fn node(name: &str) -> Node {
         tasks: [("marathon".into(), 2)].into(),
         joined_at: 1_700_000_000_000,
         since: 1_700_000_000_000,
+        taints: Vec::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::fake::{State, refusal, refused, serve, some, task, waiting};
 use plenum_client::TaskQuery;
 use plenum_client::v1::amounts::Amounts;
+use plenum_client::v1::node::TaintRequest;
 use plenum_client::v1::tenant::TenantSettings;
 use plenum_model::code;
 use plenum_model::node::{Liveness, Scheduling};
@@ -47,6 +48,37 @@ async fn a_node_is_shown_with_what_is_free_and_can_be_closed() {
         refusal(server.client.node("a b").await),
         refused(400, code::INVALID, "node")
     );
+}
+
+#[tokio::test]
+async fn taints_are_set_and_taken_away_by_key_and_effect() {
+    let server = serve(some()).await;
+    let change = |set: &[&str], remove: &[&str]| TaintRequest {
+        set: set.iter().map(|t| (*t).to_owned()).collect(),
+        remove: remove.iter().map(|t| (*t).to_owned()).collect(),
+    };
+    let both = change(&["gpu=a100:NoSchedule", "gpu:NoExecute"], &[]);
+    let node = server.client.taint("n1", &both).await.unwrap();
+    let shown: Vec<_> = node
+        .taints
+        .iter()
+        .map(|t| (t.value.as_str(), t.effect.as_str(), t.configured))
+        .collect();
+    assert_eq!(shown, [("a100", "NoSchedule", false), ("", "NoExecute", false)]);
+    let node = server
+        .client
+        .taint("n1", &change(&[], &["gpu:NoExecute"]))
+        .await
+        .unwrap();
+    assert_eq!(node.taints.len(), 1);
+    let node = server.client.taint("n1", &change(&[], &["gpu"])).await.unwrap();
+    assert_eq!(node.taints, []);
+    let never = server.client.taint("n1", &change(&["a:Never"], &[])).await;
+    assert_eq!(refusal(never), refused(400, code::INVALID, "set"));
+    let never = server.client.taint("n1", &change(&[], &["a:Never"])).await;
+    assert_eq!(refusal(never), refused(400, code::INVALID, "remove"));
+    let nowhere = server.client.taint("n9", &change(&[], &["a"])).await;
+    assert_eq!(refusal(nowhere), refused(404, code::NOT_FOUND, ""));
 }
 
 #[tokio::test]
@@ -175,6 +207,31 @@ async fn a_stop_carries_its_grace() {
 }
 
 #[tokio::test]
+async fn why_explains_a_node_and_a_tenant() {
+    let server = serve(some()).await;
+    let node = server.client.why_node("n1").await.unwrap();
+    assert_eq!((node.waiting, node.waits_for_it), (3, 1));
+    assert_eq!(
+        (node.refuses[0].cause.as_str(), node.refuses[0].tasks),
+        ("short of memory", 2)
+    );
+    assert_eq!(node.kept[0].task.name, "api.1");
+    let settings = TenantSettings::default();
+    server.client.set_tenant("web/a", &settings).await.unwrap();
+    let tenant = server.client.why_tenant("web/a").await.unwrap();
+    assert_eq!((tenant.share_per_mille, tenant.within_guarantee), (125, true));
+    assert_eq!(tenant.waits[0].blocks.text, "its room on n1 is not free yet");
+    assert_eq!(
+        refusal(server.client.why_node("n9").await),
+        refused(404, code::NOT_FOUND, "")
+    );
+    assert_eq!(
+        refusal(server.client.why_tenant("no/one").await),
+        refused(404, code::NOT_FOUND, "")
+    );
+}
+
+#[tokio::test]
 async fn why_explains_a_task_and_for_a_workload_the_task_that_waits() {
     let mut state = some();
     state.tasks.push(waiting("web", 7));
@@ -185,7 +242,15 @@ async fn why_explains_a_task_and_for_a_workload_the_task_that_waits() {
         "the one that waits, although others start with that name"
     );
     assert_eq!(why.verdict, "pending: 1 node: 1 short of memory");
-    assert_eq!((why.ahead, why.fix.as_deref()), (2, Some("scale /web to 2")));
+    assert_eq!(why.ahead.tasks, 2);
+    assert_eq!(
+        why.ahead.because.as_deref(),
+        Some("its tenant has the smaller share")
+    );
+    assert_eq!(why.blocks.unwrap().kind, "nodes");
+    assert_eq!(why.fix.as_deref(), Some("open node n2 (plenum node uncordon n2)"));
+    let change = serde_json::to_value(&why.change).unwrap();
+    assert_eq!(change, serde_json::json!({"change": "open_node", "node": "n2"}));
     assert_eq!(why.nodes[0].cause.as_deref(), Some("short of memory"));
     assert_eq!(server.client.why("marathon/web").await.unwrap().task.slot, 7);
     let why = server.client.why("web.1").await.unwrap();

@@ -26,6 +26,9 @@ pub(crate) async fn run(args: &AgentArgs) -> Result<(), Failure> {
     if !args.attributes.is_empty() {
         layers.set("agent.attributes", &args.attributes.join(","), "--attribute")?;
     }
+    if !args.taints.is_empty() {
+        layers.set("agent.taints", &args.taints.join(","), "--taint")?;
+    }
     let config = layers.config()?;
     let telemetry = telemetry::start(&config.telemetry, "plenum-agent")?;
     let remote = Remote::new(&config.agent.broker)?;

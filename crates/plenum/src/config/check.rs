@@ -3,6 +3,7 @@
 
 use super::{Config, ConfigError};
 use crate::listen::Reach;
+use plenum_model::taint::Taint;
 use std::net::SocketAddr;
 use toml::{Table, Value};
 
@@ -38,6 +39,11 @@ pub(super) fn check(config: &Config, tree: &Table, own: &[&str]) -> Result<(), C
             "broker.lease_ms",
             "a lease of 0 ms makes every node unreachable",
         ));
+    }
+    for taint in &config.agent.taints {
+        if let Err(why) = taint.parse::<Taint>() {
+            return Err(bad("agent.taints", why.to_string()));
+        }
     }
     let (low, high) = (config.agent.port_low, config.agent.port_high);
     if low > high && high != 0 {

@@ -78,6 +78,8 @@ pub(crate) struct AgentSection {
     pub(crate) port_high: u16,
     /// Attributes for placement rules, beside those the agent detects.
     pub(crate) attributes: BTreeMap<String, String>,
+    /// Taints of the node (`gpu=a100:NoSchedule`): tasks that do not say that they bear one go elsewhere.
+    pub(crate) taints: Vec<String>,
     /// Runtimes to use of those that are found; empty: all.
     pub(crate) runtimes: Vec<String>,
     /// The Docker daemon of this machine (`unix:///run/user/1000/docker.sock`); empty: the one at its usual socket.

@@ -10,8 +10,10 @@ use plenum_model::node::{Liveness, Scheduling};
 use plenum_model::phase::Phase;
 use plenum_model::rules::{Domains, Op, Strategy};
 use plenum_model::spec::{Network, OnFailure, Pull, RestartUnit, Role};
+use plenum_model::taint::Effect;
 use plenum_model::tally::Scope;
 use plenum_model::task::{ExitReason, WaitReason};
+use plenum_model::why::Because;
 
 /// An enumeration as its number on the wire.
 pub(crate) trait WireEnum: Sized {
@@ -76,6 +78,8 @@ enums! {
     }
     "liveness" Liveness: model::v1::Liveness { Ready, Unreachable }
     "scheduling" Scheduling: model::v1::Scheduling { Open, Cordoned, Draining }
+    "because" Because: model::v1::Because { System, Guarantee, Priority, Share, Age }
+    "effect" Effect: model::v1::TaintEffect { NoSchedule, PreferNoSchedule, NoExecute }
     "source" LogSource: model::v1::LogSource { Stdout, Stderr }
     "reason" RefusalReason: broker::v1::RefusalReason {
         Conflict, NotSupported, Invalid, State, Stale, Unknown,

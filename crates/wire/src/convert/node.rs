@@ -2,7 +2,7 @@
 
 use super::amounts::or_nothing;
 use super::enums::WireEnum;
-use crate::malformed::{Malformed, name, need, required, small};
+use crate::malformed::{Malformed, each, name, need, required, small};
 use crate::proto::model::v1 as wire;
 use plenum_model::node::{Liveness, Node, NodeFacts, PortRange, RuntimeFacts, Scheduling};
 
@@ -26,6 +26,7 @@ impl From<&NodeFacts> for wire::NodeFacts {
                 .collect(),
             ports: Some(facts.ports.into()),
             agent_version: facts.agent_version.clone(),
+            taints: facts.taints.iter().map(Into::into).collect(),
         }
     }
 }
@@ -48,6 +49,7 @@ impl TryFrom<wire::NodeFacts> for NodeFacts {
             runtimes: facts.runtimes.into_iter().map(|(k, v)| (k, v.into())).collect(),
             ports: required(facts.ports, "facts.ports")?,
             agent_version: facts.agent_version,
+            taints: each(facts.taints)?,
         })
     }
 }
@@ -99,6 +101,7 @@ impl From<&Node> for wire::Node {
             tasks: node.tasks.clone(),
             joined_at: node.joined_at,
             since: node.since,
+            taints: node.taints.iter().map(Into::into).collect(),
         }
     }
 }
@@ -114,6 +117,7 @@ impl TryFrom<wire::Node> for Node {
             tasks: node.tasks,
             joined_at: node.joined_at,
             since: node.since,
+            taints: each(node.taints)?,
         })
     }
 }

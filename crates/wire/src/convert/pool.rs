@@ -1,14 +1,11 @@
 //! The messages of the `Pool` contract.
 
 use super::amounts::or_nothing;
-use super::definitions::{Incoming, Outgoing};
-use crate::malformed::{Malformed, count, each, id_bytes, maybe, maybe_name, name, need, task_id};
+use crate::malformed::{Malformed, count, id_bytes, maybe_name, name, need, task_id};
 use crate::proto::api::v1 as wire;
 use crate::status::WireError;
-use plenum_contract::pool::{Explanation, PoolError, SchedulerView, TaskFilter};
-use plenum_model::amounts::Amounts;
-use plenum_model::ids::{Cursor, SchedulerId};
-use std::sync::Arc;
+use plenum_contract::pool::{PoolError, SchedulerView, TaskFilter};
+use plenum_model::ids::Cursor;
 use tonic::Code;
 
 impl From<&TaskFilter> for wire::TasksRequest {
@@ -67,48 +64,6 @@ impl TryFrom<wire::SchedulerView> for SchedulerView {
             asked: or_nothing(view.asked),
         })
     }
-}
-
-/// Why a task waits, in full.
-pub(crate) fn explanation(explanation: &Explanation) -> wire::WhyResponse {
-    let holder = |(scheduler, holds): &(SchedulerId, Amounts)| wire::Holder {
-        scheduler: scheduler.as_str().to_owned(),
-        holds: Some(holds.into()),
-    };
-    let (definitions, task) = Outgoing::default().message(|out| out.task(&explanation.task));
-    wire::WhyResponse {
-        definitions,
-        task: Some(task),
-        why: explanation.why.as_ref().map(Into::into),
-        nodes: explanation.nodes.iter().map(Into::into).collect(),
-        ahead: explanation.ahead,
-        holders: explanation.holders.iter().map(holder).collect(),
-        fix: explanation.fix.clone(),
-    }
-}
-
-/// Why a task waits, in full.
-pub(crate) fn read_explanation(why: wire::WhyResponse) -> Result<Explanation, Malformed> {
-    let mut incoming = Incoming::default();
-    incoming.learn(why.definitions)?;
-    let holder = |holder: wire::Holder| {
-        Ok((
-            name(&holder.scheduler, "holder.scheduler")?,
-            or_nothing(holder.holds),
-        ))
-    };
-    Ok(Explanation {
-        task: Arc::new(incoming.task(need(why.task, "task")?)?),
-        why: maybe(why.why)?,
-        nodes: each(why.nodes)?,
-        ahead: why.ahead,
-        holders: why
-            .holders
-            .into_iter()
-            .map(holder)
-            .collect::<Result<_, Malformed>>()?,
-        fix: why.fix,
-    })
 }
 
 /// The kinds of things that an error may name. A kind of a newer pool reads as `object`.

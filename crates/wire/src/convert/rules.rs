@@ -4,9 +4,7 @@ use super::enums::WireEnum;
 use crate::malformed::{Malformed, each, name};
 use crate::proto::model::v1 as wire;
 use plenum_model::ids::NodeId;
-use plenum_model::rules::{
-    Affinity, Domains, Expr, LimitPerKey, Op, Preference, Rules, Spread, Strategy, Toleration,
-};
+use plenum_model::rules::{Affinity, Domains, Expr, LimitPerKey, Op, Preference, Rules, Spread, Strategy};
 use plenum_model::tally::{Among, Scope, Tally};
 use std::collections::BTreeMap;
 
@@ -46,7 +44,7 @@ impl TryFrom<wire::Rules> for Rules {
             spread: each(rules.spread)?,
             limits: each(rules.limits)?,
             affinity: each(rules.affinity)?,
-            tolerations: rules.tolerations.into_iter().map(Toleration::from).collect(),
+            tolerations: each(rules.tolerations)?,
         })
     }
 }
@@ -193,19 +191,5 @@ impl TryFrom<wire::Affinity> for Affinity {
         let (away, hard) = (rule.away, rule.hard);
         let tally = tally((rule.key, rule.tasks, rule.nodes))?;
         Ok(Self { tally, away, hard })
-    }
-}
-
-impl From<&Toleration> for wire::Toleration {
-    fn from(t: &Toleration) -> Self {
-        let Toleration { key, value, effect } = t.clone();
-        Self { key, value, effect }
-    }
-}
-
-impl From<wire::Toleration> for Toleration {
-    fn from(t: wire::Toleration) -> Self {
-        let wire::Toleration { key, value, effect } = t;
-        Self { key, value, effect }
     }
 }

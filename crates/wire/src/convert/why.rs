@@ -1,8 +1,9 @@
 //! Why a task waits.
 
-use crate::malformed::{Malformed, maybe, maybe_name, name, need, required, small};
+use super::enums::WireEnum;
+use crate::malformed::{Malformed, id_bytes, maybe, maybe_name, name, need, required, small, task_id};
 use crate::proto::model::v1 as wire;
-use plenum_model::why::{Cause, GangShort, LimitReached, NodeVerdict, Why};
+use plenum_model::why::{Because, Block, Cause, GangShort, LimitReached, NodeVerdict, Other, Why};
 
 impl From<&Cause> for wire::Cause {
     fn from(cause: &Cause) -> Self {
@@ -88,10 +89,7 @@ impl From<&Why> for wire::Why {
             by: why.by.iter().map(count).collect(),
             limit: why.limit.as_ref().map(wire::LimitReached::from),
             kept: why.kept.as_ref().map(|node| node.as_str().to_owned()),
-            gang: why.gang.map(|short| wire::GangShort {
-                of: short.of,
-                fit: short.fit,
-            }),
+            gang: why.gang.map(Into::into),
         }
     }
 }
@@ -105,10 +103,91 @@ impl TryFrom<wire::Why> for Why {
             by: why.by.into_iter().map(count).collect::<Result<_, Malformed>>()?,
             limit: maybe(why.limit)?,
             kept: maybe_name(why.kept.as_deref(), "kept")?,
-            gang: why.gang.map(|short| GangShort {
-                of: short.of,
-                fit: short.fit,
+            gang: why.gang.map(Into::into),
+        })
+    }
+}
+
+impl From<GangShort> for wire::GangShort {
+    fn from(short: GangShort) -> Self {
+        let GangShort { of, fit } = short;
+        Self { of, fit }
+    }
+}
+
+impl From<wire::GangShort> for GangShort {
+    fn from(short: wire::GangShort) -> Self {
+        let wire::GangShort { of, fit } = short;
+        Self { of, fit }
+    }
+}
+
+impl From<&Block> for wire::Block {
+    fn from(block: &Block) -> Self {
+        use wire::block::Block as B;
+        let block = match block {
+            Block::Limit(limit) => B::Limit(limit.into()),
+            Block::Gang(short, cause) => B::Gang(wire::GangBlock {
+                short: Some((*short).into()),
+                cause: cause.as_ref().map(Into::into),
             }),
+            Block::Seat(node) => B::Seat(node.to_string()),
+            Block::NoNodes => B::NoNodes(()),
+            Block::Kept { node, by, guaranteed } => B::Kept(wire::KeptBlock {
+                node: node.to_string(),
+                by: Some(by.into()),
+                guaranteed: *guaranteed,
+            }),
+            Block::Turn { first, because } => B::Turn(wire::TurnBlock {
+                first: Some(first.into()),
+                because: because.number(),
+            }),
+            Block::Nodes(cause) => B::Nodes(cause.into()),
+        };
+        Self { block: Some(block) }
+    }
+}
+
+impl TryFrom<wire::Block> for Block {
+    type Error = Malformed;
+    fn try_from(block: wire::Block) -> Result<Self, Malformed> {
+        use wire::block::Block as B;
+        Ok(match need(block.block, "block")? {
+            B::Limit(limit) => Self::Limit(limit.try_into()?),
+            B::Gang(gang) => Self::Gang(need(gang.short, "block.short")?.into(), maybe(gang.cause)?),
+            B::Seat(node) => Self::Seat(name(&node, "block.seat")?),
+            B::NoNodes(()) => Self::NoNodes,
+            B::Kept(kept) => Self::Kept {
+                node: name(&kept.node, "block.node")?,
+                by: required(kept.by, "block.by")?,
+                guaranteed: kept.guaranteed,
+            },
+            B::Turn(turn) => Self::Turn {
+                first: required(turn.first, "block.first")?,
+                because: Because::from_number(turn.because)?,
+            },
+            B::Nodes(cause) => Self::Nodes(cause.try_into()?),
+        })
+    }
+}
+
+impl From<&Other> for wire::OtherTask {
+    fn from(other: &Other) -> Self {
+        Self {
+            task: id_bytes(&other.task),
+            name: other.name.clone(),
+            tenant: other.tenant.to_string(),
+        }
+    }
+}
+
+impl TryFrom<wire::OtherTask> for Other {
+    type Error = Malformed;
+    fn try_from(other: wire::OtherTask) -> Result<Self, Malformed> {
+        Ok(Self {
+            task: task_id(&other.task, "other.task")?,
+            name: other.name,
+            tenant: name(&other.tenant, "other.tenant")?,
         })
     }
 }

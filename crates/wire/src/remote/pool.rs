@@ -3,17 +3,21 @@
 use super::answers;
 use crate::convert::definitions::Incoming;
 use crate::convert::enums::WireEnum;
-use crate::convert::pool::read_explanation;
+use crate::convert::explain::read_explanation;
+use crate::convert::taint;
 use crate::limits;
 use crate::malformed::{Malformed, each, id_bytes, need};
 use crate::proto::api::v1 as wire;
 use crate::status::{read, unreadable};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use plenum_contract::pool::{Explanation, Pool, PoolError, SchedulerView, TaskFilter, TaskPage};
+use plenum_contract::pool::{
+    Explanation, NodeExplanation, Pool, PoolError, SchedulerView, TaskFilter, TaskPage, TenantExplanation,
+};
 use plenum_model::event::Event;
-use plenum_model::ids::{Cursor, NodeId, TaskId};
+use plenum_model::ids::{Cursor, NodeId, TaskId, TenantPath};
 use plenum_model::node::{Node, Scheduling};
+use plenum_model::taint::TaintChange;
 use plenum_model::task::Task;
 use plenum_model::tenant::{Tenant, TenantUsage};
 use std::sync::Arc;
@@ -145,6 +149,17 @@ impl Pool for RemotePool {
             .map_err(failed)
     }
 
+    async fn taint(&self, node: &NodeId, change: TaintChange, actor: &str) -> Result<(), PoolError> {
+        let (set, remove) = taint::change(&change);
+        let request = wire::TaintRequest {
+            node: node.as_str().to_owned(),
+            set,
+            remove,
+            actor: actor.to_owned(),
+        };
+        self.client().taint(request).await.map(|_| ()).map_err(failed)
+    }
+
     async fn remove_node(&self, node: &NodeId, actor: &str) -> Result<(), PoolError> {
         let request = wire::RemoveNodeRequest {
             node: node.as_str().to_owned(),
@@ -173,6 +188,22 @@ impl Pool for RemotePool {
             .await
             .map_err(failed)?;
         read_explanation(answer.into_inner()).map_err(unread)
+    }
+
+    async fn why_node(&self, node: &NodeId) -> Result<NodeExplanation, PoolError> {
+        let request = wire::WhyNodeRequest {
+            node: node.as_str().to_owned(),
+        };
+        let answer = self.client().why_node(request).await.map_err(failed)?;
+        answer.into_inner().try_into().map_err(unread)
+    }
+
+    async fn why_tenant(&self, tenant: &TenantPath) -> Result<TenantExplanation, PoolError> {
+        let request = wire::WhyTenantRequest {
+            tenant: tenant.as_str().to_owned(),
+        };
+        let answer = self.client().why_tenant(request).await.map_err(failed)?;
+        answer.into_inner().try_into().map_err(unread)
     }
 
     async fn events(

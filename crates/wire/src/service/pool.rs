@@ -3,14 +3,15 @@
 use super::Answers;
 use crate::convert::definitions::Outgoing;
 use crate::convert::enums::WireEnum;
-use crate::convert::pool::explanation;
+use crate::convert::explain::explanation;
+use crate::convert::taint::read_change;
 use crate::limits;
 use crate::malformed::{Malformed, name, required, task_id};
 use crate::proto::api::v1 as wire;
 use crate::status::{malformed, status};
 use futures::stream::{StreamExt, iter};
 use plenum_contract::pool::{Pool, PoolError, TaskPage};
-use plenum_model::ids::{Cursor, NodeId, TaskId};
+use plenum_model::ids::{Cursor, NodeId, TaskId, TenantPath};
 use plenum_model::node::{Node, Scheduling};
 use plenum_model::task::Task;
 use std::sync::Arc;
@@ -117,6 +118,16 @@ impl wire::pool_server::Pool for PoolService {
         Ok(Response::new(wire::SetSchedulingResponse {}))
     }
 
+    async fn taint(&self, request: Request<wire::TaintRequest>) -> Answer<wire::TaintResponse> {
+        let request = request.into_inner();
+        let change = read_change(request.set, request.remove).map_err(bad)?;
+        self.0
+            .taint(&node(&request.node)?, change, &request.actor)
+            .await
+            .map_err(failed)?;
+        Ok(Response::new(wire::TaintResponse {}))
+    }
+
     async fn remove_node(
         &self,
         request: Request<wire::RemoveNodeRequest>,
@@ -141,6 +152,18 @@ impl wire::pool_server::Pool for PoolService {
     async fn why(&self, request: Request<wire::WhyRequest>) -> Answer<wire::WhyResponse> {
         let why = self.0.why(id(&request.into_inner().id)?).await.map_err(failed)?;
         Ok(Response::new(explanation(&why)))
+    }
+
+    async fn why_node(&self, request: Request<wire::WhyNodeRequest>) -> Answer<wire::WhyNodeResponse> {
+        let id = node(&request.into_inner().node)?;
+        let why = self.0.why_node(&id).await.map_err(failed)?;
+        Ok(Response::new((&why).into()))
+    }
+
+    async fn why_tenant(&self, request: Request<wire::WhyTenantRequest>) -> Answer<wire::WhyTenantResponse> {
+        let path: TenantPath = name(&request.into_inner().tenant, "tenant").map_err(bad)?;
+        let why = self.0.why_tenant(&path).await.map_err(failed)?;
+        Ok(Response::new((&why).into()))
     }
 
     async fn events(&self, request: Request<wire::EventsRequest>) -> Answer<Self::EventsStream> {

@@ -3,14 +3,19 @@
 use crate::nouns::{node, node_id, scheduler, task_id, tasks};
 use async_trait::async_trait;
 use futures::stream::{BoxStream, StreamExt, iter};
-use plenum_contract::pool::{Explanation, Pool, PoolError, SchedulerView, TaskFilter, TaskPage};
+use plenum_contract::pool::{
+    Ahead, Explanation, NodeExplanation, Pool, PoolError, SchedulerView, TaskFilter, TaskPage,
+    TenantExplanation, WaitsFor,
+};
 use plenum_model::amounts::{Amounts, Resource};
 use plenum_model::event::Event;
+use plenum_model::fix::{Fix, NewNode};
 use plenum_model::ids::{Cursor, NodeId, TaskId, TenantPath};
 use plenum_model::node::{Node, Scheduling};
+use plenum_model::taint::TaintChange;
 use plenum_model::task::Task;
 use plenum_model::tenant::{Tenant, TenantUsage};
-use plenum_model::why::{Cause, LimitReached, NodeVerdict, Why};
+use plenum_model::why::{Because, Block, Cause, GangShort, LimitReached, NodeVerdict, Other, Why};
 use std::sync::{Arc, Mutex};
 
 /// More than fit into one message.
@@ -83,9 +88,71 @@ pub(crate) fn explanation() -> Explanation {
             ..Why::default()
         }),
         nodes: vec![verdict(1, None), verdict(2, Some(Cause::Port(80)))],
-        ahead: 4,
+        block: Some(Block::Turn {
+            first: other(1),
+            because: Because::Guarantee,
+        }),
+        ahead: Ahead {
+            tasks: 4,
+            first: vec![other(1), other(2)],
+            because: Some(Because::Guarantee),
+        },
         holders: vec![(scheduler(), Amounts::task(5, 6, 7))],
-        fix: Some("add a node".into()),
+        fix: Some(Fix::AddNode {
+            with: NewNode {
+                name: Some(node_id(9)),
+                amounts: Amounts::task(1, 2, 3),
+                attributes: [("rack".into(), "b".into())].into(),
+                runtimes: [("docker".into(), ["images".into()].into())].into(),
+            },
+        }),
+    }
+}
+
+fn other(n: u64) -> Other {
+    Other {
+        task: task_id(n),
+        name: format!("web.{n}"),
+        tenant: tenant().path,
+    }
+}
+
+pub(crate) fn node_explanation() -> NodeExplanation {
+    NodeExplanation {
+        node: node(1),
+        waiting: 7,
+        refuses: vec![(Cause::Taint("gpu".into()), 4), (Cause::Port(80), 2)],
+        kept: vec![(other(3), Amounts::task(1, 2, 3))],
+        waits_for_it: 1,
+        first: vec![other(4)],
+    }
+}
+
+pub(crate) fn tenant_explanation() -> TenantExplanation {
+    let block = |block| WaitsFor {
+        block,
+        tasks: 3,
+        first: other(5),
+    };
+    let short = GangShort { of: 4, fit: 3 };
+    TenantExplanation {
+        usage: tenants().remove(0),
+        guarantee: Amounts::task(1, 2, 3),
+        borrowed: Amounts::task(4, 5, 6),
+        unused: Amounts::default(),
+        share_per_mille: 313,
+        within_guarantee: true,
+        waits: vec![
+            block(Block::Gang(short, Some(Cause::Short(Resource::Cpu)))),
+            block(Block::Seat(node_id(1))),
+            block(Block::NoNodes),
+            block(Block::Kept {
+                node: node_id(1),
+                by: other(6),
+                guaranteed: true,
+            }),
+            block(Block::Nodes(Cause::Cordoned)),
+        ],
     }
 }
 
@@ -175,6 +242,11 @@ impl Pool for FakePool {
         Ok(())
     }
 
+    async fn taint(&self, node: &NodeId, change: TaintChange, actor: &str) -> Result<(), PoolError> {
+        self.hear(format!("{node} {change:?} {actor}"));
+        Ok(())
+    }
+
     /// The node's name says which error.
     async fn remove_node(&self, node: &NodeId, actor: &str) -> Result<(), PoolError> {
         self.hear(format!("remove {node} {actor}"));
@@ -191,6 +263,14 @@ impl Pool for FakePool {
 
     async fn why(&self, _: TaskId) -> Result<Explanation, PoolError> {
         Ok(explanation())
+    }
+
+    async fn why_node(&self, _: &NodeId) -> Result<NodeExplanation, PoolError> {
+        Ok(node_explanation())
+    }
+
+    async fn why_tenant(&self, _: &TenantPath) -> Result<TenantExplanation, PoolError> {
+        Ok(tenant_explanation())
     }
 
     async fn events(

@@ -127,6 +127,7 @@ pub(crate) fn facts(n: usize) -> NodeFacts {
             high: 32_000,
         },
         agent_version: "0.1.0".into(),
+        taints: Vec::new(),
     }
 }
 
@@ -139,5 +140,6 @@ pub(crate) fn node(n: usize) -> Arc<Node> {
         tasks: BTreeMap::from([("marathon".into(), 7)]),
         joined_at: 1,
         since: 2,
+        taints: vec!["gpu=a100:NoSchedule".parse().unwrap()],
     })
 }

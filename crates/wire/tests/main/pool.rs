@@ -1,6 +1,9 @@
 //! The `Pool` contract on both sides of the wire.
 
-use crate::fake_pool::{FakePool, TASKS, events, every_error, explanation, schedulers, tenant, tenants};
+use crate::fake_pool::{
+    FakePool, TASKS, events, every_error, explanation, node_explanation, schedulers, tenant,
+    tenant_explanation, tenants,
+};
 use crate::nouns::{node, node_id, scheduler, task_id, tasks};
 use crate::wired::{Fakes, Wired};
 use futures::StreamExt;
@@ -8,6 +11,7 @@ use plenum_contract::error::Classified;
 use plenum_contract::pool::{Pool, TaskFilter};
 use plenum_model::ids::{Cursor, NodeId};
 use plenum_model::node::Scheduling;
+use plenum_model::taint::{Effect, TaintChange};
 use plenum_wire::RemotePool;
 use std::sync::Arc;
 
@@ -45,6 +49,11 @@ async fn everything_can_be_asked(pool: &dyn Pool, _: &Arc<FakePool>) {
     assert_eq!(pool.tenants().await.unwrap(), tenants());
     assert_eq!(pool.task(task_id(3)).await.unwrap(), tasks(10)[3]);
     assert_eq!(pool.why(task_id(3)).await.unwrap(), explanation());
+    assert_eq!(pool.why_node(&node_id(1)).await.unwrap(), node_explanation());
+    assert_eq!(
+        pool.why_tenant(&tenant().path).await.unwrap(),
+        tenant_explanation()
+    );
 }
 
 async fn a_listing_of_any_length_comes_whole_and_says_whether_more_follows(
@@ -83,12 +92,18 @@ async fn what_it_is_told_arrives(pool: &dyn Pool, fake: &Arc<FakePool>) {
     pool.set_scheduling(&node_id(1), Scheduling::Cordoned, "bob")
         .await
         .unwrap();
+    let change = TaintChange {
+        set: vec!["gpu=a100:NoSchedule".parse().unwrap()],
+        remove: vec![("a".into(), None), ("b".into(), Some(Effect::NoExecute))],
+    };
+    pool.taint(&node_id(1), change.clone(), "zoe").await.unwrap();
     pool.remove_node(&node_id(2), "cat").await.unwrap();
     pool.stop_task(task_id(1), Some(0), "dan").await.unwrap();
     pool.stop_task(task_id(2), None, "eve").await.unwrap();
     let told = [
         format!("{:?} ann", tenant()),
         "node-1 Cordoned bob".to_owned(),
+        format!("node-1 {change:?} zoe"),
         "remove node-2 cat".to_owned(),
         format!("stop {} Some(0) dan", task_id(1)),
         format!("stop {} None eve", task_id(2)),

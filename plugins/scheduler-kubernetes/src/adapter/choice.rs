@@ -3,6 +3,7 @@
 use super::book::Pages;
 use super::names;
 use super::pod::relations::Places;
+use crate::object::taint;
 use k8s_openapi::api::core::v1::{NodeAffinity, PodSpec, Toleration};
 use plenum_model::ids::NodeId;
 use plenum_model::rules::{Expr, Op, Preference, Rules, keys};
@@ -127,6 +128,7 @@ impl Nodes {
         Rules {
             required,
             preferred: preferred.collect(),
+            tolerations: taint::borne(spec),
             ..Rules::default()
         }
     }

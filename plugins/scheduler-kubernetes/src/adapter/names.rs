@@ -8,6 +8,8 @@ pub const OWN_LABEL: &str = "plenum.dev/scheduler";
 pub const NODE_ANNOTATION: &str = "plenum.dev/node";
 /// Whether the pool's node was open when both sides last agreed: `open` or `cordoned`.
 pub const AGREED_ANNOTATION: &str = "plenum.dev/scheduling";
+/// Which of a node's taints are the pool's.
+pub const TAINTS_ANNOTATION: &str = "plenum.dev/taints";
 /// Before the names of resources that have no domain of their own.
 pub const RESOURCE_PREFIX: &str = "plenum.dev/";
 /// Who writes.

@@ -10,6 +10,7 @@ use super::choice::{Choice, Nodes};
 use super::pod::lower::{Lowered, terms};
 use super::pod::relations;
 use super::pod::{Refused, bound_to, is_over, name, uid};
+use crate::object::taint;
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
 use plenum_contract::broker::Amend;
 use plenum_model::claim::{Amendment, Desired, Pin, Seat};
@@ -164,10 +165,15 @@ impl Step<'_> {
         node: &NodeId,
         waits: bool,
     ) -> Result<(), Refused> {
+        let borne = entry.pod.spec.as_ref().map(taint::borne_when_bound);
+        let rules = Rules {
+            tolerations: borne.unwrap_or_default(),
+            ..Rules::default()
+        };
         if waits {
             let rules = Rules {
                 required: vec![vec![Expr::equals(keys::NODE, node.as_str())]],
-                ..Rules::default()
+                ..rules
             };
             return self.claim(entry, lowered, rules, None, true);
         }
@@ -175,7 +181,7 @@ impl Step<'_> {
             node: node.clone(),
             past_cordon: true,
         };
-        self.claim(entry, lowered, Rules::default(), Some(pin), true)
+        self.claim(entry, lowered, rules, Some(pin), true)
     }
 
     fn claim(

@@ -101,7 +101,7 @@ pub(super) fn container(name: &str, state: ContainerState) -> ContainerStatus {
     }
 }
 
-fn node(n: u32) -> Node {
+pub(super) fn node(n: u32) -> Node {
     Node {
         facts: NodeFacts {
             id: node_id(n),
@@ -114,6 +114,7 @@ fn node(n: u32) -> Node {
             runtimes: BTreeMap::new(),
             ports: PortRange { low: 1, high: 2 },
             agent_version: String::new(),
+            taints: Vec::new(),
         },
         liveness: Liveness::Ready,
         scheduling: Scheduling::Open,
@@ -121,6 +122,7 @@ fn node(n: u32) -> Node {
         tasks: BTreeMap::new(),
         joined_at: 0,
         since: 0,
+        taints: Vec::new(),
     }
 }
 

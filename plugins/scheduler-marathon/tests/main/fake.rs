@@ -13,6 +13,7 @@ use plenum_model::ids::*;
 use plenum_model::node::*;
 use plenum_model::phase::Phase;
 use plenum_model::spec::TaskSpec;
+use plenum_model::taint::TaintChange;
 use plenum_model::task::{CheckStatus, Exit, ExitReason, Status, Task};
 use plenum_model::tenant::{Tenant, TenantUsage};
 use plenum_model::why::{Cause, NodeVerdict, Why};
@@ -271,6 +272,7 @@ fn node() -> Arc<Node> {
                 high: 32_000,
             },
             agent_version: "0".into(),
+            taints: Vec::new(),
         },
         liveness: Liveness::Ready,
         scheduling: Scheduling::Open,
@@ -278,6 +280,7 @@ fn node() -> Arc<Node> {
         tasks: BTreeMap::new(),
         joined_at: 0,
         since: 0,
+        taints: Vec::new(),
     })
 }
 
@@ -438,6 +441,10 @@ impl Pool for Fake {
     async fn set_tenant(&self, _: Tenant, _: &str) -> Result<(), PoolError> {
         unused()
     }
+    async fn taint(&self, _: &NodeId, _: TaintChange, _: &str) -> Result<(), PoolError> {
+        unused()
+    }
+
     async fn set_scheduling(&self, _: &NodeId, _: Scheduling, _: &str) -> Result<(), PoolError> {
         unused()
     }
@@ -459,10 +466,17 @@ impl Pool for Fake {
                 cause,
                 detail: String::new(),
             }],
-            ahead: 0,
+            block: None,
+            ahead: Ahead::default(),
             holders: Vec::new(),
             fix: None,
         })
+    }
+    async fn why_node(&self, _: &NodeId) -> Result<NodeExplanation, PoolError> {
+        unused()
+    }
+    async fn why_tenant(&self, _: &TenantPath) -> Result<TenantExplanation, PoolError> {
+        unused()
     }
     async fn events(
         &self,

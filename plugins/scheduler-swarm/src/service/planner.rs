@@ -235,7 +235,9 @@ fn told(before: &ServiceRecord, after: &ServiceRecord) -> [(String, String); 3] 
 }
 
 fn is_open(node: &SwarmNode) -> bool {
-    node.availability() == Availability::Active && node.node.liveness == Liveness::Ready
+    // Services bear no taints: what keeps tasks off is no place for a new one.
+    let tainted = node.node.all_taints().any(|taint| taint.effect.keeps_away());
+    node.availability() == Availability::Active && node.node.liveness == Liveness::Ready && !tainted
 }
 
 fn claim(look: &Look<'_>, slot: u64, node: Option<&SwarmNode>, (terms, spec): Lowered, plan: &mut Plan) {

@@ -78,6 +78,7 @@ pub(super) fn node(name: &str) -> Node {
             runtimes: BTreeMap::new(),
             ports: PortRange { low: 1, high: 2 },
             agent_version: String::new(),
+            taints: Vec::new(),
         },
         liveness: Liveness::Ready,
         scheduling: Scheduling::Open,
@@ -85,6 +86,7 @@ pub(super) fn node(name: &str) -> Node {
         tasks: BTreeMap::new(),
         joined_at: 0,
         since: 0,
+        taints: Vec::new(),
     }
 }
 

@@ -190,5 +190,6 @@ fn node(n: u32) -> Result<NodeFacts, Failed> {
             high: 29_999,
         },
         agent_version: "bench".to_owned(),
+        taints: Vec::new(),
     })
 }

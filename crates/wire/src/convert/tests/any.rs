@@ -14,6 +14,7 @@ use plenum_model::spec::{
     OnFailure, PreStop, Probe, ProbePort, Pull, Restart, RestartUnit, Role, TaskSpec, Volume, VolumeMount,
     VolumeSource,
 };
+use plenum_model::taint::Effect;
 use plenum_model::tally::{Among, Scope, Tally};
 use plenum_model::template::{Part, Placeholder, Template};
 use proptest::collection::{btree_map, btree_set, vec};
@@ -358,11 +359,9 @@ fn rules() -> impl Strategy<Value = Rules> {
     let limit = (tally(), any::<u32>()).prop_map(|(tally, max)| LimitPerKey { tally, max });
     let affinity =
         (tally(), any::<[bool; 2]>()).prop_map(|(tally, [away, hard])| Affinity { tally, away, hard });
-    let toleration = (of(text()), of(text()), of(text())).prop_map(|(key, value, effect)| Toleration {
-        key,
-        value,
-        effect,
-    });
+    let effect = of(select(Effect::ALL.to_vec()));
+    let toleration =
+        (of(text()), of(text()), effect).prop_map(|(key, value, effect)| Toleration { key, value, effect });
     let strategy = select(vec![Choice::Pack, Choice::Spread, Choice::Random]);
     (
         vec(vec(expr(), 0..2), 0..2),

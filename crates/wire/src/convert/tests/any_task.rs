@@ -10,6 +10,7 @@ use plenum_model::event::Event;
 use plenum_model::ids::{Cursor, Generation, Incarnation, Seq};
 use plenum_model::node::{Liveness, Node, NodeFacts, PortRange, RuntimeFacts, Scheduling};
 use plenum_model::phase::{Phase, Progress};
+use plenum_model::taint::{Effect, Taint};
 use plenum_model::task::{
     CheckStatus, ContainerEnd, ContainerState, ContainerStatus, Exit, ExitReason, Observation, Preempting,
     Status, Task, WaitReason,
@@ -251,23 +252,39 @@ pub(super) fn facts() -> impl Strategy<Value = NodeFacts> {
         labels(),
         btree_map(text(), runtime, 0..2),
     );
-    (who, what, any::<(u16, u16)>(), text()).prop_map(|(who, what, (low, high), agent_version)| {
-        let (id, hostname, address, capacity, system) = who;
-        let (devices, attributes, runtimes) = what;
-        let ports = PortRange { low, high };
-        NodeFacts {
-            id,
-            hostname,
-            address,
-            capacity,
-            system,
-            devices,
-            attributes,
-            runtimes,
-            ports,
-            agent_version,
-        }
-    })
+    (who, what, any::<(u16, u16)>(), text(), taints()).prop_map(
+        |(who, what, (low, high), agent_version, taints)| {
+            let (id, hostname, address, capacity, system) = who;
+            let (devices, attributes, runtimes) = what;
+            let ports = PortRange { low, high };
+            NodeFacts {
+                id,
+                hostname,
+                address,
+                capacity,
+                system,
+                devices,
+                attributes,
+                runtimes,
+                ports,
+                agent_version,
+                taints,
+            }
+        },
+    )
+}
+
+pub(super) fn taint() -> impl Strategy<Value = Taint> {
+    let parts = (
+        "[a-z][a-z./-]{0,9}[0-9]",
+        "[0-9]{0,3}",
+        select(Effect::ALL.to_vec()),
+    );
+    parts.prop_map(|(key, value, effect)| Taint::new(&key, &value, effect).unwrap())
+}
+
+fn taints() -> impl Strategy<Value = Vec<Taint>> {
+    vec(taint(), 0..3)
 }
 
 pub(super) fn whole_node() -> impl Strategy<Value = Node> {
@@ -282,9 +299,10 @@ pub(super) fn whole_node() -> impl Strategy<Value = Node> {
         held,
         btree_map(text(), any::<u32>(), 0..2),
         any::<[u64; 2]>(),
+        taints(),
     )
         .prop_map(
-            |(facts, (liveness, scheduling), held, tasks, [joined_at, since])| Node {
+            |(facts, (liveness, scheduling), held, tasks, [joined_at, since], taints)| Node {
                 facts,
                 liveness,
                 scheduling,
@@ -292,6 +310,7 @@ pub(super) fn whole_node() -> impl Strategy<Value = Node> {
                 tasks,
                 joined_at,
                 since,
+                taints,
             },
         )
 }

@@ -1,6 +1,7 @@
 //! There and back through real bytes.
 
 use super::any::{amendment, amounts, seat, spec, terms};
+use super::any_fix::{block, fix};
 use super::any_task::{
     event, facts, input, observation, output, request, stream_error, usage, verdict, whole_node, why,
 };
@@ -11,11 +12,12 @@ use plenum_contract::streams::StreamError;
 use plenum_model::amounts::Amounts;
 use plenum_model::claim::{Amendment, Seat, Terms};
 use plenum_model::event::Event;
+use plenum_model::fix::Fix;
 use plenum_model::node::{Node, NodeFacts};
 use plenum_model::spec::TaskSpec;
 use plenum_model::task::Observation;
 use plenum_model::tenant::TenantUsage;
-use plenum_model::why::{NodeVerdict, Why};
+use plenum_model::why::{Block, NodeVerdict, Why};
 use proptest::prelude::*;
 use prost::Message;
 
@@ -69,6 +71,12 @@ proptest! {
     fn a_reason_to_wait_comes_back(it in why(), verdict in verdict()) {
         prop_assert_eq!(journey::<Why, _>(&wire::Why::from(&it)), Ok(it));
         prop_assert_eq!(journey::<NodeVerdict, _>(&wire::NodeVerdict::from(&verdict)), Ok(verdict));
+    }
+
+    #[test]
+    fn what_blocks_and_what_would_help_come_back(block in block(), fix in fix()) {
+        prop_assert_eq!(journey::<Block, _>(&wire::Block::from(&block)), Ok(block));
+        prop_assert_eq!(journey::<Fix, _>(&wire::Fix::from(&fix)), Ok(fix));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::any_task::task;
 use crate::convert::definitions::{Incoming, Outgoing};
 use crate::convert::dispatcher;
-use crate::convert::pool::read_explanation;
+use crate::convert::explain::read_explanation;
 use crate::convert::stream::read_output;
 use crate::malformed::{Fault, Malformed};
 use crate::proto::{agent, api, broker, model, state};

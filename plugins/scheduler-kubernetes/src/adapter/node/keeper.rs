@@ -4,6 +4,7 @@
 
 use super::drain;
 use super::object::{Extra, created, stale_labels, stale_status};
+use super::taints;
 use crate::adapter::book::Book;
 use crate::adapter::names::{self, AGREED_ANNOTATION, MANAGER, OWN_LABEL};
 use crate::adapter::port::doors::Doors;
@@ -158,6 +159,12 @@ impl Keeper {
         }
         if node.liveness == Liveness::Ready {
             have = self.untaint(have, &nodes, &name).await?;
+        }
+        if let Some(patch) = taints::stale(node, &have) {
+            have = match self.patch(&nodes, &name, patch).await {
+                Err(kube::Error::Api(status)) if status.code == 409 => return Ok(()), // looked at again soon
+                other => other?,
+            };
         }
         self.cordon(node, &have, &nodes, &name).await
     }

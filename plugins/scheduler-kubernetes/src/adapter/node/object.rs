@@ -302,6 +302,7 @@ mod tests {
                 runtimes: BTreeMap::new(),
                 ports: PortRange { low: 1, high: 2 },
                 agent_version: String::new(),
+                taints: Vec::new(),
             },
             liveness: Liveness::Ready,
             scheduling: Scheduling::Open,
@@ -313,6 +314,7 @@ mod tests {
             tasks: BTreeMap::new(),
             joined_at: 0,
             since: 0,
+            taints: Vec::new(),
         }
     }
 
