@@ -12,6 +12,7 @@ mod schedule;
 mod seats;
 mod sessions;
 mod time;
+pub mod trial;
 mod victims;
 
 use crate::codec::{self, BadRecord};

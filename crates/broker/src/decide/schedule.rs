@@ -37,6 +37,10 @@ impl Core {
     /// Places all that can be placed now. What is placed may let something else pass: the fewest of an even spread
     /// rose, a group that others must be near to has begun. So it goes on until nobody is awake.
     pub(super) fn schedule(&mut self) {
+        if self.ledger.queue.is_empty() {
+            self.ledger.nobody_waits();
+            return;
+        }
         let mut offer = Offer::default();
         loop {
             self.wake(&mut offer);
@@ -56,8 +60,13 @@ impl Core {
     fn next_turn(&mut self, offer: &Offer) -> Option<(ClassKey, bool)> {
         let ledger = &mut self.ledger;
         let offers = !offer.nodes.is_empty() && ledger.queue.asks_within(&offer.most);
-        if !offers && !ledger.queue.is_awake() {
-            return None;
+        if !offers {
+            if let Some(only) = ledger.queue.only_awake() {
+                return Some((only, false));
+            }
+            if !ledger.queue.is_awake() {
+                return None;
+            }
         }
         ledger.queue.settle(&mut ledger.tenants, &ledger.nodes.total);
         let awake = ledger.queue.first_awake();
@@ -177,11 +186,7 @@ impl Core {
     /// Brings what is derived for these terms up to date.
     pub(super) fn prepare(&mut self, ix: TermsIx) {
         let ledger = &mut self.ledger;
-        let nodes = &ledger.nodes;
-        let Some(row) = ledger.terms.get_mut(ix) else {
-            return;
-        };
-        row.eligible.refresh(nodes, &row.needs);
+        ledger.terms.refresh(ix, &ledger.nodes);
         ledger.set_bars(ix);
     }
 
@@ -196,7 +201,7 @@ impl Core {
         let row = self.ledger.terms.get(ix)?;
         ask(&Question {
             needs: &row.needs,
-            eligible: &row.eligible,
+            eligible: self.ledger.terms.eligible(row),
             extra: Extra {
                 task,
                 holds,
@@ -237,11 +242,11 @@ impl Core {
     }
 
     pub(super) fn limit(&self, ix: TermsIx, holds: Option<&Amounts>) -> Option<LimitReached> {
-        let terms = &self.ledger.terms.get(ix)?.needs.terms;
+        let row = self.ledger.terms.get(ix)?;
         let none = Amounts::default();
         self.ledger
             .tenants
-            .limit(&terms.tenant, &terms.charge, holds.unwrap_or(&none))
+            .limit(row.tenant?, &row.needs.terms.charge, holds.unwrap_or(&none))
     }
 
     pub(super) fn limited(&self, limit: LimitReached) -> Why {

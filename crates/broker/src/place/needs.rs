@@ -8,9 +8,10 @@ use plenum_model::amounts::Amounts;
 use plenum_model::claim::{Desired, HostPort, Terms};
 use plenum_model::ids::TenantPath;
 use plenum_model::node::{NodeFacts, capability};
-use plenum_model::rules::{Compiled, Expr};
+use plenum_model::rules::{Compiled, Expr, Preference, Toleration};
 use plenum_model::spec::{Network, RestartUnit, TaskSpec};
 use plenum_model::why::Cause;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Why terms are not taken: reason, field, words.
@@ -30,14 +31,38 @@ pub struct Needs {
     runtimes: Vec<RuntimeNeed>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct RuntimeNeed {
     name: String,
     hard: Vec<&'static str>,
     soft: Vec<&'static str>,
 }
 
+/// All that terms ask of a node and that does not change with placements: what [`Needs::against`] and
+/// [`Needs::wish`] may look at. Terms that ask the same have the same answers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Lasting {
+    required: Vec<Vec<Expr>>,
+    preferred: Vec<Preference>,
+    tolerations: Vec<Toleration>,
+    devices: BTreeMap<String, u32>,
+    runtimes: Vec<RuntimeNeed>,
+}
+
 impl Needs {
+    /// What they ask for good.
+    #[must_use]
+    pub fn lasting(&self) -> Lasting {
+        let rules = &self.terms.rules;
+        Lasting {
+            required: rules.required.clone(),
+            preferred: rules.preferred.clone(),
+            tolerations: rules.tolerations.clone(),
+            devices: self.terms.devices.clone(),
+            runtimes: self.runtimes.clone(),
+        }
+    }
+
     /// Refuses terms that this broker would not keep. Asked when they are claimed, never when they are read
     /// back from the log: what an older build took stands.
     ///
@@ -82,7 +107,8 @@ impl Needs {
         })
     }
 
-    /// The first thing about a node, as its agent describes it, that stands in the way for good.
+    /// The first thing about a node, as its agent describes it, that stands in the way for good. It follows from
+    /// [`Lasting`] alone.
     #[must_use]
     pub fn against(&self, facts: &NodeFacts) -> Option<Cause> {
         for need in &self.runtimes {

@@ -13,7 +13,7 @@ type Sets<'a> = SmallVec<[&'a Bits; 12]>;
 #[derive(Debug, Clone)]
 pub struct Sieve<'a> {
     keep: Sets<'a>,
-    without: SmallVec<[&'a Bits; 4]>,
+    without: SmallVec<[&'a Bits; 8]>,
 }
 
 impl<'a> Sieve<'a> {
@@ -41,20 +41,44 @@ impl<'a> Sieve<'a> {
     }
 
     fn some(&self, i: usize) -> u64 {
-        self.keep.iter().fold(u64::MAX, |word, set| word & set.some(i))
+        let mut word = u64::MAX;
+        for set in &self.keep {
+            word &= set.some(i);
+            if word == 0 {
+                break;
+            }
+        }
+        word
     }
 
     fn word(&self, i: usize) -> u64 {
-        let kept = self.keep.iter().fold(u64::MAX, |word, set| word & set.word(i));
-        self.without.iter().fold(kept, |word, set| word & !set.word(i))
+        let mut word = u64::MAX;
+        // Those that were asked for last are the narrowest.
+        for set in self.keep.iter().rev() {
+            word &= set.word(i);
+            if word == 0 {
+                return 0;
+            }
+        }
+        self.without.iter().fold(word, |word, set| word & !set.word(i))
     }
 
-    /// Words of nodes that are not empty, with their place, from a span of words on and once around.
+    /// Words of nodes that are not empty, with their place, from a word on and once around.
     fn words_from(&self, start: usize) -> impl Iterator<Item = (usize, u64)> + '_ {
         let spans = self.spans();
-        let start = if spans == 0 { 0 } else { start % spans };
-        (start..spans).chain(0..start).flat_map(move |span| {
-            each(self.some(span)).filter_map(move |bit| {
+        let (first, bit) = (start / 64, start % 64);
+        let before = (1_u64 << bit) - 1;
+        let parts = [
+            (first..(first + 1).min(spans), !before),
+            ((first + 1).min(spans)..spans, u64::MAX),
+            (0..first.min(spans), u64::MAX),
+            (first..(first + 1).min(spans), before),
+        ];
+        let spans = parts
+            .into_iter()
+            .flat_map(|(range, mask)| range.map(move |span| (span, mask)));
+        spans.flat_map(move |(span, mask)| {
+            each(self.some(span) & mask).filter_map(move |bit| {
                 let at = span * 64 + bit;
                 let word = self.word(at);
                 (word != 0).then_some((at, word))
@@ -84,7 +108,8 @@ impl<'a> Sieve<'a> {
     /// Those that are in, once around, from a place that follows from `seed`: whoever looks at only a few does not
     /// look at the same few each time.
     pub fn iter_from(&self, seed: u64) -> impl Iterator<Item = NodeIx> + '_ {
-        let start = usize::try_from(seed % u64::try_from(self.spans().max(1)).unwrap_or(1)).unwrap_or(0);
+        let words = self.keep.iter().map(|set| set.words()).min().unwrap_or(0).max(1);
+        let start = usize::try_from(seed % u64::try_from(words).unwrap_or(1)).unwrap_or(0);
         self.words_from(start).flat_map(|(at, word)| nodes(at, word))
     }
 
