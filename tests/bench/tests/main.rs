@@ -74,18 +74,34 @@ fn figure(rows: &[serde_json::Value], name: &str, of: &str) -> f64 {
         .iter()
         .find(|row| row["name"].as_str().unwrap().contains(name));
     let row = found.unwrap_or_else(|| panic!("{name} in {rows:?}"));
-    let figure = if of == "peer" { &row["peer"]["value"] } else { &row[of] };
+    let figure = if of == "peer" {
+        &row["peer"]["value"]
+    } else {
+        &row[of]
+    };
     figure.as_f64().unwrap()
 }
 
 #[test]
 fn a_pool_is_filled_and_churned_in_every_mix() {
     let args = ["--nodes", "100", "--tenants", "3", "--turns", "1000"];
-    let rows = rows("core", &[&args[..], &["--parts", "decisions,racks,pools"]].concat());
+    let rows = rows(
+        "core",
+        &[&args[..], &["--parts", "decisions,racks,pools"]].concat(),
+    );
     for mix in ["no rules", "mixed rules", "over racks"] {
-        assert!(figure(&rows, &format!("100 nodes, {mix}, 3 tenants: released and placed"), "value") > 0.0);
+        assert!(
+            figure(
+                &rows,
+                &format!("100 nodes, {mix}, 3 tenants: released and placed"),
+                "value"
+            ) > 0.0
+        );
     }
-    assert_eq!(figure(&rows, "100 nodes, no rules, 3 tenants: without room", "value"), 0.0);
+    assert_eq!(
+        figure(&rows, "100 nodes, no rules, 3 tenants: without room", "value"),
+        0.0
+    );
     assert!(figure(&rows, "over racks: released and placed, decisions alone", "value") > 0.0);
     for strategy in ["Spread", "Pack"] {
         let lives = format!("{strategy}, 100 nodes");

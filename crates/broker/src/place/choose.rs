@@ -18,11 +18,20 @@ use plenum_model::amounts::Amounts;
 use plenum_model::rules::Strategy;
 use smallvec::SmallVec;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeSet;
 
-/// Fitting nodes of one level that are compared exactly: levels are narrow, a few are as good as all.
+/// Fitting nodes of one level that are compared exactly: levels are narrow, a few of the emptiest are as good as all.
 const COMPARED: usize = 8;
+/// The same where nodes are packed: what is left on a node in the end is as little as the best of these leaves.
+const PACKED: usize = 32;
+/// Words of nodes that are looked at level by level. Who has found nobody in so many asks for much that few nodes of its
+/// levels have, and takes the best of those it meets first anywhere: going through all levels would cost as much as
+/// there are nodes.
+const WORDS: usize = 256;
+/// Sets of no more nodes than this are looked at node by node: a level has too few of them to go through it.
+const FEW: usize = 512;
 /// Nodes that may fail the exact look before all are looked at.
 const FAILURES: usize = 96;
 
@@ -69,12 +78,7 @@ impl Question<'_> {
         for group in self.eligible.groups() {
             let mut set = Sieve::of(group);
             set.keep(&self.nodes.takes);
-            // Packing goes through those levels of its resource only that are enough, and asks nothing before.
-            let but = match self.needs.terms.rules.strategy {
-                Strategy::Pack => Some(asked.dominant),
-                Strategy::Spread | Strategy::Random => None,
-            };
-            self.nodes.levels.keep_roomy(&mut set, &asked.amounts, but)?;
+            self.nodes.levels.keep_roomy(&mut set, &asked.amounts)?;
             for bar in &self.related.bars {
                 self.tallies.keep(bar, &mut set);
             }
@@ -266,15 +270,44 @@ impl<'a> Look<'a> {
     /// The emptiest first, or the fullest.
     fn by_level(&mut self, set: &Sieve<'a>, emptiest: bool) -> Found {
         let (question, asked) = (self.question, self.asked);
+        if set.at_most() <= FEW {
+            return Ok(self.best_of_few(set, emptiest));
+        }
         let enough = asked.counts[asked.dominant];
+        let left = Cell::new(WORDS);
         for level in question.nodes.levels.from(asked.dominant, enough, emptiest) {
             let mut there = set.clone();
             there.keep(level);
-            if let Some(chosen) = self.best_few(there.iter_from(question.seed), emptiest)? {
+            if let Some(chosen) = self.best_few(there.iter_from(question.seed, &left), emptiest)? {
                 return Ok(Some(chosen));
+            }
+            if left.get() == 0 {
+                let left = Cell::new(usize::MAX);
+                return self.best_few(set.iter_from(question.seed, &left), emptiest);
             }
         }
         Ok(None)
+    }
+
+    /// The best of all of them.
+    fn best_of_few(&self, set: &Sieve<'a>, emptiest: bool) -> Option<Chosen> {
+        let mut tried = None;
+        loop {
+            let fit = set.iter().filter(|ix| self.question.has_room(self.asked, *ix));
+            let places = fit.map(|ix| Some((self.place(ix, emptiest), ix)));
+            let best = places.filter(|place| *place > tried).min()?;
+            let (_, ix) = best?;
+            if let Some(ports) = self.question.ports(ix) {
+                return Some((ix, ports));
+            }
+            tried = best;
+        }
+    }
+
+    /// The lower, the better.
+    fn place(&self, ix: NodeIx, emptiest: bool) -> u64 {
+        let free = self.question.nodes.levels.free(ix)[self.asked.dominant];
+        if emptiest { u64::MAX - free } else { free }
     }
 
     /// Any, evenly: the order starts at a random member.
@@ -294,16 +327,16 @@ impl<'a> Look<'a> {
 
     /// The best of the first few that fit: they are equal but for what is free.
     fn best_few(&mut self, mut these: impl Iterator<Item = NodeIx>, emptiest: bool) -> Found {
-        let mut few: SmallVec<[(u64, NodeIx); COMPARED]> = SmallVec::new();
+        let compared = if emptiest { COMPARED } else { PACKED };
+        let mut few: SmallVec<[(u64, NodeIx); PACKED]> = SmallVec::new();
         loop {
             for ix in these.by_ref() {
                 if !self.question.has_room(self.asked, ix) {
                     self.fail()?;
                     continue;
                 }
-                let free = self.question.nodes.levels.free(ix)[self.asked.dominant];
-                few.push((if emptiest { u64::MAX - free } else { free }, ix));
-                if few.len() == COMPARED {
+                few.push((self.place(ix, emptiest), ix));
+                if few.len() == compared {
                     break;
                 }
             }

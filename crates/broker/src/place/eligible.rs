@@ -5,6 +5,7 @@ use super::bits::Bits;
 use super::needs::Needs;
 use crate::fact::NodeIx;
 use crate::ledger::nodes::Nodes;
+use plenum_model::why::Cause;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -13,6 +14,8 @@ use std::collections::BTreeMap;
 pub struct Eligible {
     version: usize,
     wishes: BTreeMap<Reverse<i64>, Bits>,
+    /// Those that do not pass, by the first cause.
+    against: BTreeMap<Cause, Bits>,
 }
 
 impl Eligible {
@@ -30,24 +33,26 @@ impl Eligible {
     }
 
     fn look(&mut self, ix: NodeIx, nodes: &Nodes, needs: &Needs) {
-        let now = nodes
-            .get(ix)
-            .filter(|n| needs.against(&n.facts).is_none())
-            .map(|n| needs.wish(&n.facts));
-        let was = self.wish(ix);
-        if was == now {
-            return;
-        }
-        if let Some(wish) = was {
-            let bits = self.wishes.entry(Reverse(wish)).or_default();
-            bits.put(ix, false);
-            if bits.is_empty() {
-                self.wishes.remove(&Reverse(wish));
+        take_out(&mut self.wishes, ix);
+        take_out(&mut self.against, ix);
+        let Some(node) = nodes.get(ix) else { return };
+        let into = match needs.against(&node.facts) {
+            None => {
+                let wish = Reverse(needs.wish(&node.facts));
+                self.wishes.entry(wish).or_default()
             }
-        }
-        if let Some(wish) = now {
-            self.wishes.entry(Reverse(wish)).or_default().put(ix, true);
-        }
+            Some(cause) => self.against.entry(cause).or_default(),
+        };
+        into.put(ix, true);
+    }
+
+    /// How many of these nodes do not pass, by the first cause.
+    pub fn against<'a>(&'a self, among: &'a Bits) -> impl Iterator<Item = (&'a Cause, usize)> {
+        let counts = self
+            .against
+            .iter()
+            .map(|(cause, bits)| (cause, bits.len_within(among)));
+        counts.filter(|(_, count)| *count > 0)
     }
 
     /// All of them, one set for each wish, the most wished for first.
@@ -60,5 +65,16 @@ impl Eligible {
     pub fn wish(&self, ix: NodeIx) -> Option<i64> {
         let mut groups = self.wishes.iter();
         groups.find(|(_, bits)| bits.has(ix)).map(|(wish, _)| wish.0)
+    }
+}
+
+/// Takes a node out of the set it is in; a set without any goes.
+fn take_out<K: Ord + Clone>(sets: &mut BTreeMap<K, Bits>, ix: NodeIx) {
+    let there = sets.iter_mut().find(|(_, bits)| bits.has(ix));
+    let Some((key, bits)) = there else { return };
+    bits.put(ix, false);
+    if bits.is_empty() {
+        let key = key.clone();
+        sets.remove(&key);
     }
 }

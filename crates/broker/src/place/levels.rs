@@ -6,7 +6,7 @@
 use super::bits::Bits;
 use super::sieve::Sieve;
 use crate::fact::NodeIx;
-use plenum_model::amounts::Amounts;
+use plenum_model::amounts::{Amounts, Resource};
 use std::collections::BTreeMap;
 
 /// One level per quarter octave of 64 bits, and one for nothing at all.
@@ -17,6 +17,9 @@ pub const INDEXED: usize = 4;
 
 /// The level of whoever is not in the index.
 const NOWHERE: u16 = u16::MAX;
+
+/// Those resources.
+pub const NAMES: [Resource; INDEXED] = [Resource::Cpu, Resource::Memory, Resource::Disk, Resource::Slot];
 
 /// Free or asked amounts of the resources that are indexed by position: cpu, memory, disk, slots.
 #[must_use]
@@ -174,11 +177,10 @@ impl Levels {
         self.free.get(ix.at()).copied().unwrap_or_default()
     }
 
-    /// Keeps in `set` the nodes that may have room for `asked`, the resource at position `but` apart; none if nobody
-    /// has.
-    pub fn keep_roomy<'a>(&'a self, set: &mut Sieve<'a>, asked: &Amounts, but: Option<usize>) -> Option<()> {
-        for (r, (ladder, asked)) in self.ladders.iter().zip(indexed(asked)).enumerate() {
-            if asked > 0 && but != Some(r) {
+    /// Keeps in `set` the nodes that may have room for `asked`; none if nobody has.
+    pub fn keep_roomy<'a>(&'a self, set: &mut Sieve<'a>, asked: &Amounts) -> Option<()> {
+        for (ladder, asked) in self.ladders.iter().zip(indexed(asked)) {
+            if asked > 0 {
                 ladder.keep(set, asked)?;
             }
         }
@@ -228,7 +230,7 @@ mod tests {
                 set.put(NodeIx(i), true);
             }
             let mut sieve = Sieve::of(&set);
-            let some = levels.keep_roomy(&mut sieve, &amounts(asked, gpus), None);
+            let some = levels.keep_roomy(&mut sieve, &amounts(asked, gpus));
             let through: Vec<_> = some.into_iter().flat_map(|()| sieve.iter()).collect();
             let reaches = |free: u64, asked: u64| level(free) >= level(asked);
             let may = (0_u32..).zip(&free).filter(|(_, (cpu, has))| reaches(*cpu, asked) && reaches(*has, gpus));

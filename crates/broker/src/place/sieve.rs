@@ -5,6 +5,7 @@
 use super::bits::{Bits, each, nodes};
 use crate::fact::NodeIx;
 use smallvec::SmallVec;
+use std::cell::Cell;
 
 /// Few rules and as many resources as are indexed stay off the heap.
 type Sets<'a> = SmallVec<[&'a Bits; 12]>;
@@ -29,6 +30,17 @@ impl<'a> Sieve<'a> {
     /// Keeps those that are in `set`, too.
     pub fn keep(&mut self, set: &'a Bits) {
         self.keep.push(set);
+        // The narrowest is asked first: most words end there.
+        let last = self.keep.len() - 1;
+        if set.len() < self.keep[0].len() {
+            self.keep.swap(0, last);
+        }
+    }
+
+    /// No more than so many are in.
+    #[must_use]
+    pub fn at_most(&self) -> usize {
+        self.keep.first().map_or(0, |set| set.len())
     }
 
     /// Takes out those that are in `set`.
@@ -53,8 +65,7 @@ impl<'a> Sieve<'a> {
 
     fn word(&self, i: usize) -> u64 {
         let mut word = u64::MAX;
-        // Those that were asked for last are the narrowest.
-        for set in self.keep.iter().rev() {
+        for set in &self.keep {
             word &= set.word(i);
             if word == 0 {
                 return 0;
@@ -63,8 +74,12 @@ impl<'a> Sieve<'a> {
         self.without.iter().fold(word, |word, set| word & !set.word(i))
     }
 
-    /// Words of nodes that are not empty, with their place, from a word on and once around.
-    fn words_from(&self, start: usize) -> impl Iterator<Item = (usize, u64)> + '_ {
+    /// Words of nodes that are not empty, with their place, from a word on and once around, as long as looks are left.
+    fn words_from<'s>(
+        &'s self,
+        start: usize,
+        left: &'s Cell<usize>,
+    ) -> impl Iterator<Item = (usize, u64)> + 's {
         let spans = self.spans();
         let (first, bit) = (start / 64, start % 64);
         let before = (1_u64 << bit) - 1;
@@ -78,8 +93,13 @@ impl<'a> Sieve<'a> {
             .into_iter()
             .flat_map(|(range, mask)| range.map(move |span| (span, mask)));
         spans.flat_map(move |(span, mask)| {
-            each(self.some(span) & mask).filter_map(move |bit| {
-                let at = span * 64 + bit;
+            let places = each(self.some(span) & mask).map(move |bit| span * 64 + bit);
+            let places = places.take_while(|_| {
+                let now = left.get();
+                left.set(now.saturating_sub(1));
+                now > 0
+            });
+            places.filter_map(move |at| {
                 let word = self.word(at);
                 (word != 0).then_some((at, word))
             })
@@ -89,28 +109,39 @@ impl<'a> Sieve<'a> {
     /// Whether none is in.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.words_from(0).next().is_none()
+        self.iter().next().is_none()
     }
 
     /// How many are in.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.words_from(0)
-            .map(|(_, word)| word.count_ones() as usize)
-            .sum()
+        self.words().map(|(_, word)| word.count_ones() as usize).sum()
     }
 
     /// Those that are in, by number.
     pub fn iter(&self) -> impl Iterator<Item = NodeIx> + '_ {
-        self.iter_from(0)
+        self.words().flat_map(|(at, word)| nodes(at, word))
+    }
+
+    /// Words of nodes that are not empty, with their place.
+    fn words(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        (0..self.spans()).flat_map(move |span| {
+            each(self.some(span)).filter_map(move |bit| {
+                let at = span * 64 + bit;
+                let word = self.word(at);
+                (word != 0).then_some((at, word))
+            })
+        })
     }
 
     /// Those that are in, once around, from a place that follows from `seed`: whoever looks at only a few does not
-    /// look at the same few each time.
-    pub fn iter_from(&self, seed: u64) -> impl Iterator<Item = NodeIx> + '_ {
+    /// look at the same few each time. It ends early when as
+    /// many words have been looked at as were left to look at.
+    pub fn iter_from<'s>(&'s self, seed: u64, left: &'s Cell<usize>) -> impl Iterator<Item = NodeIx> + 's {
         let words = self.keep.iter().map(|set| set.words()).min().unwrap_or(0).max(1);
         let start = usize::try_from(seed % u64::try_from(words).unwrap_or(1)).unwrap_or(0);
-        self.words_from(start).flat_map(|(at, word)| nodes(at, word))
+        self.words_from(start, left)
+            .flat_map(|(at, word)| nodes(at, word))
     }
 
     /// Those that are in, once around, from the `n`th on.
@@ -145,7 +176,7 @@ mod tests {
             let got: Vec<u32> = sieve.iter().map(|n| n.0).collect();
             prop_assert_eq!(&got, &wanted);
             prop_assert_eq!(sieve.count(), wanted.len());
-            let mut around: Vec<u32> = sieve.iter_from(seed).map(|n| n.0).collect();
+            let mut around: Vec<u32> = sieve.iter_from(seed, &Cell::new(usize::MAX)).map(|n| n.0).collect();
             around.sort_unstable();
             prop_assert_eq!(&around, &wanted);
             sieve.keep(&sets[1]);

@@ -40,6 +40,10 @@ pub(crate) struct Arguments {
     /// Tasks that end and are replaced.
     #[arg(long, value_name = "N", default_value_t = 200_000)]
     turns: usize,
+    /// How nodes are chosen where decisions are measured: spread (the default of tasks) or pack.
+    #[arg(long, value_name = "STRATEGY", value_delimiter = ',', value_parser = strategy,
+        default_values = ["spread", "pack"])]
+    strategies: Vec<Strategy>,
     /// Tenants.
     #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [3, 1_000])]
     tenants: Vec<u32>,
@@ -47,6 +51,10 @@ pub(crate) struct Arguments {
 
 /// Up to so many nodes are looked at one by one: what the broker does by default.
 const EXACT: usize = 64;
+
+fn strategy(name: &str) -> Result<Strategy, serde_json::Error> {
+    serde_json::from_value(serde_json::Value::from(name))
+}
 
 /// Measures; the rows.
 pub(crate) fn run(arguments: &Arguments) -> Result<Vec<Row>, Failed> {
@@ -86,7 +94,7 @@ fn decisions(arguments: &Arguments) -> Result<Vec<Row>, Failed> {
     let (Some(least), Some(most)) = (arguments.nodes.iter().min(), arguments.nodes.iter().max()) else {
         return Ok(rows);
     };
-    for strategy in [Strategy::Spread, Strategy::Pack] {
+    for strategy in arguments.strategies.iter().copied() {
         let mut costs = Vec::new();
         for nodes in [*least, *most] {
             let pool = Pool {
