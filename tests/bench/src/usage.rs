@@ -2,6 +2,7 @@
 
 use crate::report::Failed;
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
 /// What it has used up to now.
@@ -14,21 +15,18 @@ pub(crate) struct Usage {
     pub(crate) peak_mib: f64,
 }
 
-/// Processor time of this thread up to now, of user and system.
+/// Processor time of this thread up to now, of user and system, to the microsecond: `getrusage` knows of whole ticks only.
 pub(crate) fn thread_time() -> Result<Duration, Failed> {
-    let used = getrusage(UsageWho::RUSAGE_THREAD).map_err(Failed::in_("the processor time"))?;
-    Ok(processor(&used))
-}
-
-fn processor(used: &nix::sys::resource::Usage) -> Duration {
-    let micros = [used.user_time(), used.system_time()]
-        .map(|t| t.tv_sec().saturating_mul(1_000_000).saturating_add(t.tv_usec()));
-    Duration::from_micros(u64::try_from(micros.iter().sum::<i64>()).unwrap_or(0))
+    let now = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_err(Failed::in_("the processor time"))?;
+    Ok(Duration::from(now))
 }
 
 impl Usage {
     pub(crate) fn now() -> Result<Self, Failed> {
         let used = getrusage(UsageWho::RUSAGE_SELF).map_err(Failed::in_("the processor time"))?;
+        let micros = [used.user_time(), used.system_time()]
+            .map(|t| t.tv_sec().saturating_mul(1_000_000).saturating_add(t.tv_usec()));
+        let micros: i64 = micros.iter().sum();
         let status = std::fs::read_to_string("/proc/self/status").map_err(Failed::in_("the memory"))?;
         let mib = |field: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(field));
@@ -37,7 +35,7 @@ impl Usage {
                 .ok_or_else(|| Failed::in_("the memory")(format!("no {field}")))
         };
         Ok(Self {
-            processor: processor(&used),
+            processor: Duration::from_micros(u64::try_from(micros).unwrap_or(0)),
             resident_mib: mib("VmRSS:")?,
             peak_mib: mib("VmHWM:")?,
         })

@@ -106,7 +106,7 @@ impl KeyRow {
 
     /// How many domains there are.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.numbers.len()
     }
 

@@ -257,15 +257,16 @@ impl Queue {
             }
         }
         let moved = std::mem::take(&mut tenants.moved);
+        let same = self.total == *total;
         for turns in [&mut self.awake, &mut self.parked] {
-            if self.total == *total {
+            if same {
                 moved.iter().for_each(|ix| turns.moved(*ix));
             } else {
                 turns.all_moved();
             }
             turns.settle(tenants, total);
         }
-        if self.total != *total {
+        if !same {
             self.total.clone_from(total);
         }
     }

@@ -368,7 +368,7 @@ impl Tallies {
         };
         let levels = row.at.values();
         // Where every domain has some there is none without to be looked for.
-        let none = (row.counts.len() < key.len()).then_some(&key.within);
+        let none = (row.counts.len() < key.count()).then_some(&key.within);
         match order.by {
             By::Fewest => none
                 .and_then(|within| look(Some(within), Some(&row.some)))

@@ -55,12 +55,6 @@ impl Bits {
         self.some.get(i).copied().unwrap_or(0)
     }
 
-    /// How many words there are.
-    #[must_use]
-    pub fn words(&self) -> usize {
-        self.words.len()
-    }
-
     /// How many words of words there are.
     #[must_use]
     pub fn spans(&self) -> usize {

@@ -274,16 +274,20 @@ impl<'a> Look<'a> {
             return Ok(self.best_of_few(set, emptiest));
         }
         let enough = asked.counts[asked.dominant];
+        // Whoever looks at only a few does not look at the same few each time. Where it starts follows from how many nodes
+        // there are, not from how long sets have grown: that is not the same after a restart.
+        let words = u64::try_from(question.nodes.len() / 64 + 1).unwrap_or(1);
+        let start = usize::try_from(question.seed % words).unwrap_or(0);
         let left = Cell::new(WORDS);
         for level in question.nodes.levels.from(asked.dominant, enough, emptiest) {
             let mut there = set.clone();
             there.keep(level);
-            if let Some(chosen) = self.best_few(there.iter_from(question.seed, &left), emptiest)? {
+            if let Some(chosen) = self.best_few(there.iter_from(start, &left), emptiest)? {
                 return Ok(Some(chosen));
             }
             if left.get() == 0 {
                 let left = Cell::new(usize::MAX);
-                return self.best_few(set.iter_from(question.seed, &left), emptiest);
+                return self.best_few(set.iter_from(start, &left), emptiest);
             }
         }
         Ok(None)

@@ -14,6 +14,8 @@ const TENANTS: u32 = 2_000;
 const NODES: u32 = 20_000;
 /// That of the steady state: every node is looked at to say why somebody waits.
 const FULL_NODES: u32 = 1_000;
+/// Tasks that end in the steady state; twice as many wait.
+const ENDS: u64 = 1_000;
 /// Tasks of the steady state on one node.
 const ON_A_NODE: u64 = 4;
 
@@ -84,7 +86,8 @@ fn while_waiting(nodes: u32, tenants: u32) -> Result<Pace, Failed> {
         Arc::make_mut(&mut asked.terms).charge.cpu_millis = NODE.0 / ON_A_NODE;
     }
     let room = u64::from(nodes) * ON_A_NODE;
-    let of_each = usize::try_from(room.div_ceil(u64::from(tenants))).unwrap_or(1) + 2;
+    let more = room + 2 * ENDS;
+    let of_each = usize::try_from(more.div_ceil(u64::from(tenants))).unwrap_or(1);
     let groups = claims(&world, &mut asked, |_| of_each);
     let ids: Vec<TaskId> = groups.iter().flat_map(|g| &g.seats).map(|seat| seat.id).collect();
     world.claim(groups)?;
@@ -94,7 +97,7 @@ fn while_waiting(nodes: u32, tenants: u32) -> Result<Pace, Failed> {
     };
     let mut ends: Vec<_> = ids.into_iter().filter(|id| placed(&world, id)).collect();
     let waited = world.core.counts().pending;
-    ends.truncate((waited / 2).min(1_000));
+    ends.truncate(usize::try_from(ENDS).unwrap_or(0));
     let pace = Pace::of(|| {
         for id in &ends {
             world.end(&[*id])?;
