@@ -130,7 +130,8 @@ impl Amounts {
     /// Whether nothing is asked or held.
     #[must_use]
     pub fn is_zero(&self) -> bool {
-        self.iter().next().is_none()
+        let fixed = self.cpu_millis | self.memory_bytes | self.disk_bytes | self.slots;
+        fixed == 0 && self.extended.values().all(|count| *count == 0)
     }
 
     /// The first resource of which `self` asks more than `free` has, in the order of [`Amounts::iter`].
@@ -177,6 +178,64 @@ impl Amounts {
     pub fn saturating_sub(&self, other: &Self) -> Self {
         self.combine(other, |a, b| Some(a.saturating_sub(b)))
             .unwrap_or_default()
+    }
+
+    /// Becomes the difference of two others, each count at least zero. Takes no memory for what it knows already.
+    pub fn set_difference(&mut self, of: &Self, less: &Self) {
+        self.cpu_millis = of.cpu_millis.saturating_sub(less.cpu_millis);
+        self.memory_bytes = of.memory_bytes.saturating_sub(less.memory_bytes);
+        self.disk_bytes = of.disk_bytes.saturating_sub(less.disk_bytes);
+        self.slots = of.slots.saturating_sub(less.slots);
+        if of.extended.is_empty() {
+            self.extended.clear();
+            return;
+        }
+        self.extended.retain(|name, _| of.extended.contains_key(name));
+        for (name, all) in &of.extended {
+            let rest = all.saturating_sub(less.extended.get(name).copied().unwrap_or(0));
+            match self.extended.get_mut(name) {
+                Some(have) if rest > 0 => *have = rest,
+                Some(_) => {
+                    self.extended.remove(name);
+                }
+                None if rest > 0 => {
+                    self.extended.insert(name.clone(), rest);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Adds others to these where they are; a sum that would overflow stays at the most there is.
+    pub fn add(&mut self, more: &Self) {
+        self.cpu_millis = self.cpu_millis.saturating_add(more.cpu_millis);
+        self.memory_bytes = self.memory_bytes.saturating_add(more.memory_bytes);
+        self.disk_bytes = self.disk_bytes.saturating_add(more.disk_bytes);
+        self.slots = self.slots.saturating_add(more.slots);
+        for (name, count) in more.extended.iter().filter(|(_, count)| **count > 0) {
+            match self.extended.get_mut(name) {
+                Some(have) => *have = have.saturating_add(*count),
+                None => {
+                    self.extended.insert(name.clone(), *count);
+                }
+            }
+        }
+    }
+
+    /// Takes others from these where they are, each count at least zero.
+    pub fn take(&mut self, less: &Self) {
+        self.cpu_millis = self.cpu_millis.saturating_sub(less.cpu_millis);
+        self.memory_bytes = self.memory_bytes.saturating_sub(less.memory_bytes);
+        self.disk_bytes = self.disk_bytes.saturating_sub(less.disk_bytes);
+        self.slots = self.slots.saturating_sub(less.slots);
+        for (name, count) in &less.extended {
+            if let Some(have) = self.extended.get_mut(name) {
+                *have = have.saturating_sub(*count);
+                if *have == 0 {
+                    self.extended.remove(name);
+                }
+            }
+        }
     }
 
     /// The smaller of both, resource by resource.
@@ -268,6 +327,17 @@ mod tests {
             let least = a.at_most(&b);
             prop_assert!(least.fits(&a) && least.fits(&b));
             prop_assert!(a.iter().all(|(r, n)| least.get(&r) == n.min(b.get(&r))));
+        }
+
+        #[test]
+        fn what_is_changed_in_place_is_what_a_new_one_would_be(a in any_amounts(), b in any_amounts(), had in any_amounts()) {
+            let (mut sum, mut rest, mut difference) = (a.clone(), a.clone(), had);
+            sum.add(&b);
+            rest.take(&b);
+            difference.set_difference(&a, &b);
+            prop_assert_eq!(sum, a.checked_add(&b).unwrap());
+            prop_assert_eq!(&rest, &a.saturating_sub(&b));
+            prop_assert_eq!(&difference, &a.saturating_sub(&b));
         }
 
         #[test]

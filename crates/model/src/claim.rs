@@ -73,7 +73,7 @@ pub struct Pin {
 }
 
 /// What all tasks of a group share.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Terms {
     /// What they belong to.
     pub workload: Workload,

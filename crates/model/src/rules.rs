@@ -9,7 +9,7 @@ use crate::tally::Tally;
 use serde::{Deserialize, Serialize};
 
 /// Where tasks may and should go.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Rules {
     /// An OR of ANDs over attributes; empty: every node.
     #[serde(default)]
@@ -48,7 +48,7 @@ pub enum Strategy {
 }
 
 /// A wish.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Preference {
     /// Added to the score of a node that passes; may be negative.
     pub weight: i32,
@@ -65,7 +65,7 @@ pub struct Preference {
 ///   listed in `nodes` and named by the path of labels, so that equal labels of two branches stay apart.
 /// * Kubernetes' topology spread: its `maxSkew`, `minDomains` and `whenUnsatisfiable`; `over: All` of the nodes that
 ///   it lists in `nodes`, which are those that its two inclusion policies let count.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Spread {
     /// What is counted.
     #[serde(flatten)]
@@ -101,7 +101,7 @@ pub enum Domains {
 /// Marathon's `UNIQUE` is `max: 1`, its `MAX_PER` N is `max: N`; whether instances of an older version count is the
 /// scope of the tally (all: `Workload`; only those that stay: `Version`). Swarm's `--replicas-max-per-node` has the
 /// key `@node`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LimitPerKey {
     /// What is counted.
     #[serde(flatten)]
@@ -119,7 +119,7 @@ pub struct LimitPerKey {
 ///   [`Expr::equals`].
 /// * Away and hard: only where none is, a node in no domain included. It binds later tasks too: as long as a task
 ///   with this rule stands in a domain, nothing that it counts is placed there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Affinity {
     /// What is counted.
     #[serde(flatten)]

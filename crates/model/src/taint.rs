@@ -126,7 +126,7 @@ impl FromStr for Taint {
 }
 
 /// A taint that is borne.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Toleration {
     /// The taint's key; none: every taint.
     pub key: Option<String>,

@@ -123,7 +123,10 @@ impl Row {
             },
             self.peer
                 .as_ref()
-                .map(|p| format!("{} {} (x{:.2})", p.name, figure(p.value), self.value / p.value))
+                .map(|p| match self.value / p.value {
+                    times if times.is_finite() => format!("{} {} (x{times:.2})", p.name, figure(p.value)),
+                    _ => format!("{} {}", p.name, figure(p.value)),
+                })
                 .unwrap_or_default(),
         ]
     }

@@ -11,6 +11,11 @@ impl Times {
         Self(times)
     }
 
+    /// A percentile in microseconds.
+    pub(crate) fn micros(&self, percent: usize) -> f64 {
+        self.millis(percent) * 1000.0
+    }
+
     /// A percentile in milliseconds.
     pub(crate) fn millis(&self, percent: usize) -> f64 {
         let last = self.0.len().saturating_sub(1);

@@ -2,6 +2,7 @@
 
 use crate::report::Failed;
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
 /// What it has used up to now.
@@ -12,6 +13,12 @@ pub(crate) struct Usage {
     pub(crate) resident_mib: f64,
     /// The most there ever was of it, in MiB.
     pub(crate) peak_mib: f64,
+}
+
+/// Processor time of this thread up to now, of user and system, to the microsecond: `getrusage` knows of whole ticks only.
+pub(crate) fn thread_time() -> Result<Duration, Failed> {
+    let now = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_err(Failed::in_("the processor time"))?;
+    Ok(Duration::from(now))
 }
 
 impl Usage {

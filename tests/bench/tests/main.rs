@@ -77,22 +77,70 @@ fn rows(what: &str, args: &[&str]) -> Vec<serde_json::Value> {
     serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap()
 }
 
+/// The figure of the row whose name has this in it.
+fn figure(rows: &[serde_json::Value], name: &str, of: &str) -> f64 {
+    let found = rows
+        .iter()
+        .find(|row| row["name"].as_str().unwrap().contains(name));
+    let row = found.unwrap_or_else(|| panic!("{name} in {rows:?}"));
+    let figure = if of == "peer" {
+        &row["peer"]["value"]
+    } else {
+        &row[of]
+    };
+    figure.as_f64().unwrap()
+}
+
 #[test]
 fn a_pool_is_filled_and_churned_in_every_mix() {
     let args = ["--nodes", "100", "--tenants", "3", "--turns", "1000"];
-    let rows = rows("core", &args);
-    let of = |name: &str| {
-        let found = rows
-            .iter()
-            .find(|row| row["name"].as_str().unwrap().contains(name));
-        found.unwrap_or_else(|| panic!("{name} in {rows:?}"))["value"]
-            .as_f64()
-            .unwrap()
-    };
+    let rows = rows(
+        "core",
+        &[&args[..], &["--parts", "decisions,racks,pools"]].concat(),
+    );
     for mix in ["no rules", "mixed rules", "over racks"] {
-        assert!(of(&format!("100 nodes, {mix}, 3 tenants: end and replace")) > 0.0);
+        assert!(
+            figure(
+                &rows,
+                &format!("100 nodes, {mix}, 3 tenants: released and placed"),
+                "value"
+            ) > 0.0
+        );
     }
-    assert_eq!(of("100 nodes, no rules, 3 tenants: without room"), 0.0);
+    assert_eq!(
+        figure(&rows, "100 nodes, no rules, 3 tenants: without room", "value"),
+        0.0
+    );
+    assert!(figure(&rows, "over racks: released and placed, decisions alone", "value") > 0.0);
+    for strategy in ["Spread", "Pack"] {
+        let lives = format!("{strategy}, 100 nodes");
+        assert!(figure(&rows, &lives, "value") > 0.0);
+    }
+}
+
+#[test]
+fn the_index_packs_as_well_as_a_full_scan_and_is_faster() {
+    let args = ["--nodes", "400", "--turns", "1000", "--parts", "packing"];
+    let rows = rows("core", &args);
+    for full in [50, 90] {
+        let of = format!("400 nodes packed to {full} %");
+        let (used, scan) = (
+            figure(&rows, &format!("{of}: nodes used"), "value"),
+            figure(&rows, &format!("{of}: nodes used"), "peer"),
+        );
+        assert!(used <= scan * 1.02, "{used} nodes, a full scan {scan}");
+        let (decided, scan) = (
+            figure(&rows, &format!("{of}: decisions alone"), "value"),
+            figure(&rows, &format!("{of}: decisions alone"), "peer"),
+        );
+        assert!(decided > scan, "{decided} decisions a second, a full scan {scan}");
+    }
+}
+
+#[test]
+fn many_tenants_have_their_turn_and_the_neediest_is_next() {
+    let rows = rows("core", &["--nodes", "600", "--parts", "rounds"]);
+    assert_eq!(rows.len(), 2, "{rows:?}");
 }
 
 #[test]

@@ -5,11 +5,9 @@ use super::{Core, Verdict};
 use crate::fact::{Fact, TermsIx};
 use crate::input::{Answer, Caller};
 use crate::ledger::tenants::lineage;
-use crate::ledger::terms::hash;
 use crate::place::needs::{Needs, Unfit};
 use crate::place::verdict::{Extra, in_words, verdict};
 use plenum_contract::broker::{Claimed, Refusal, RefusalReason};
-use plenum_model::amounts::Amounts;
 use plenum_model::claim::{ClaimBatch, ClaimGroup, Pin, Seat, Terms};
 use plenum_model::ids::{SchedulerId, TaskId, TenantPath};
 use plenum_model::phase::Phase;
@@ -40,8 +38,7 @@ impl Core {
     }
 
     fn claim_group(&mut self, scheduler: &SchedulerId, group: ClaimGroup, result: &mut Claimed) {
-        let hash = hash(scheduler, &group.terms);
-        let known_as = self.ledger.terms.find(&hash);
+        let known_as = self.ledger.terms.find(scheduler, &group.terms);
         let mut fresh = Vec::with_capacity(group.seats.len());
         let mut ids = BTreeSet::new();
         for seat in group.seats {
@@ -163,7 +160,9 @@ impl Core {
         seats: Vec<Seat>,
     ) {
         let terms_ix = self.intern(scheduler, terms, known_as, spec);
-        self.ensure_tenant(&terms.tenant);
+        if known_as.is_none() {
+            self.ensure_tenant(&terms.tenant);
+        }
         let pinned: Vec<_> = seats
             .iter()
             .filter_map(|s| Some((s.id, s.pin.clone()?)))
@@ -224,9 +223,8 @@ impl Core {
     }
 
     fn decide_pin(&mut self, terms_ix: TermsIx, id: TaskId, pin: &Pin) {
-        let terms = Arc::clone(&self.ledger.terms.row(terms_ix).needs.terms);
         self.prepare(terms_ix);
-        match self.pin_verdict(terms_ix, id, pin, &terms) {
+        match self.pin_verdict(terms_ix, id, pin) {
             Ok((node, ports)) => self.place(id, node, ports),
             Err(message) => {
                 let exit = Exit {
@@ -249,20 +247,16 @@ impl Core {
         terms_ix: TermsIx,
         id: TaskId,
         pin: &Pin,
-        terms: &Terms,
     ) -> Result<(crate::fact::NodeIx, Vec<u16>), String> {
         let ledger = &self.ledger;
         let (ix, node) = ledger
             .nodes
             .find(&pin.node)
             .ok_or_else(|| format!("there is no node {}", pin.node))?;
-        if let Some(l) = ledger
-            .tenants
-            .limit(&terms.tenant, &terms.charge, &Amounts::default())
-        {
+        let row = ledger.terms.row(terms_ix);
+        if let Some(l) = self.limit(terms_ix, None) {
             return Err(l.to_string());
         }
-        let row = ledger.terms.row(terms_ix);
         let extra = Extra {
             task: id,
             holds: None,

@@ -6,7 +6,6 @@ use super::Core;
 use super::claim::refusal;
 use crate::fact::{Fact, TermsIx};
 use crate::ledger::queue::{ClassKey, State, Whom};
-use crate::ledger::terms::hash;
 use crate::place::choose::Chosen;
 use crate::place::needs::Unfit;
 use plenum_contract::broker::{Claimed, Refusal, RefusalReason};
@@ -34,7 +33,7 @@ impl Core {
         let (mut known, mut fresh, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         let (mut ids, mut specs) = (BTreeSet::new(), Vec::new());
         for group in &groups {
-            let known_as = self.ledger.terms.find(&hash(scheduler, &group.terms));
+            let known_as = self.ledger.terms.find(scheduler, &group.terms);
             for seat in &group.seats {
                 match self.known(known_as, seat) {
                     Some(Ok(())) => known.push(seat.id),
@@ -68,7 +67,7 @@ impl Core {
         }
         let gang = self.ledger.ages + 1;
         for (group, spec) in groups.into_iter().zip(specs) {
-            let known_as = self.ledger.terms.find(&hash(scheduler, &group.terms));
+            let known_as = self.ledger.terms.find(scheduler, &group.terms);
             let terms = self.intern(scheduler, &group.terms, known_as, spec);
             self.ensure_tenant(&group.terms.tenant);
             self.commit(Fact::Claimed {
@@ -85,7 +84,7 @@ impl Core {
         group: &ClaimGroup,
         first: &Terms,
     ) -> Result<Arc<TaskSpec>, Unfit> {
-        let known_as = self.ledger.terms.find(&hash(scheduler, &group.terms));
+        let known_as = self.ledger.terms.find(scheduler, &group.terms);
         if group.terms.tenant != first.tenant || group.terms.priority != first.priority {
             let why = "a gang waits as one: its tasks have one tenant and one priority";
             return Err((RefusalReason::Invalid, "all_or_nothing", why.to_owned()));

@@ -13,6 +13,7 @@ mod seats;
 mod sessions;
 mod suppose;
 mod time;
+pub mod trial;
 mod victims;
 
 use crate::codec::{self, BadRecord};

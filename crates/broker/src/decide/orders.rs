@@ -5,7 +5,6 @@ use super::{Core, Verdict};
 use crate::fact::{Fact, Order};
 use crate::input::{Answer, Caller, Denied, Held};
 use crate::ledger::tasks::TaskRow;
-use crate::ledger::terms::hash;
 use plenum_contract::broker::{Amend, Refusal, RefusalReason};
 use plenum_model::claim::{Amendment, Desired, Terms};
 use plenum_model::ids::{SchedulerId, TaskId};
@@ -85,7 +84,7 @@ impl Core {
             labels,
             ..Terms::clone(&row.task.terms)
         });
-        let known_as = self.ledger.terms.find(&hash(scheduler, &terms));
+        let known_as = self.ledger.terms.find(scheduler, &terms);
         let terms = self.intern(scheduler, &terms, known_as, spec);
         self.commit(Fact::Reworded { task: id, terms });
     }

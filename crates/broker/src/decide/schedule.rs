@@ -7,7 +7,8 @@ use crate::fact::{Fact, NodeIx, TermsIx};
 use crate::ledger::book::part;
 use crate::ledger::queue::{ClassKey, State, Whom};
 use crate::place::choose::{Chosen, Question};
-use crate::place::levels::{INDEXED, indexed};
+use crate::place::levels::{INDEXED, NAMES, indexed};
+use crate::place::sieve::Sieve;
 use crate::place::verdict::{Extra, verdict};
 use plenum_model::amounts::{Amounts, Resource};
 use plenum_model::claim::Desired;
@@ -37,6 +38,10 @@ impl Core {
     /// Places all that can be placed now. What is placed may let something else pass: the fewest of an even spread
     /// rose, a group that others must be near to has begun. So it goes on until nobody is awake.
     pub(super) fn schedule(&mut self) {
+        if self.ledger.queue.is_empty() {
+            self.ledger.nobody_waits();
+            return;
+        }
         let mut offer = Offer::default();
         loop {
             self.wake(&mut offer);
@@ -56,8 +61,13 @@ impl Core {
     fn next_turn(&mut self, offer: &Offer) -> Option<(ClassKey, bool)> {
         let ledger = &mut self.ledger;
         let offers = !offer.nodes.is_empty() && ledger.queue.asks_within(&offer.most);
-        if !offers && !ledger.queue.is_awake() {
-            return None;
+        if !offers {
+            if let Some(only) = ledger.queue.only_awake() {
+                return Some((only, false));
+            }
+            if !ledger.queue.is_awake() {
+                return None;
+            }
         }
         ledger.queue.settle(&mut ledger.tenants, &ledger.nodes.total);
         let awake = ledger.queue.first_awake();
@@ -177,11 +187,7 @@ impl Core {
     /// Brings what is derived for these terms up to date.
     pub(super) fn prepare(&mut self, ix: TermsIx) {
         let ledger = &mut self.ledger;
-        let nodes = &ledger.nodes;
-        let Some(row) = ledger.terms.get_mut(ix) else {
-            return;
-        };
-        row.eligible.refresh(nodes, &row.needs);
+        ledger.terms.refresh(ix, &ledger.nodes);
         ledger.set_bars(ix);
     }
 
@@ -196,7 +202,7 @@ impl Core {
         let row = self.ledger.terms.get(ix)?;
         ask(&Question {
             needs: &row.needs,
-            eligible: &row.eligible,
+            eligible: self.ledger.terms.eligible(row),
             extra: Extra {
                 task,
                 holds,
@@ -237,11 +243,11 @@ impl Core {
     }
 
     pub(super) fn limit(&self, ix: TermsIx, holds: Option<&Amounts>) -> Option<LimitReached> {
-        let terms = &self.ledger.terms.get(ix)?.needs.terms;
+        let row = self.ledger.terms.get(ix)?;
         let none = Amounts::default();
         self.ledger
             .tenants
-            .limit(&terms.tenant, &terms.charge, holds.unwrap_or(&none))
+            .limit(row.tenant?, &row.needs.terms.charge, holds.unwrap_or(&none))
     }
 
     pub(super) fn limited(&self, limit: LimitReached) -> Why {
@@ -285,8 +291,7 @@ impl Core {
                 .map(|(_, n)| *n)
                 .sum::<u32>()
         };
-        let names = [Resource::Cpu, Resource::Memory, Resource::Disk, Resource::Slot];
-        let counts = names.map(lacking);
+        let counts = NAMES.map(lacking);
         let best = (0..INDEXED)
             .filter(|r| asked[*r] > 0)
             .max_by_key(|r| (counts[*r], *r));
@@ -400,20 +405,66 @@ impl Core {
 
     /// Every node's first cause, counted.
     pub(super) fn funnel(&self, key: &ClassKey, id: TaskId, holds: Option<&Amounts>) -> Why {
-        let mut by: BTreeMap<Cause, u32> = BTreeMap::new();
-        for (ix, _) in self.ledger.nodes.iter() {
-            let cause = match key.node {
-                Some(only) if only != ix => Some(Cause::NotPinned),
-                Some(_) | None => self.against(key, id, ix, holds),
-            };
-            if let Some(cause) = cause {
-                *by.entry(cause).or_insert(0) += 1;
+        let nodes = &self.ledger.nodes;
+        let mut by: BTreeMap<Cause, usize> = BTreeMap::new();
+        if let Some(only) = key.node {
+            let there = usize::from(nodes.get(only).is_some());
+            by.insert(Cause::NotPinned, nodes.len() - there);
+            if let Some(cause) = self.against(key, id, only, holds) {
+                *by.entry(cause).or_default() += there;
             }
+        } else if let Some(row) = self.ledger.terms.get(key.terms) {
+            by.insert(Cause::Unreachable, nodes.len() - nodes.ready.len());
+            by.insert(Cause::Cordoned, nodes.ready.len() - nodes.takes.len());
+            let eligible = self.ledger.terms.eligible(row);
+            for (cause, count) in eligible.against(&nodes.takes) {
+                by.insert(cause.clone(), count);
+            }
+            self.count_room(key, id, holds, &mut by);
         }
+        let counted = by.into_iter().filter(|(_, count)| *count > 0);
         Why {
             nodes: self.node_count(),
-            by: by.into_iter().collect(),
+            by: counted
+                .map(|(cause, count)| (cause, u32::try_from(count).unwrap_or(u32::MAX)))
+                .collect(),
             ..Why::default()
+        }
+    }
+
+    /// Counts the causes against those nodes that only room, ports and other tasks can stand in the way of.
+    fn count_room(
+        &self,
+        key: &ClassKey,
+        id: TaskId,
+        holds: Option<&Amounts>,
+        by: &mut BTreeMap<Cause, usize>,
+    ) {
+        let ledger = &self.ledger;
+        let Some(row) = ledger.terms.get(key.terms) else {
+            return;
+        };
+        let charge = &row.needs.terms.charge;
+        let asked = holds.map_or(indexed(charge), |holds| indexed(&charge.saturating_sub(holds)));
+        let mut short = [0_usize; INDEXED];
+        for group in ledger.terms.eligible(row).groups() {
+            let mut set = Sieve::of(group);
+            set.keep(&ledger.nodes.takes);
+            for ix in set.iter() {
+                let free = ledger.nodes.levels.free(ix);
+                let lacks = (0..INDEXED).find(|r| asked[*r] > free[*r]);
+                // What other tasks forbid comes before what there is no room for.
+                let alone = row.related.bars.is_empty()
+                    || row.related.around(ix, &ledger.tallies).against().is_none();
+                if let Some(lacks) = lacks.filter(|_| alone) {
+                    short[lacks] += 1;
+                } else if let Some(cause) = self.against(key, id, ix, holds) {
+                    *by.entry(cause).or_default() += 1;
+                }
+            }
+        }
+        for (resource, count) in NAMES.into_iter().zip(short) {
+            *by.entry(Cause::Short(resource)).or_default() += count;
         }
     }
 

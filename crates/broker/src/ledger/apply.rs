@@ -6,7 +6,7 @@ use super::{Ledger, SchedulerRow};
 use crate::fact::{Fact, NodeIx, Order, TermsIx};
 use crate::input::{Change, Held, TaskEvent, What};
 use crate::ledger::queue::{ClassKey, Queue, Whom};
-use crate::ledger::tenants::Tenants;
+use crate::ledger::tenants::{TenantIx, Tenants};
 use crate::ledger::turns::{Rank, Stand};
 use crate::place::needs::Needs;
 use plenum_model::claim::{Seat, Terms};
@@ -30,10 +30,8 @@ pub(super) fn missing(what: impl std::fmt::Debug) -> BadFact {
     }
 }
 
-/// How tasks of these terms stand beside others that wait. Their tenant is there: it was set before they were
-/// claimed.
-pub(crate) fn stand(terms: &Terms, tenants: &Tenants, system: bool) -> Stand {
-    let tenant = tenants.find(&terms.tenant).unwrap_or_default();
+/// How tasks of these terms stand beside others that wait.
+pub(crate) fn stand(terms: &Terms, tenant: TenantIx, tenants: &Tenants, system: bool) -> Stand {
     let scope = terms.priority.scope.as_ref().and_then(|path| tenants.find(path));
     let rank = match terms.priority.value {
         _ if system => Rank::System,
@@ -164,8 +162,11 @@ impl Ledger {
     fn claimed(&mut self, ix: TermsIx, seats: &[Seat], gang: Option<u64>) -> Result<(), BadFact> {
         let row = self.terms.get(ix).ok_or_else(|| missing(ix))?;
         let (scheduler, terms) = (row.scheduler.clone(), Arc::clone(&row.needs.terms));
-        let tenant = self.tenants.find(&terms.tenant);
-        tenant.ok_or_else(|| missing(&terms.tenant))?;
+        if row.tenant.is_none() {
+            let tenant = self.tenants.find(&terms.tenant);
+            self.terms
+                .charge_to(ix, tenant.ok_or_else(|| missing(&terms.tenant))?);
+        }
         for seat in seats {
             self.ages += 1;
             let (id, age) = (seat.id, self.ages);
@@ -194,8 +195,8 @@ impl Ledger {
                 gang,
                 touched: false,
             });
-            self.terms.refer(ix);
-            self.terms.refer(ix);
+            // By what it was claimed with, and by what it has now.
+            self.terms.refer(ix, 2);
             if let Some(budget) = &terms.budget {
                 self.budgets.put(&scheduler, budget, id, true);
             }
@@ -234,7 +235,8 @@ impl Ledger {
     pub(super) fn enter(&mut self, id: TaskId) {
         if let Some(row) = self.tasks.get(id).filter(|row| row.waits()) {
             let (terms, tenants, system) = (&row.task.terms, &self.tenants, self.system.as_ref());
-            let stand = || stand(terms, tenants, system == Some(&row.task.scheduler));
+            let tenant = || self.terms.row(row.terms).tenant.unwrap_or_default();
+            let stand = || stand(terms, tenant(), tenants, system == Some(&row.task.scheduler));
             let key = self.class(row);
             self.queue.enter(key, stand, row.age, id);
         }
@@ -287,9 +289,7 @@ impl Ledger {
         }
         let workload = self.terms.row(terms).workload;
         self.workloads.get_mut(workload).ended.remove(&(age, id));
-        self.nodes.hold(node, |n| {
-            n.tasks.insert(id);
-        });
+        self.nodes.tasks_mut(node).map(|tasks| tasks.insert(id));
         self.book(id, Held::Full);
         self.touch(id);
         self.assign(id);
@@ -374,9 +374,7 @@ impl Ledger {
         let Some(node) = self.tasks.get_mut(id).and_then(|row| row.node.take()) else {
             return;
         };
-        self.nodes.hold(node, |n| {
-            n.tasks.remove(&id);
-        });
+        self.nodes.tasks_mut(node).map(|tasks| tasks.remove(&id));
         if let Some(row) = self.nodes.get(node) {
             self.news.assignments.push(Change::Remove {
                 node: row.facts.id.clone(),
@@ -418,7 +416,10 @@ impl Ledger {
     fn reworded(&mut self, id: TaskId, ix: TermsIx) -> Result<(), BadFact> {
         self.leave(id);
         let terms = Arc::clone(&self.terms.get(ix).ok_or_else(|| missing(ix))?.needs.terms);
-        self.terms.refer(ix);
+        if let Some(tenant) = self.tenants.find(&terms.tenant) {
+            self.terms.charge_to(ix, tenant);
+        }
+        self.terms.refer(ix, 1);
         let row = self.tasks.get_mut(id).ok_or_else(|| missing(id))?;
         let old = std::mem::replace(&mut row.terms, ix);
         let task = Arc::make_mut(&mut row.task);

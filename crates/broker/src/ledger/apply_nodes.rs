@@ -19,10 +19,10 @@ impl Ledger {
     pub(super) fn node_changed(&mut self, ix: NodeIx, facts: &Arc<NodeFacts>) -> Result<(), BadFact> {
         let row = self.nodes.get(ix).ok_or_else(|| missing(ix))?;
         let row = NodeRow {
-            facts: Arc::clone(facts),
             since: self.at,
             ..row.clone()
         };
+        let row = row.with(Arc::clone(facts));
         self.nodes.put(ix, Some(row));
         self.regroup(ix, Some(facts));
         self.keep_again(ix);

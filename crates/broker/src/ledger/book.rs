@@ -30,35 +30,45 @@ impl Ledger {
             return;
         }
         row.held = to;
-        let terms = self.terms.row(row.terms);
+        let (ix, terms) = (row.terms, self.terms.row(row.terms));
         let shared = &terms.needs.terms;
-        let (old, new) = (part(&shared.charge, from), part(&shared.charge, to));
         let ports = &row.task.status.ports;
-        self.nodes.hold(node, |n| {
-            n.used = n
-                .used
-                .saturating_sub(&old)
-                .checked_add(&new)
-                .unwrap_or_else(|| n.used.clone());
-            if to == Held::Full {
-                n.ports.hold(&shared.ports, ports);
-            } else if from == Held::Full {
-                n.ports.release(&shared.ports, ports);
+        let none = Amounts::default();
+        let (disk, all) = (part(&shared.charge, Held::Disk), &shared.charge);
+        let amounts = |held| match held {
+            Held::Nothing => &none,
+            Held::Disk => &disk,
+            Held::Full => all,
+        };
+        let (old, new) = (amounts(from), amounts(to));
+        let in_full = to == Held::Full || from == Held::Full;
+        // What declares no disk gives nothing back when it is forgotten.
+        if in_full || old != new {
+            self.nodes.hold(node, |n| {
+                n.used.take(old);
+                n.used.add(new);
+                if to == Held::Full {
+                    n.ports.hold(&shared.ports, ports);
+                } else if from == Held::Full {
+                    n.ports.release(&shared.ports, ports);
+                }
+            });
+            if let Some(tenant) = terms.tenant {
+                self.tenants.charge(tenant, old, new);
             }
-        });
-        self.tenants.charge(&shared.tenant, &old, &new);
-        let (ix, workload) = (row.terms, self.workloads.get_mut(terms.workload));
+            if to < from {
+                self.nodes.freed.insert(node);
+            }
+        }
+        let workload = self.workloads.get_mut(terms.workload);
         if to == Held::Full {
             workload.add(node);
         } else if from == Held::Full {
             workload.remove(node);
         }
-        if to == Held::Full || from == Held::Full {
+        if in_full {
             self.count(ix, node, to == Held::Full);
         }
         self.keep_again(node);
-        if to < from {
-            self.nodes.freed.insert(node);
-        }
     }
 }

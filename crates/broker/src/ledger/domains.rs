@@ -104,6 +104,12 @@ impl KeyRow {
         &self.members[domain.0 as usize]
     }
 
+    /// How many domains there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.numbers.len()
+    }
+
     /// How many domains have a node in the set; stops counting at `enough`.
     #[must_use]
     pub fn count_in<'b>(&self, sets: impl Iterator<Item = &'b Bits> + Clone, enough: u32) -> u32 {

@@ -7,6 +7,7 @@ mod apply_nodes;
 pub mod book;
 pub mod budgets;
 pub mod domains;
+pub mod hashing;
 pub mod nodes;
 pub mod nominations;
 pub mod queue;
@@ -25,13 +26,14 @@ use crate::config::CoreConfig;
 use crate::fact::NodeIx;
 use crate::input::{Change, Happened, KeptNow, TaskEvent, TaskNow, What};
 use budgets::Budgets;
+use hashing::Table;
 use nodes::Nodes;
 use nominations::Nominations;
 use plenum_model::ids::{Cursor, LeaderEpoch, SchedulerId, SessionEpoch, SlotKey, TaskId};
 use plenum_model::task::Task;
 use queue::Queue;
 use relations::Finder;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tallies::Tallies;
 use tasks::Tasks;
@@ -68,7 +70,7 @@ pub struct Ledger {
     /// All tasks that are not forgotten.
     pub tasks: Tasks,
     /// The highest attempt ever claimed of each slot; it outlives the tasks, so that no id is used twice.
-    pub slots: HashMap<SlotKey, u32>,
+    pub slots: Table<SlotKey, u32>,
     /// Terms and specs that tasks refer to.
     pub terms: TermsTable,
     /// All nodes.

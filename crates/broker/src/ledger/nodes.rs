@@ -10,7 +10,7 @@ use plenum_model::claim::PortAsk;
 use plenum_model::ids::{NodeId, TaskId};
 use plenum_model::node::{Liveness, NodeFacts, Scheduling};
 use plenum_model::taint::Taint;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// A node.
@@ -32,6 +32,8 @@ pub struct NodeRow {
     pub used: Amounts,
     /// What nobody holds.
     pub free: Amounts,
+    /// What there is for tasks; follows from the facts.
+    pub offers: Amounts,
     /// Host ports that are held.
     pub ports: Ports,
     /// Tasks that shall be here: placed here, neither lost nor forgotten.
@@ -69,6 +71,7 @@ impl NodeRow {
     pub fn new(facts: Arc<NodeFacts>, at: u64) -> Self {
         Self {
             free: facts.allocatable(),
+            offers: facts.allocatable(),
             facts,
             liveness: Liveness::Ready,
             scheduling: Scheduling::Open,
@@ -85,12 +88,21 @@ impl NodeRow {
 
     /// What nobody holds and nothing is kept of.
     fn count_free(&mut self) {
-        let mut free = self.facts.allocatable().saturating_sub(&self.used);
+        self.free.set_difference(&self.offers, &self.used);
         for kept in &mut self.kept {
-            kept.amounts = kept.wants.at_most(&free);
-            free = free.saturating_sub(&kept.amounts);
+            kept.amounts = kept.wants.at_most(&self.free);
+            self.free.take(&kept.amounts);
         }
-        self.free = free;
+    }
+
+    /// The same node as its agent describes it now.
+    #[must_use]
+    pub fn with(self, facts: Arc<NodeFacts>) -> Self {
+        Self {
+            offers: facts.allocatable(),
+            facts,
+            ..self
+        }
     }
 
     /// As the funnel looks at it.
@@ -112,13 +124,15 @@ impl NodeRow {
 #[derive(Debug, Default)]
 pub struct Nodes {
     rows: Vec<Option<NodeRow>>,
-    names: BTreeMap<NodeId, NodeIx>,
+    names: HashMap<NodeId, NodeIx>,
     /// Free room, by level.
     pub levels: Levels,
     /// Those that are heard of.
     pub ready: Bits,
     /// Those that take new tasks.
     pub open: Bits,
+    /// Those that are both.
+    pub takes: Bits,
     /// What all of them offer together.
     pub total: Amounts,
     changed: Vec<NodeIx>,
@@ -226,6 +240,11 @@ impl Nodes {
         self.levels.set(ix, Some(&row.free));
     }
 
+    /// The tasks that shall be on a node, to be changed.
+    pub fn tasks_mut(&mut self, ix: NodeIx) -> Option<&mut BTreeSet<TaskId>> {
+        Some(&mut self.rows.get_mut(ix.at())?.as_mut()?.tasks)
+    }
+
     /// Keeps room for a task.
     pub fn keep(&mut self, ix: NodeIx, kept: Kept) {
         self.unkeep(ix, kept.task);
@@ -280,10 +299,12 @@ impl Nodes {
             self.levels.set(ix, Some(&row.free));
             self.ready.put(ix, row.liveness == Liveness::Ready);
             self.open.put(ix, row.scheduling.is_open());
+            self.takes.put(ix, self.ready.has(ix) && row.scheduling.is_open());
         } else {
             self.levels.set(ix, None);
             self.ready.put(ix, false);
             self.open.put(ix, false);
+            self.takes.put(ix, false);
         }
     }
 }

@@ -58,8 +58,11 @@ pub struct Class {
     /// What its waiters were told, and when.
     pub told: Option<(Arc<Why>, u64)>,
     waiting: BTreeSet<(u64, TaskId)>,
-    untold: BTreeSet<TaskId>,
+    /// Who has joined since the others were told; some of them may have gone since.
+    untold: Vec<(u64, TaskId)>,
     refresh: Option<u64>,
+    /// The age by which it stands among the others; none: it does not yet.
+    filed: Option<u64>,
 }
 
 impl Class {
@@ -96,6 +99,8 @@ impl Class {
 pub struct Queue {
     classes: BTreeMap<ClassKey, Class>,
     awake: Turns,
+    /// Those that are awake and do not stand in `awake` yet: most are placed before anybody asks for an order.
+    fresh: BTreeSet<ClassKey>,
     parked: Turns,
     for_room: [BTreeSet<(u64, ClassKey)>; INDEXED],
     for_limit: BTreeMap<TenantIx, BTreeSet<ClassKey>>,
@@ -138,12 +143,15 @@ impl Queue {
             state: State::Fresh,
             told: None,
             waiting: BTreeSet::new(),
-            untold: BTreeSet::new(),
+            untold: Vec::new(),
             refresh: None,
+            filed: None,
         });
         self.len += usize::from(class.waiting.insert((age, id)));
-        class.untold.insert(id);
-        self.untold.insert(key);
+        class.untold.push((age, id));
+        if class.untold.len() == 1 {
+            self.untold.insert(key);
+        }
         if first {
             self.file(&key);
         }
@@ -161,7 +169,6 @@ impl Queue {
             return;
         };
         self.len -= usize::from(class.waiting.remove(&(age, id)));
-        class.untold.remove(&id);
         if gang {
             class.state = State::Fresh;
         }
@@ -187,19 +194,33 @@ impl Queue {
     }
 
     fn unfile(&mut self, key: &ClassKey) {
-        self.put(key, false);
+        let filed = self.classes.get_mut(key).and_then(|class| class.filed.take());
+        match filed {
+            Some(age) => self.put(key, age, false),
+            None => {
+                self.fresh.remove(key);
+            }
+        }
     }
 
     fn file(&mut self, key: &ClassKey) {
-        self.put(key, true);
-    }
-
-    /// Puts a class into the sets that its state says, or takes it out.
-    fn put(&mut self, key: &ClassKey, within: bool) {
-        let Some(class) = self.classes.get(key) else {
+        let Some(class) = self.classes.get_mut(key) else {
             return;
         };
         let Some((age, _)) = class.first() else { return };
+        if class.awake() {
+            self.fresh.insert(*key);
+        } else {
+            class.filed = Some(age);
+            self.put(key, age, true);
+        }
+    }
+
+    /// Puts a class into the sets that its state says, or takes it out.
+    fn put(&mut self, key: &ClassKey, age: u64, within: bool) {
+        let Some(class) = self.classes.get(key) else {
+            return;
+        };
         match class.state {
             State::Fresh | State::Again => self.awake.put(&class.stand, age, *key, within),
             State::ForRoom(resource, amount) => {
@@ -226,16 +247,26 @@ impl Queue {
 
     /// Brings the order of turns up to date: to be asked before it is looked at.
     pub fn settle(&mut self, tenants: &mut Tenants, total: &Amounts) {
+        for key in std::mem::take(&mut self.fresh) {
+            let Some(class) = self.classes.get_mut(&key) else {
+                continue;
+            };
+            if let Some((age, _)) = class.first() {
+                class.filed = Some(age);
+                self.put(&key, age, true);
+            }
+        }
         let moved = std::mem::take(&mut tenants.moved);
+        let same = self.total == *total;
         for turns in [&mut self.awake, &mut self.parked] {
-            if self.total == *total {
+            if same {
                 moved.iter().for_each(|ix| turns.moved(*ix));
             } else {
                 turns.all_moved();
             }
             turns.settle(tenants, total);
         }
-        if self.total != *total {
+        if !same {
             self.total.clone_from(total);
         }
     }
@@ -243,7 +274,14 @@ impl Queue {
     /// Whether a class is awake.
     #[must_use]
     pub fn is_awake(&self) -> bool {
-        !self.awake.is_empty()
+        !self.awake.is_empty() || !self.fresh.is_empty()
+    }
+
+    /// The only class that is awake: its turn it is whatever the order.
+    #[must_use]
+    pub fn only_awake(&self) -> Option<ClassKey> {
+        let only = self.awake.is_empty() && self.fresh.len() == 1;
+        self.fresh.first().copied().filter(|_| only)
     }
 
     /// The awake class whose turn it is.
@@ -315,7 +353,11 @@ impl Queue {
         for key in keys {
             self.untold.remove(&key);
             if let Some(class) = self.classes.get_mut(&key) {
-                untold.push((key, std::mem::take(&mut class.untold).into_iter().collect()));
+                let joined: BTreeSet<_> = std::mem::take(&mut class.untold).into_iter().collect();
+                let wait = joined.into_iter().filter(|one| class.waiting.contains(one));
+                let mut wait: Vec<TaskId> = wait.map(|(_, id)| id).collect();
+                wait.sort_unstable();
+                untold.push((key, wait));
             }
         }
         untold

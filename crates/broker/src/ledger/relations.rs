@@ -276,17 +276,25 @@ impl Ledger {
 
     /// Brings the bars of terms up to date: which counts pass now.
     pub(crate) fn set_bars(&mut self, ix: TermsIx) {
-        let Some(row) = self.terms.get_mut(ix) else { return };
+        let Some((row, eligible)) = self.terms.get_with_eligible(ix) else {
+            return;
+        };
         let asks = row.needs.relations.iter().zip(&row.related.asks);
         let mut bars = row.related.bars.iter_mut();
         for (relation, tally) in asks.filter(|(r, _)| r.is_hard()) {
-            let totals = self
-                .tallies
-                .totals(*tally, relation.over(), row.eligible.groups());
+            let totals = self.tallies.totals(*tally, relation.over(), eligible.groups());
             if let Some(bar) = bars.next() {
                 bar.set(relation.passing(totals));
             }
         }
+    }
+
+    /// Nobody waits whom what was let go or counted since the last step could help.
+    pub(crate) fn nobody_waits(&mut self) {
+        self.nodes.freed.clear();
+        self.tenants.freed.clear();
+        self.tenants.moved.clear();
+        self.tallies.take_stirred();
     }
 
     /// The terms to which something that happened to tallies may help.

@@ -33,22 +33,25 @@ impl Ledger {
         let (shared, workload) = (&terms.needs.terms, terms.workload);
         self.nodes.hold(node, |n| {
             if within {
-                n.used = n
-                    .used
-                    .checked_add(&shared.charge)
-                    .unwrap_or_else(|| n.used.clone());
+                n.used.add(&shared.charge);
                 n.ports.hold(&shared.ports, ports);
             } else {
-                n.used = n.used.saturating_sub(&shared.charge);
+                n.used.take(&shared.charge);
                 n.ports.release(&shared.ports, ports);
             }
         });
+        if let Some(tenant) = terms.tenant {
+            let (old, new) = if within {
+                (&none, &shared.charge)
+            } else {
+                (&shared.charge, &none)
+            };
+            self.tenants.charge(tenant, old, new);
+        }
         let workload = self.workloads.get_mut(workload);
         if within {
-            self.tenants.charge(&shared.tenant, &none, &shared.charge);
             workload.add(node);
         } else {
-            self.tenants.charge(&shared.tenant, &shared.charge, &none);
             workload.remove(node);
         }
         self.count(ix, node, within);

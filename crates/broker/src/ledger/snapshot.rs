@@ -304,7 +304,7 @@ impl Ledger {
             .get(TermsIx(msg.terms))
             .ok_or_else(|| malformed("a task without terms"))?;
         let tenant = self.tenants.find(&terms.needs.terms.tenant);
-        tenant.ok_or_else(|| malformed("a task without a tenant"))?;
+        let tenant = tenant.ok_or_else(|| malformed("a task without a tenant"))?;
         let task = Task {
             scheduler: terms.scheduler.clone(),
             seat: codec::seat(msg.seat.unwrap_or_default())?,
@@ -315,6 +315,7 @@ impl Ledger {
             status: status(msg.status.unwrap_or_default())?,
         };
         let (id, workload) = (task.id(), terms.workload);
+        self.terms.charge_to(TermsIx(msg.terms), tenant);
         let row = TaskRow {
             task: Arc::new(task),
             cursor: Cursor(msg.cursor),
@@ -332,12 +333,10 @@ impl Ledger {
         if row.phase().is_terminal() && held != Held::Full {
             self.workloads.get_mut(workload).ended.insert((row.age, id));
         }
-        self.terms.refer(row.terms);
-        self.terms.refer(row.claimed_terms);
+        self.terms.refer(row.terms, 1);
+        self.terms.refer(row.claimed_terms, 1);
         if let Some(node) = row.node {
-            self.nodes.hold(node, |n| {
-                n.tasks.insert(id);
-            });
+            self.nodes.tasks_mut(node).map(|tasks| tasks.insert(id));
         }
         if let Some(budget) = &row.task.terms.budget {
             self.budgets.put(&row.task.scheduler, budget, id, true);

@@ -367,8 +367,11 @@ impl Tallies {
             if part.is_empty() { None } else { take(&part) }
         };
         let levels = row.at.values();
+        // Where every domain has some there is none without to be looked for.
+        let none = (row.counts.len() < key.count()).then_some(&key.within);
         match order.by {
-            By::Fewest => look(Some(&key.within), Some(&row.some))
+            By::Fewest => none
+                .and_then(|within| look(Some(within), Some(&row.some)))
                 .or_else(|| {
                     levels
                         .into_iter()

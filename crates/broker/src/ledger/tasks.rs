@@ -1,12 +1,12 @@
 //! The tasks of the ledger. Looked up by id, never walked in the order of the table.
 
+use super::hashing::Table;
 use crate::fact::{NodeIx, TermsIx};
 use crate::input::Held;
 use plenum_model::claim::Desired;
 use plenum_model::ids::{Cursor, Incarnation, TaskId};
 use plenum_model::phase::{Phase, Progress};
 use plenum_model::task::{ExitReason, Task};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A task.
@@ -82,7 +82,7 @@ pub fn again_after(task: &Task, held: Held) -> Option<Incarnation> {
 
 /// All tasks.
 #[derive(Debug, Default)]
-pub struct Tasks(HashMap<TaskId, TaskRow>);
+pub struct Tasks(Table<TaskId, TaskRow>);
 
 impl Tasks {
     /// A task.

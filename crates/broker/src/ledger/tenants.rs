@@ -201,18 +201,19 @@ impl Tenants {
     }
 
     /// Charges the tenant and those above it: `old` is let go, `new` is taken.
-    pub fn charge(&mut self, path: &TenantPath, old: &Amounts, new: &Amounts) {
-        let mut at = self.find(path);
-        if let Some(ix) = at {
-            let row = &mut self.rows[ix.at()];
-            row.own = plus(&row.own.saturating_sub(old), new);
-        }
+    pub fn charge(&mut self, ix: TenantIx, old: &Amounts, new: &Amounts) {
+        let own = &mut self.rows[ix.at()].own;
+        own.take(old);
+        own.add(new);
+        let frees = !old.is_zero();
+        let mut at = Some(ix);
         while let Some(ix) = at {
             let row = &mut self.rows[ix.at()];
-            row.used = plus(&row.used.saturating_sub(old), new);
+            row.used.take(old);
+            row.used.add(new);
             at = row.above;
             self.moved.insert(ix);
-            if !old.is_zero() {
+            if frees {
                 self.freed.insert(ix);
             }
         }
@@ -234,14 +235,10 @@ impl Tenants {
 
     /// The first limit, from the top down, that `more` would break; `holds` of it is charged already.
     #[must_use]
-    pub fn limit(&self, path: &TenantPath, more: &Amounts, holds: &Amounts) -> Option<LimitReached> {
-        self.limit_from(self.find(path)?, more, holds)
-    }
-
-    fn limit_from(&self, ix: TenantIx, more: &Amounts, holds: &Amounts) -> Option<LimitReached> {
+    pub fn limit(&self, ix: TenantIx, more: &Amounts, holds: &Amounts) -> Option<LimitReached> {
         let row = self.row(ix);
         if let Some(above) = row.above
-            && let Some(reached) = self.limit_from(above, more, holds)
+            && let Some(reached) = self.limit(above, more, holds)
         {
             return Some(reached);
         }
@@ -297,7 +294,11 @@ mod tests {
         let mut tenants = Tenants::default();
         tenants.set(Tenant::new(path("web/a")));
         tenants.set(Tenant::new(path("web/a/x")));
-        tenants.charge(&path("web/a/x"), &Amounts::default(), &Amounts::task(500, 0, 0));
+        tenants.charge(
+            tenants.find(&path("web/a/x")).unwrap(),
+            &Amounts::default(),
+            &Amounts::task(500, 0, 0),
+        );
         let between = tenants.set(Tenant {
             limit: cpu(1000),
             ..Tenant::new(path("web"))
@@ -306,11 +307,19 @@ mod tests {
         assert_eq!(tenants.get(&path("web")).unwrap().used.cpu_millis, 500);
         let none = Amounts::default();
         assert_eq!(
-            tenants.limit(&path("web/a"), &Amounts::task(500, 0, 0), &none),
+            tenants.limit(
+                tenants.find(&path("web/a")).unwrap(),
+                &Amounts::task(500, 0, 0),
+                &none
+            ),
             None
         );
         let reached = tenants
-            .limit(&path("web/a"), &Amounts::task(501, 0, 0), &none)
+            .limit(
+                tenants.find(&path("web/a")).unwrap(),
+                &Amounts::task(501, 0, 0),
+                &none,
+            )
             .unwrap();
         assert_eq!(
             (reached.tenant, reached.limit, reached.used),
@@ -357,7 +366,11 @@ mod tests {
             !row.guarantees(&Amounts::task(1000, 1, 0)),
             "memory is not guaranteed"
         );
-        tenants.charge(&path("a"), &Amounts::default(), &Amounts::task(1000, 0, 0));
+        tenants.charge(
+            tenants.find(&path("a")).unwrap(),
+            &Amounts::default(),
+            &Amounts::task(1000, 0, 0),
+        );
         assert!(!tenants.get(&path("a")).unwrap().within_guarantee());
     }
 }

@@ -1,9 +1,10 @@
 //! Which nodes the tasks of one workload hold room on, and which of its tasks have ended.
 
+use super::hashing::Table;
 use crate::fact::NodeIx;
 use crate::place::bits::Bits;
 use plenum_model::ids::{SchedulerId, TaskId};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 /// A workload within the ledger; an index that is used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,7 +16,7 @@ pub struct WorkloadRow {
     refs: usize,
     name: Option<(SchedulerId, String)>,
     /// Those that hold room, by node.
-    on: BTreeMap<NodeIx, u32>,
+    on: Table<NodeIx, u32>,
     /// `at_least[n]`: the nodes with more than n of them.
     at_least: Vec<Bits>,
     /// Those that ended, by the age of their claim.
@@ -41,7 +42,7 @@ impl WorkloadRow {
         self.at_least.len()
     }
 
-    /// The nodes where one holds room.
+    /// The nodes where one holds room, in no order.
     pub fn hosts(&self) -> impl Iterator<Item = NodeIx> + '_ {
         self.on.keys().copied()
     }

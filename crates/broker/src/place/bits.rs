@@ -9,6 +9,7 @@ pub struct Bits {
     words: Vec<u64>,
     /// Bit n: word n is not empty.
     some: Vec<u64>,
+    len: usize,
 }
 
 impl Bits {
@@ -29,11 +30,11 @@ impl Bits {
             self.some.resize(at / 64 + 1, 0);
         }
         let word = &mut self.words[at];
-        if within {
-            *word |= bit;
-        } else {
-            *word &= !bit;
+        if (*word & bit != 0) == within {
+            return;
         }
+        *word ^= bit;
+        self.len = if within { self.len + 1 } else { self.len - 1 };
         let mark = 1_u64 << (at % 64);
         if *word == 0 {
             self.some[at / 64] &= !mark;
@@ -84,7 +85,9 @@ impl Bits {
             let bits = words.iter().enumerate();
             bits.fold(0, |span, (bit, word)| span | u64::from(*word != 0) << bit)
         };
-        self.some = self.words.chunks(64).map(mark).collect();
+        self.some.clear();
+        self.some.extend(self.words.chunks(64).map(mark));
+        self.len = self.words.iter().map(|w| w.count_ones() as usize).sum();
     }
 
     /// Whether one is in both.
@@ -108,13 +111,20 @@ impl Bits {
     /// Whether none is in.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.some.iter().all(|w| *w == 0)
+        self.len == 0
     }
 
     /// How many are in.
     #[must_use]
-    pub fn count(&self) -> usize {
-        self.words.iter().map(|w| w.count_ones() as usize).sum()
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// How many are in this set and in another.
+    #[must_use]
+    pub fn len_within(&self, other: &Self) -> usize {
+        let both = self.words.iter().zip(&other.words);
+        both.map(|(a, b)| (a & b).count_ones() as usize).sum()
     }
 
     /// Those in the set, in order.
@@ -156,7 +166,7 @@ mod tests {
         bits.put(NodeIx(64), false);
         bits.put(NodeIx(9_999), false);
         assert_eq!(bits.iter().map(|n| n.0).collect::<Vec<_>>(), [3, 63, 200, 20_000]);
-        assert_eq!(bits.count(), 4);
+        assert_eq!(bits.len(), 4);
         assert!(bits.has(NodeIx(63)) && !bits.has(NodeIx(64)) && !bits.has(NodeIx(100_000)));
         let mut other = Bits::default();
         assert!(!bits.meets(&other) && other.is_empty());

@@ -3,12 +3,12 @@
 //! placement costs the same whatever the number of nodes. When the bound is hit, every node is looked at: a
 //! task never waits because the index was coarse.
 
-use super::bits::Bits;
+use super::eligible::Eligible;
 use super::levels::{INDEXED, indexed};
 use super::needs::Needs;
 use super::relation::{Counts, Order};
 use super::sieve::Sieve;
-use super::verdict::{Extra, room};
+use super::verdict::Extra;
 use crate::fact::NodeIx;
 use crate::ledger::nodes::Nodes;
 use crate::ledger::relations::Related;
@@ -16,65 +16,24 @@ use crate::ledger::tallies::Tallies;
 use crate::ledger::workloads::WorkloadRow;
 use plenum_model::amounts::Amounts;
 use plenum_model::rules::Strategy;
+use smallvec::SmallVec;
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::cmp::{Ordering, Reverse};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-/// Fitting nodes of one level that are compared exactly: levels are narrow, a few are as good as all.
+/// Fitting nodes of one level that are compared exactly: levels are narrow, a few of the emptiest are as good as all.
 const COMPARED: usize = 8;
+/// The same where nodes are packed: what is left on a node in the end is as little as the best of these leaves.
+const PACKED: usize = 32;
+/// Words of nodes that are looked at level by level. Who has found nobody in so many asks for much that few nodes of its
+/// levels have, and takes the best of those it meets first anywhere: going through all levels would cost as much as
+/// there are nodes.
+const WORDS: usize = 256;
+/// Sets of no more nodes than this are looked at node by node: a level has too few of them to go through it.
+const FEW: usize = 512;
 /// Nodes that may fail the exact look before all are looked at.
 const FAILURES: usize = 96;
-
-/// The nodes that pass what does not change with placements, by how much they are wished for.
-#[derive(Debug, Clone, Default)]
-pub struct Eligible {
-    version: usize,
-    wishes: BTreeMap<Reverse<i64>, Bits>,
-    place: Vec<Option<i64>>,
-}
-
-impl Eligible {
-    /// Catches up with the nodes' facts.
-    pub fn refresh(&mut self, nodes: &Nodes, needs: &Needs) {
-        match nodes.changed_since(self.version) {
-            Some(changed) => changed.iter().for_each(|ix| self.look(*ix, nodes, needs)),
-            None => nodes.iter().for_each(|(ix, _)| self.look(ix, nodes, needs)),
-        }
-        self.version = nodes.version();
-    }
-
-    fn look(&mut self, ix: NodeIx, nodes: &Nodes, needs: &Needs) {
-        let now = nodes
-            .get(ix)
-            .filter(|n| needs.against(&n.facts, &n.taints).is_none())
-            .map(|n| needs.wish(&n.facts, &n.taints));
-        if ix.at() >= self.place.len() {
-            self.place.resize(ix.at() + 1, None);
-        }
-        let was = std::mem::replace(&mut self.place[ix.at()], now);
-        if was == now {
-            return;
-        }
-        if let Some(wish) = was {
-            let bits = self.wishes.entry(Reverse(wish)).or_default();
-            bits.put(ix, false);
-            if bits.is_empty() {
-                self.wishes.remove(&Reverse(wish));
-            }
-        }
-        if let Some(wish) = now {
-            self.wishes.entry(Reverse(wish)).or_default().put(ix, true);
-        }
-    }
-
-    /// All of them, one set for each wish.
-    pub fn groups(&self) -> impl Iterator<Item = &Bits> + Clone {
-        self.wishes.values()
-    }
-
-    fn wish(&self, ix: NodeIx) -> Option<i64> {
-        self.place.get(ix.at()).copied().flatten()
-    }
-}
 
 /// One task to be placed.
 #[derive(Debug, Clone, Copy)]
@@ -112,30 +71,27 @@ impl Question<'_> {
     /// The best of all nodes, up to `exact` of them looked at one by one.
     #[must_use]
     pub fn among_all(&self, exact: usize) -> Option<Chosen> {
+        let asked = self.asked();
         if self.nodes.len() <= exact {
-            return self.best_of(self.nodes.iter().map(|(ix, _)| ix));
+            return self.best_of(&asked, self.nodes.iter().map(|(ix, _)| ix));
         }
-        for group in self.eligible.wishes.values() {
+        for group in self.eligible.groups() {
             let mut set = Sieve::of(group);
-            set.keep(&self.nodes.ready);
-            set.keep(&self.nodes.open);
-            self.nodes.levels.keep_roomy(&mut set, &self.needs.terms.charge);
+            set.keep(&self.nodes.takes);
+            self.nodes.levels.keep_roomy(&mut set, &asked.amounts)?;
             for bar in &self.related.bars {
                 self.tallies.keep(bar, &mut set);
             }
-            if set.is_empty() {
-                continue;
-            }
             let mut look = Look {
                 question: self,
-                dominant: self.dominant(),
+                asked: &asked,
                 failures: 0,
             };
             match look.by_orders(&set, &self.related.orders) {
                 Ok(Some(chosen)) => return Some(chosen),
                 Ok(None) => {}
                 Err(TooMany) => {
-                    if let Some(chosen) = self.best_of(set.iter()) {
+                    if let Some(chosen) = self.best_of(&asked, set.iter()) {
                         return Some(chosen);
                     }
                 }
@@ -147,30 +103,70 @@ impl Question<'_> {
     /// The best of a few nodes.
     #[must_use]
     pub fn among(&self, these: &BTreeSet<NodeIx>) -> Option<Chosen> {
-        self.best_of(these.iter().copied())
+        self.best_of(&self.asked(), these.iter().copied())
     }
 
-    fn best_of(&self, these: impl Iterator<Item = NodeIx>) -> Option<Chosen> {
-        let dominant = self.dominant();
-        let fits = these.filter_map(|ix| self.fits(ix).map(|ports| (self.rank(ix, dominant), (ix, ports))));
+    fn best_of(&self, asked: &Asked<'_>, these: impl Iterator<Item = NodeIx>) -> Option<Chosen> {
+        let fits = these.filter_map(|ix| {
+            let may = self.may_go(ix) && self.has_room(asked, ix);
+            let ports = if may { self.ports(ix)? } else { return None };
+            Some((self.rank(ix, asked.dominant), (ix, ports)))
+        });
         fits.min_by(|(a, _), (b, _)| self.compare(a, b))
             .map(|(_, chosen)| chosen)
     }
 
-    fn fits(&self, ix: NodeIx) -> Option<Vec<u16>> {
-        self.eligible.wish(ix)?;
-        if !self.nodes.ready.has(ix) || !self.nodes.open.has(ix) {
-            return None;
+    /// What is asked of a node beyond what is held there already.
+    fn asked(&self) -> Asked<'_> {
+        let charge = &self.needs.terms.charge;
+        let amounts = match self.extra.holds {
+            None => Cow::Borrowed(charge),
+            Some(holds) => Cow::Owned(charge.saturating_sub(holds)),
+        };
+        Asked {
+            counts: indexed(&amounts),
+            amounts,
+            dominant: dominant(charge, &self.nodes.total),
         }
-        let around = self.related.around(ix, self.tallies);
-        if around.against().is_some() {
-            return None;
+    }
+
+    /// Whether nothing but room and ports may stand in the way.
+    fn may_go(&self, ix: NodeIx) -> bool {
+        self.nodes.takes.has(ix)
+            && self.eligible.wish(ix).is_some()
+            && self.related.around(ix, self.tallies).against().is_none()
+    }
+
+    fn has_room(&self, asked: &Asked<'_>, ix: NodeIx) -> bool {
+        let free = self.nodes.levels.free(ix);
+        let counts = asked.counts.iter().zip(free).all(|(asked, free)| *asked <= free);
+        // Few ask for more than the four; what nodes have of that is in their row only.
+        counts
+            && (asked.amounts.extended.is_empty()
+                || self
+                    .nodes
+                    .get(ix)
+                    .is_some_and(|node| asked.amounts.fits(&node.free)))
+    }
+
+    /// The ports it would get there.
+    fn ports(&self, ix: NodeIx) -> Option<Vec<u16>> {
+        let asks = &self.needs.terms.ports;
+        if asks.is_empty() {
+            return Some(Vec::new());
         }
-        room(self.needs, &self.nodes.get(ix)?.look(), &self.extra, &around).ok()
+        let node = self.nodes.get(ix)?;
+        match self.extra.given {
+            None => node
+                .ports
+                .choose(asks, &node.kept_ports, node.facts.ports, self.extra.task)
+                .ok(),
+            Some(given) => node.ports.taken(asks, given).is_none().then(|| given.to_vec()),
+        }
     }
 
     fn rank(&self, ix: NodeIx, dominant: usize) -> Rank {
-        let free = self.nodes.get(ix).map_or(0, |n| indexed(&n.free)[dominant]);
+        let free = self.nodes.levels.free(ix)[dominant];
         Rank {
             wish: Reverse(self.eligible.wish(ix).unwrap_or(i64::MIN)),
             rest: match self.needs.terms.rules.strategy {
@@ -194,17 +190,20 @@ impl Question<'_> {
             .then_with(|| soft().unwrap_or(Ordering::Equal))
             .then_with(|| a.rest.cmp(&b.rest))
     }
+}
 
+/// What a task asks, prepared for many looks.
+struct Asked<'a> {
+    amounts: Cow<'a, Amounts>,
+    counts: [u64; INDEXED],
     /// The resource of which the task asks the largest part of what the pool has.
-    fn dominant(&self) -> usize {
-        dominant(&self.needs.terms.charge, &self.nodes.total)
-    }
+    dominant: usize,
 }
 
 fn dominant(asked: &Amounts, total: &Amounts) -> usize {
-    let (asked, total) = (indexed(asked), indexed(total));
-    let part = |r: usize| (u128::from(asked[r]) << 64) / u128::from(total[r].max(1));
-    (0..INDEXED).max_by_key(|r| (part(*r), Reverse(*r))).unwrap_or(0)
+    let (asked, total) = (indexed(asked), indexed(total).map(|all| u128::from(all.max(1))));
+    let larger = |a: usize, b: usize| u128::from(asked[a]) * total[b] > u128::from(asked[b]) * total[a];
+    (1..INDEXED).fold(0, |best, r| if larger(r, best) { r } else { best })
 }
 
 /// More nodes failed the exact look than are tried one by one.
@@ -212,8 +211,7 @@ struct TooMany;
 
 struct Look<'a> {
     question: &'a Question<'a>,
-    /// See [`Question::dominant`].
-    dominant: usize,
+    asked: &'a Asked<'a>,
     failures: usize,
 }
 
@@ -271,16 +269,49 @@ impl<'a> Look<'a> {
 
     /// The emptiest first, or the fullest.
     fn by_level(&mut self, set: &Sieve<'a>, emptiest: bool) -> Found {
-        let (resource, levels) = (self.dominant, &self.question.nodes.levels);
-        for l in levels.stood_at(resource, emptiest) {
-            let Some(level) = levels.at(resource, l, set) else {
-                continue;
-            };
-            if let Some(chosen) = self.best_few(level.iter_from(self.question.seed))? {
+        let (question, asked) = (self.question, self.asked);
+        if set.at_most() <= FEW {
+            return Ok(self.best_of_few(set, emptiest));
+        }
+        let enough = asked.counts[asked.dominant];
+        // Whoever looks at only a few does not look at the same few each time. Where it starts follows from how many nodes
+        // there are, not from how long sets have grown: that is not the same after a restart.
+        let words = u64::try_from(question.nodes.len() / 64 + 1).unwrap_or(1);
+        let start = usize::try_from(question.seed % words).unwrap_or(0);
+        let left = Cell::new(WORDS);
+        for level in question.nodes.levels.from(asked.dominant, enough, emptiest) {
+            let mut there = set.clone();
+            there.keep(level);
+            if let Some(chosen) = self.best_few(there.iter_from(start, &left), emptiest)? {
                 return Ok(Some(chosen));
+            }
+            if left.get() == 0 {
+                let left = Cell::new(usize::MAX);
+                return self.best_few(set.iter_from(start, &left), emptiest);
             }
         }
         Ok(None)
+    }
+
+    /// The best of all of them.
+    fn best_of_few(&self, set: &Sieve<'a>, emptiest: bool) -> Option<Chosen> {
+        let mut tried = None;
+        loop {
+            let fit = set.iter().filter(|ix| self.question.has_room(self.asked, *ix));
+            let places = fit.map(|ix| Some((self.place(ix, emptiest), ix)));
+            let best = places.filter(|place| *place > tried).min()?;
+            let (_, ix) = best?;
+            if let Some(ports) = self.question.ports(ix) {
+                return Some((ix, ports));
+            }
+            tried = best;
+        }
+    }
+
+    /// The lower, the better.
+    fn place(&self, ix: NodeIx, emptiest: bool) -> u64 {
+        let free = self.question.nodes.levels.free(ix)[self.asked.dominant];
+        if emptiest { u64::MAX - free } else { free }
     }
 
     /// Any, evenly: the order starts at a random member.
@@ -288,35 +319,42 @@ impl<'a> Look<'a> {
         let count = u64::try_from(set.count()).unwrap_or(u64::MAX).max(1);
         let start = usize::try_from(mix(self.question.seed) % count).unwrap_or(0);
         for ix in set.iter_after(start) {
-            match self.question.fits(ix) {
-                Some(ports) => return Ok(Some((ix, ports))),
-                None => self.fail()?,
+            if self.question.has_room(self.asked, ix)
+                && let Some(ports) = self.question.ports(ix)
+            {
+                return Ok(Some((ix, ports)));
             }
+            self.fail()?;
         }
         Ok(None)
     }
 
-    fn best_few(&mut self, these: impl Iterator<Item = NodeIx>) -> Found {
-        let mut best: Option<(Rank, Chosen)> = None;
-        let mut compared = 0;
-        for ix in these {
-            let Some(ports) = self.question.fits(ix) else {
-                self.fail()?;
-                continue;
-            };
-            let rank = self.question.rank(ix, self.dominant);
-            if best
-                .as_ref()
-                .is_none_or(|(have, _)| self.question.compare(&rank, have).is_lt())
-            {
-                best = Some((rank, (ix, ports)));
+    /// The best of the first few that fit: they are equal but for what is free.
+    fn best_few(&mut self, mut these: impl Iterator<Item = NodeIx>, emptiest: bool) -> Found {
+        let compared = if emptiest { COMPARED } else { PACKED };
+        let mut few: SmallVec<[(u64, NodeIx); PACKED]> = SmallVec::new();
+        loop {
+            for ix in these.by_ref() {
+                if !self.question.has_room(self.asked, ix) {
+                    self.fail()?;
+                    continue;
+                }
+                few.push((self.place(ix, emptiest), ix));
+                if few.len() == compared {
+                    break;
+                }
             }
-            compared += 1;
-            if compared == COMPARED {
-                break;
+            if few.is_empty() {
+                return Ok(None);
+            }
+            few.sort_unstable();
+            for (_, ix) in few.drain(..) {
+                match self.question.ports(ix) {
+                    Some(ports) => return Ok(Some((ix, ports))),
+                    None => self.fail()?,
+                }
             }
         }
-        Ok(best.map(|(_, chosen)| chosen))
     }
 
     fn fail(&mut self) -> Result<(), TooMany> {

@@ -1,8 +1,11 @@
 //! Placement: which node takes a task. `needs` says what terms ask of a node, `relation` what they ask about other
-//! tasks, `levels` finds the nodes with room, `choose` decides among them, `verdict` says why one cannot. Pure functions over rows of the ledger.
+//! tasks, `eligible` and
+//! `levels` find the nodes that pass and have room, `choose` decides among them, `verdict` says why one cannot. Pure
+//! functions over rows of the ledger.
 
 pub mod bits;
 pub mod choose;
+pub mod eligible;
 mod files;
 pub mod levels;
 pub mod needs;

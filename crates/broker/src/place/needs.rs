@@ -8,9 +8,9 @@ use plenum_model::amounts::Amounts;
 use plenum_model::claim::{Desired, HostPort, Terms};
 use plenum_model::ids::TenantPath;
 use plenum_model::node::{NodeFacts, capability};
-use plenum_model::rules::{Compiled, Expr};
+use plenum_model::rules::{Compiled, Expr, Preference};
 use plenum_model::spec::{Network, RestartUnit, TaskSpec};
-use plenum_model::taint::Taint;
+use plenum_model::taint::{Taint, Toleration};
 use plenum_model::why::Cause;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,14 +32,38 @@ pub struct Needs {
     runtimes: Vec<RuntimeNeed>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct RuntimeNeed {
     name: String,
     hard: Vec<&'static str>,
     soft: Vec<&'static str>,
 }
 
+/// All that terms ask of a node and that does not change with placements: what [`Needs::against`] and
+/// [`Needs::wish`] may look at. Terms that ask the same have the same answers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Lasting {
+    required: Vec<Vec<Expr>>,
+    preferred: Vec<Preference>,
+    tolerations: Vec<Toleration>,
+    devices: BTreeMap<String, u32>,
+    runtimes: Vec<RuntimeNeed>,
+}
+
 impl Needs {
+    /// What they ask for good.
+    #[must_use]
+    pub fn lasting(&self) -> Lasting {
+        let rules = &self.terms.rules;
+        Lasting {
+            required: rules.required.clone(),
+            preferred: rules.preferred.clone(),
+            tolerations: rules.tolerations.clone(),
+            devices: self.terms.devices.clone(),
+            runtimes: self.runtimes.clone(),
+        }
+    }
+
     /// Refuses terms that this broker would not keep. Asked when they are claimed, never when they are read
     /// back from the log: what an older build took stands.
     ///
@@ -85,7 +109,7 @@ impl Needs {
     }
 
     /// The first thing about a node, as its agent describes it and with the taints that operators gave it, that
-    /// stands in the way for good.
+    /// stands in the way for good. It follows from [`Lasting`] alone.
     #[must_use]
     pub fn against(&self, facts: &NodeFacts, taints: &[Taint]) -> Option<Cause> {
         for need in &self.runtimes {

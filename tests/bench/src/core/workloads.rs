@@ -7,10 +7,13 @@ use crate::report::Failed;
 use plenum_model::amounts::Amounts;
 use plenum_model::claim::{Desired, HostPort, LostAfter, PortAsk, Priority, Seat, Terms, Workload};
 use plenum_model::ids::{SchedulerId, TaskId, TenantPath};
-use plenum_model::rules::{Domains, Expr, LimitPerKey, Rules, Spread};
+use plenum_model::rules::{Domains, Expr, LimitPerKey, Rules, Spread, Strategy};
 use plenum_model::tally::Tally;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// What a task asks of cpu on average, in millis: a node holds some twenty.
+pub(super) const USUAL: u64 = 1_375;
 
 /// What rules the workloads of a run bear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,23 +29,26 @@ pub(super) enum Mix {
 /// A workload, and how many attempts of its slots there were.
 pub(super) struct Asked {
     pub(super) terms: Arc<Terms>,
-    attempts: BTreeMap<u64, u32>,
-    next: u64,
+    /// By slot.
+    attempts: Vec<u32>,
 }
 
 impl Asked {
     /// Number `n` of those of a mix, charged to one of so many tenants.
-    pub(super) fn new(n: u32, mix: Mix, tenants: u32) -> Result<Self, Failed> {
+    pub(super) fn new(n: u32, mix: Mix, strategy: Strategy, tenants: u32) -> Result<Self, Failed> {
         let tenant: TenantPath = format!("t{}", n % tenants)
             .parse()
             .map_err(Failed::in_("a tenant's path"))?;
         let name = format!("w{n}");
         let mut charge = Amounts::task(
-            200 + 100 * u64::from(n % 7),
-            (256 + 256 * u64::from(n % 5)) * MIB,
+            USUAL + 250 * u64::from(n % 8) - 875,
+            (1_024 + 1_024 * u64::from(n % 7)) * MIB,
             0,
         );
-        let mut rules = Rules::default();
+        let mut rules = Rules {
+            strategy,
+            ..Rules::default()
+        };
         let percent = n.wrapping_mul(37) % 100;
         match mix {
             Mix::Plain => {}
@@ -86,20 +92,23 @@ impl Asked {
                 files: Vec::new(),
                 keep_ended: 0,
             }),
-            attempts: BTreeMap::new(),
-            next: 0,
+            attempts: Vec::new(),
         })
     }
 
     /// The seat of a slot that is new.
     pub(super) fn more(&mut self, scheduler: &SchedulerId) -> Seat {
-        self.next += 1;
-        self.again(scheduler, self.next - 1)
+        let slot = self.attempts.len() as u64;
+        self.again(scheduler, slot)
     }
 
     /// The next attempt of a slot.
     pub(super) fn again(&mut self, scheduler: &SchedulerId, slot: u64) -> Seat {
-        let attempt = self.attempts.entry(slot).or_insert(0);
+        let at = usize::try_from(slot).unwrap_or(0);
+        if at >= self.attempts.len() {
+            self.attempts.resize(at + 1, 0);
+        }
+        let attempt = &mut self.attempts[at];
         *attempt += 1;
         let uid = &self.terms.workload.uid;
         let id = TaskId::derive(scheduler, uid, slot, *attempt);

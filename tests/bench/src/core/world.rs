@@ -5,7 +5,7 @@ use plenum_broker::input::{Answer, Attachment, Caller, Effects, Input};
 use plenum_broker::{Core, CoreConfig};
 use plenum_contract::broker::Hello;
 use plenum_model::amounts::Amounts;
-use plenum_model::claim::{ClaimBatch, ClaimGroup, Seat, Terms};
+use plenum_model::claim::{ClaimBatch, ClaimGroup};
 use plenum_model::ids::{Incarnation, LeaderEpoch, NodeId, SchedulerId, Seq, TaskId};
 use plenum_model::node::{NodeFacts, PortRange, RuntimeFacts};
 use plenum_model::phase::{Phase, Progress};
@@ -20,8 +20,8 @@ pub(super) const MIB: u64 = 1 << 20;
 pub(super) const NODE: (u64, u64) = (32_000, 128 * 1024);
 /// Racks of the pool.
 pub(super) const RACKS: u32 = 125;
-/// One node in so many has the rare attribute; as many have gpus.
-const RARE: u32 = 50;
+/// One node in so many has the rare attribute; as many others have gpus.
+const RARE: u32 = 20;
 
 /// The core and who talks to it.
 pub(super) struct World {
@@ -32,6 +32,8 @@ pub(super) struct World {
     effects: Effects,
     now: u64,
     seq: u64,
+    /// What the session sends before it refers to it.
+    specs: Vec<Arc<TaskSpec>>,
 }
 
 impl World {
@@ -53,6 +55,7 @@ impl World {
             effects: Effects::default(),
             now: 1_000_000,
             seq: 0,
+            specs: vec![spec()],
         };
         world.step(Input::Lead(LeaderEpoch(1)))?;
         let hello = Hello {
@@ -88,13 +91,10 @@ impl World {
     }
 
     /// Claims; every one of them must be taken.
-    pub(super) fn claim(&mut self, terms: &Arc<Terms>, seats: Vec<Seat>) -> Result<(), Failed> {
+    pub(super) fn claim(&mut self, groups: Vec<ClaimGroup>) -> Result<(), Failed> {
         let batch = ClaimBatch {
-            specs: vec![spec()],
-            groups: vec![ClaimGroup {
-                terms: Arc::clone(terms),
-                seats,
-            }],
+            specs: std::mem::take(&mut self.specs),
+            groups,
             all_or_nothing: false,
         };
         match self.step(Input::Claim(self.caller.clone(), batch))? {

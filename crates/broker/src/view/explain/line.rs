@@ -52,7 +52,8 @@ impl<'v> Line<'v> {
         };
         for now in rivals.chain([me]) {
             let system = view.system.as_ref() == Some(&now.task.scheduler);
-            let stand = stand(&now.task.terms, &line.tenants, system);
+            let tenant = line.tenants.find(&now.task.terms.tenant).unwrap_or_default();
+            let stand = stand(&now.task.terms, tenant, &line.tenants, system);
             line.turns.put(&stand, now.age, key(now), true);
             line.waiting.insert(key(now), (now, stand));
         }
@@ -77,11 +78,11 @@ impl<'v> Line<'v> {
                 break;
             };
             self.turns.put(&stand, now.age, key, false);
-            let (tenant, charge, none) = (&now.task.terms.tenant, &now.task.terms.charge, Amounts::default());
-            if self.tenants.limit(tenant, charge, &none).is_some() {
+            let (charge, none) = (&now.task.terms.charge, Amounts::default());
+            if self.tenants.limit(stand.tenant, charge, &none).is_some() {
                 continue;
             }
-            self.tenants.charge(tenant, &none, charge);
+            self.tenants.charge(stand.tenant, &none, charge);
             for tenant in std::mem::take(&mut self.tenants.moved) {
                 self.turns.moved(tenant);
             }
@@ -107,7 +108,9 @@ impl View {
             }
         }
         for (path, own) in own {
-            tenants.charge(path, &Amounts::default(), &own);
+            if let Some(ix) = tenants.find(path) {
+                tenants.charge(ix, &Amounts::default(), &own);
+            }
         }
         tenants
     }
