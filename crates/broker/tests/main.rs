@@ -9,11 +9,13 @@
 mod audit;
 mod checker;
 mod claims;
+mod fairness;
 mod faults;
 mod files;
 mod golden;
 mod histories;
 mod long;
+mod old_logs;
 mod relations;
 mod relations_random;
 mod running;
