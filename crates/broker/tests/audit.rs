@@ -30,6 +30,29 @@ fn a_node_that_was_promised_twice_is_found_in_the_log() {
 }
 
 #[test]
+fn a_node_that_has_less_than_before_is_no_promise_twice() {
+    let mut world = World::new();
+    world.attach(facts("n1", 1_000, 1_000));
+    world.claim("s", terms("web", 300, 10), seats("s", "web", 0..3));
+    world.attach(facts("n1", 500, 1_000));
+    assert_eq!(world.audit().violations, Vec::<String>::new());
+    let (node, _) = world.core.ledger().nodes.find(&node_id("n1")).unwrap();
+    world.claim("s", terms("web", 300, 10), seats("s", "web", 3..4));
+    let more = Fact::Placed {
+        task: task_id("s", "web", 3, 1),
+        node,
+        ports: Vec::new(),
+    };
+    world.records.push(codec::encode(world.now, &[more]));
+    let found = world.audit().violations;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].ends_with("n1 has 0.5 cpu, its tasks hold 1.2 cpu"),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn records_of_older_versions_read_as_they_did() {
     let mut world = World::new();
     world.attach(facts("n1", 1_000, 1_000));

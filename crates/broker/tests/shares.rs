@@ -24,6 +24,8 @@ struct Asks {
 struct Team {
     weight: u32,
     guarantee: u64,
+    /// 0: none.
+    limit: u64,
 }
 
 /// Two levels: each tenant at the top has two below it, whose path ends in `/0` and `/1`.
@@ -142,7 +144,7 @@ impl Filling<'_> {
         fronts.first().map(|(_, _, i)| *i)
     }
 
-    /// Whoever is first and finds no room steps aside: there is only less of it later.
+    /// Whoever is first and finds no room, or has reached a limit, steps aside: there is only less of it later.
     fn fill(&mut self) {
         let mut asks: Vec<usize> = (0..self.asks.len()).collect();
         while let Some(next) = self.first(&asks) {
@@ -152,7 +154,10 @@ impl Filling<'_> {
             });
             let free = (self.capacity.0 - cpu, self.capacity.1 - memory);
             let wanted = &self.asks[next];
-            if wanted.cpu <= free.0 && wanted.memory <= free.1 {
+            let allowed = [Some(wanted.tenant), above(wanted.tenant)].into_iter().flatten();
+            let mut allowed = allowed.filter(|t| self.teams[*t].limit > 0);
+            let allowed = allowed.all(|t| self.sum(t, false).0 + wanted.cpu <= self.teams[t].limit);
+            if allowed && wanted.cpu <= free.0 && wanted.memory <= free.1 {
                 self.placed[next] += 1;
             } else {
                 asks.retain(|i| *i != next);
@@ -163,9 +168,11 @@ impl Filling<'_> {
 }
 
 fn team() -> impl Strategy<Value = Team> {
-    (1..5_u32, prop_oneof![3 => Just(0_u64), 1 => 1..12_u64]).prop_map(|(weight, guarantee)| Team {
+    let rarely = || prop_oneof![3 => Just(0_u64), 1 => 1..12_u64];
+    (1..5_u32, rarely(), rarely()).prop_map(|(weight, guarantee, limit)| Team {
         weight,
         guarantee: guarantee * 1_000,
+        limit: limit * 1_000,
     })
 }
 
@@ -189,6 +196,10 @@ fn play(teams: &[Team], asks: &[Asks], capacity: (u64, u64)) -> (World, Vec<u64>
             weight: team.weight,
             guarantee: Amounts {
                 cpu_millis: team.guarantee,
+                ..Amounts::default()
+            },
+            limit: Amounts {
+                cpu_millis: team.limit,
                 ..Amounts::default()
             },
             ..Tenant::new(path(tenant).parse().unwrap())

@@ -37,7 +37,7 @@ pub(crate) fn config(rng: &mut Rng) -> CoreConfig {
 pub(crate) fn node(n: u8, variant: u8) -> NodeFacts {
     let smaller = if variant == 7 { 700 } else { 0 };
     let mut f = facts(&format!("n{n}"), 2_000 + 700 * u64::from(n % 4) - smaller, 1_000);
-    f.capacity.disk_bytes = 40 * MIB;
+    f.capacity.disk_bytes = 12 * MIB;
     f.capacity.slots = 8 + u64::from(n);
     f.system = Amounts::task(100, MIB, 0);
     if n.is_multiple_of(3) && variant != 6 {
