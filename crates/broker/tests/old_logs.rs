@@ -14,6 +14,7 @@ use plenum_model::ids::{Incarnation, LeaderEpoch, SchedulerId, Seq, SessionEpoch
 use plenum_model::node::{Liveness, Scheduling};
 use plenum_model::phase::{Phase, Progress};
 use plenum_model::rules::{Affinity, Domains, Expr, LimitPerKey, Preference, Spread, Strategy, Toleration};
+use plenum_model::taint::{Effect, Taint};
 use plenum_model::tally::Tally;
 use plenum_model::task::{CheckStatus, Exit, ExitReason, Observation};
 use plenum_model::tenant::Tenant;
@@ -87,7 +88,7 @@ fn all_terms() -> Terms {
     t.rules.tolerations = vec![Toleration {
         key: Some("old".into()),
         value: None,
-        effect: Some("NoSchedule".into()),
+        effect: Some(Effect::NoSchedule),
     }];
     t
 }
@@ -340,11 +341,33 @@ fn second() -> Vec<Vec<Fact>> {
     ]
 }
 
+/// What the third version had besides: taints.
+fn third() -> Vec<Vec<Fact>> {
+    let taint = |value: &str, effect| Taint {
+        key: "team".into(),
+        value: value.into(),
+        effect,
+    };
+    let tainted = |taints: Vec<Taint>, actor: &str| Fact::NodeTainted {
+        ix: N0,
+        taints: taints.into(),
+        actor: actor.into(),
+    };
+    let some = vec![
+        taint("gold", Effect::NoSchedule),
+        taint("", Effect::PreferNoSchedule),
+    ];
+    vec![vec![tainted(some, "carol")], vec![tainted(Vec::new(), "")]]
+}
+
 /// All that was told in logs of this version.
 fn told(version: u32) -> Vec<Vec<Fact>> {
     let mut all = first();
     if version >= 2 {
         all.extend(second());
+    }
+    if version >= 3 {
+        all.extend(third());
     }
     all
 }
