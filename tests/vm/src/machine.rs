@@ -6,6 +6,9 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+/// One emulated processor (the host's own would need rights that a container seldom has), and nothing that is not asked
+/// for. It ends instead of starting again.
+const EMULATED: &str = "-accel tcg -cpu max -smp 1 -nodefaults -display none -no-reboot";
 /// Memory of a machine, in MiB: what a broker with some thousand tasks and its kernel need, twice.
 const MEMORY: u32 = 384;
 
@@ -18,8 +21,8 @@ pub struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    /// Puts a machine under power. It takes some seconds until its command runs: ask [`Machine::address`] until there is
-    /// an answer.
+    /// Puts a machine under power, whose port `inner_port` can be reached from this one. It takes some seconds until its
+    /// command runs: ask at [`Machine::address`] until there is an answer.
     ///
     /// # Errors
     /// When QEMU cannot be started.
@@ -27,34 +30,25 @@ impl<'a> Machine<'a> {
         // Free now; that somebody takes it before QEMU does is noticed, since QEMU then ends.
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let console = disk.dir().join("console");
-        let drive = |rest: String| format!("{rest},format=raw,if=virtio");
+        let drive = |rest: String| ["-drive".to_owned(), format!("{rest},format=raw,if=virtio")];
         let forward = format!("user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-10.0.2.15:{inner_port}");
         let qemu = Command::new("qemu-system-x86_64")
+            .args(EMULATED.split(' '))
             .args([
-                "-accel",
-                "tcg",
-                "-cpu",
-                "max",
-                "-smp",
-                "1",
-                "-nodefaults",
-                "-display",
-                "none",
+                "-m",
+                &MEMORY.to_string(),
+                "-append",
+                "console=ttyS0 panic=-1 quiet",
             ])
-            .args(["-no-reboot", "-m", &MEMORY.to_string()])
-            .args(["-append", "console=ttyS0 panic=-1 quiet"])
             .arg("-kernel")
             .arg(image.kernel())
             .arg("-initrd")
             .arg(image.initrd())
-            .args([
-                "-drive",
-                &drive(format!("file={},readonly=on", image.system().display())),
-            ])
-            .args([
-                "-drive",
-                &drive(format!("file=nbd+unix:///?socket={}", disk.socket().display())),
-            ])
+            .args(drive(format!("file={},readonly=on", image.system().display())))
+            .args(drive(format!(
+                "file=nbd+unix:///?socket={}",
+                disk.socket().display()
+            )))
             .args(["-netdev", &forward, "-device", "virtio-net-pci,netdev=net"])
             .args(["-serial", &format!("file:{}", console.display())])
             .stdin(Stdio::null())
