@@ -11,6 +11,7 @@ pub mod input;
 pub mod ledger;
 pub mod place;
 mod runner;
+pub mod simulate;
 pub mod view;
 
 pub use config::{BrokerConfig, CoreConfig};

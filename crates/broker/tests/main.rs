@@ -20,6 +20,7 @@ mod relations_random;
 mod running;
 mod scale;
 mod shares;
+mod simulate;
 mod streams;
 mod taints;
 mod world;

@@ -12,6 +12,7 @@ use crate::node::{self, NodeCommand};
 use crate::run::{self, RunArgs};
 use crate::scheduler::{self, SchedulerCommand};
 use crate::session::Session;
+use crate::simulate::{self, SimulateArgs};
 use crate::task::{self, TaskCommand};
 use crate::tenant::{self, TenantCommand};
 use crate::why::{self, WhyArgs};
@@ -32,6 +33,8 @@ pub enum UserCommand {
     Delete(DeleteArgs),
     /// Say what keeps a task from running, and what would help
     Why(WhyArgs),
+    /// Say what would happen if a node were lost, a tenant changed, or more were claimed; nothing is touched
+    Simulate(SimulateArgs),
     /// Show what happened, over all orchestrators
     Events(EventArgs),
     /// The tasks of all orchestrators
@@ -78,6 +81,7 @@ async fn carry_out(command: &UserCommand, global: &GlobalArgs, tree: fn() -> cla
         UserCommand::Apply(args) => Box::pin(apply::run(args, &session()?)).await,
         UserCommand::Delete(args) => Box::pin(delete::run(args, &session()?)).await,
         UserCommand::Why(args) => why::run(args, &session()?).await,
+        UserCommand::Simulate(args) => simulate::run(args, &session()?).await,
         UserCommand::Events(args) => events::run(args, &session()?).await,
         UserCommand::Task(command) => Box::pin(task::run(command, &session()?)).await,
         UserCommand::Node(command) => node::run(command, &session()?).await,

@@ -26,6 +26,7 @@ mod run;
 mod said;
 mod scheduler;
 mod session;
+mod simulate;
 mod task;
 mod tenant;
 mod terminal;

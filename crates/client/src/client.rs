@@ -8,6 +8,7 @@ use crate::v1::event::Event;
 use crate::v1::list::{Info, List};
 use crate::v1::node::{Node, TaintRequest};
 use crate::v1::scheduler::Scheduler;
+use crate::v1::simulate::{SimulateRequest, Simulation};
 use crate::v1::stream::{ExecStart, Stats};
 use crate::v1::task::{StopRequest, Task};
 use crate::v1::tenant::{Tenant, TenantSettings};
@@ -301,6 +302,15 @@ impl Client {
     pub async fn why_tenant(&self, path: &str) -> Result<TenantExplanation, ClientError> {
         let parts = ["v1", "why", "tenants"].into_iter().chain(path.split('/'));
         self.get(&parts.collect::<Vec<_>>()).await
+    }
+
+    /// What would be different if all of this were so. Nothing is touched.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn simulate(&self, request: &SimulateRequest) -> Result<Simulation, ClientError> {
+        self.json(self.request(Method::POST, &["v1", "simulate"]).json(request))
+            .await
     }
 
     /// All workloads, by scheduler and name.

@@ -5,12 +5,14 @@ use crate::error::{Class, Classified};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use plenum_model::amounts::Amounts;
+use plenum_model::claim::Terms;
 use plenum_model::event::Event;
 use plenum_model::fix::Fix;
 use plenum_model::ids::{Cursor, NodeId, SchedulerId, TaskId, TenantPath};
 use plenum_model::node::{Node, Scheduling};
+use plenum_model::spec::TaskSpec;
 use plenum_model::taint::TaintChange;
-use plenum_model::task::Task;
+use plenum_model::task::{ExitReason, Task};
 use plenum_model::tenant::{Tenant, TenantUsage};
 use plenum_model::why::{Because, Block, Cause, NodeVerdict, Other, Why};
 use std::sync::Arc;
@@ -59,6 +61,9 @@ pub trait Pool: Send + Sync {
 
     /// Where a tenant stands, and what waits under it for what.
     async fn why_tenant(&self, tenant: &TenantPath) -> Result<TenantExplanation, PoolError>;
+
+    /// What would be different if all of this were so. Nothing is touched.
+    async fn simulate(&self, suppose: Vec<Suppose>) -> Result<Simulation, PoolError>;
 
     /// The timeline after `from` (none: from now on). `Compacted` when that is no longer kept.
     async fn events(
@@ -197,6 +202,50 @@ pub struct WaitsFor {
     pub tasks: u32,
     /// The oldest of them.
     pub first: Other,
+}
+
+/// Something that is only supposed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Suppose {
+    /// A node is lost for good, and who had tasks there claims them anew.
+    LoseNode(NodeId),
+    /// A tenant is created or replaced.
+    SetTenant(Tenant),
+    /// More tasks are claimed. The uid of the workload and the id of the spec are made by the broker.
+    Claim {
+        /// With these terms.
+        terms: Box<Terms>,
+        /// What they run.
+        spec: Box<TaskSpec>,
+        /// How many.
+        count: u32,
+    },
+}
+
+/// What would be different, once all that follows has happened.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Simulation {
+    /// Tasks that would be placed, and where.
+    pub placed: Vec<(Other, NodeId)>,
+    /// Tasks that would wait, and for what.
+    pub waits: Vec<(Other, Option<Block>)>,
+    /// Tasks that would end, where, and how.
+    pub ended: Vec<(Other, NodeId, ExitReason)>,
+    /// Shares that would be others.
+    pub shares: Vec<ShareChange>,
+    /// Tasks of the pool that would wait in all.
+    pub waiting: u32,
+}
+
+/// The share of a tenant, in thousandths.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShareChange {
+    /// Whose.
+    pub tenant: TenantPath,
+    /// As it is.
+    pub before: u64,
+    /// As it would be.
+    pub after: u64,
 }
 
 /// Why the pool refused.

@@ -88,8 +88,11 @@ pub struct NewNode {
     /// Its name, if only one will do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<NodeId>,
-    /// Room for tasks: its own and those that go before it.
+    /// Room for the task and those that go before it.
     pub amounts: Amounts,
+    /// How many go before it: room for them may as well be on other nodes.
+    #[serde(default)]
+    pub before: u32,
     /// Attributes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
@@ -140,7 +143,10 @@ impl fmt::Display for Fix {
                 )
             }
             Self::ReviveNode { node } => write!(f, "bring back node {node}, which is silent"),
-            Self::AddNode { with } => write!(f, "add a node with {with}"),
+            Self::AddNode { with } => match with.before {
+                0 => write!(f, "add a node with {with}"),
+                n => write!(f, "add nodes with {with}: {n} more go before it"),
+            },
             Self::RaiseMax { key, to } => write!(f, "allow {to} per {key}"),
             Self::AllowSkew { key, to } => write!(f, "allow a skew of {to} over {key}"),
         }
@@ -189,6 +195,15 @@ mod tests {
         assert_eq!(
             Fix::AddNode { with }.to_string(),
             "add a node with 4.0 cpu, 8192 MiB memory, runtime docker that can do images and user, rack=b"
+        );
+        let with = NewNode {
+            amounts: Amounts::task(9_000, 0, 0),
+            before: 2,
+            ..NewNode::default()
+        };
+        assert_eq!(
+            Fix::AddNode { with }.to_string(),
+            "add nodes with 9.0 cpu: 2 more go before it"
         );
         let taint = Fix::BearTaint {
             node: NodeId::new("n1").unwrap(),

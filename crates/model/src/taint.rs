@@ -119,7 +119,7 @@ impl FromStr for Taint {
     fn from_str(text: &str) -> Result<Self, BadTaint> {
         let (rest, effect) = text
             .rsplit_once(':')
-            .ok_or_else(|| BadTaint::Effect(String::new()))?;
+            .ok_or_else(|| BadTaint::Effect(text.to_owned()))?;
         let (key, value) = rest.split_once('=').unwrap_or((rest, ""));
         Self::new(key, value, effect.parse()?)
     }

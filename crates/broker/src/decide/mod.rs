@@ -11,6 +11,7 @@ mod preempt;
 mod schedule;
 mod seats;
 mod sessions;
+mod suppose;
 mod time;
 mod victims;
 

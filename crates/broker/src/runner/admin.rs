@@ -2,10 +2,12 @@
 
 use super::{BrokerHandle, Failed, Inner};
 use crate::input::{Denied, Input};
+use crate::simulate::{SimulateError, simulate};
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream};
 use plenum_contract::pool::{
-    Explanation, NodeExplanation, Pool, PoolError, SchedulerView, TaskFilter, TaskPage, TenantExplanation,
+    Explanation, NodeExplanation, Pool, PoolError, SchedulerView, Simulation, Suppose, TaskFilter, TaskPage,
+    TenantExplanation,
 };
 use plenum_model::event::Event;
 use plenum_model::ids::{Cursor, NodeId, TaskId, TenantPath};
@@ -92,6 +94,19 @@ impl Pool for BrokerHandle {
         view.explain_tenant(tenant).ok_or_else(|| PoolError::NotFound {
             kind: "tenant",
             name: tenant.to_string(),
+        })
+    }
+
+    async fn simulate(&self, suppose: Vec<Suppose>) -> Result<Simulation, PoolError> {
+        let snapshot = self.0.copy().await.map_err(refused)?;
+        let config = self.0.config.core.clone();
+        let trial = tokio::task::spawn_blocking(move || simulate(&config, &snapshot, &suppose)).await;
+        let unavailable = |why: String| PoolError::Unavailable { why };
+        let result = trial.map_err(|e| unavailable(format!("the simulation did not end: {e}")))?;
+        result.map_err(|error| match error {
+            SimulateError::Copy(_) => unavailable(error.to_string()),
+            SimulateError::Denied(denied) => refused(Failed::Denied(denied)),
+            SimulateError::Refused { field, why } => PoolError::Refused { field, why },
         })
     }
 

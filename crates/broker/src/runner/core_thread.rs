@@ -65,6 +65,11 @@ impl CoreThread {
             while let Some(message) = inbox.blocking_recv() {
                 let call = match message {
                     ToCore::Call(call) => call,
+                    ToCore::Copy(reply) => {
+                        // Whoever asked may have gone.
+                        let _ = reply.send(self.core.snapshot());
+                        continue;
+                    }
                     ToCore::Stop => {
                         // What was taken before is still decided.
                         inbox.close();

@@ -95,6 +95,8 @@ struct Call {
 /// What goes to the core thread.
 enum ToCore {
     Call(Call),
+    /// Say the whole ledger.
+    Copy(oneshot::Sender<Vec<u8>>),
     /// Take no more, finish what was taken.
     Stop,
 }
@@ -292,6 +294,13 @@ impl Inner {
         self.ask_with(input, None).await
     }
 
+    /// The whole ledger as the core has it now.
+    async fn copy(&self) -> Result<Vec<u8>, Failed> {
+        let (reply, answer) = oneshot::channel();
+        self.send(ToCore::Copy(reply))?;
+        answer.await.map_err(|_| Failed::stopping())
+    }
+
     async fn ask_with(&self, input: Input, mailbox: Option<Arc<Mailbox>>) -> Reply {
         let (reply, answer) = oneshot::channel();
         let call = Call {
@@ -299,16 +308,20 @@ impl Inner {
             reply: Some(reply),
             mailbox,
         };
+        self.send(ToCore::Call(call))?;
+        answer.await.unwrap_or_else(|_| Err(Failed::stopping()))
+    }
+
+    fn send(&self, message: ToCore) -> Result<(), Failed> {
         if self.stop.is_cancelled() {
             return Err(Failed::stopping());
         }
-        self.calls.try_send(ToCore::Call(call)).map_err(|e| match e {
+        self.calls.try_send(message).map_err(|e| match e {
             mpsc::error::TrySendError::Full(_) => Failed::Overloaded {
                 depth: self.config.queue_depth,
             },
             mpsc::error::TrySendError::Closed(_) => Failed::stopping(),
-        })?;
-        answer.await.unwrap_or_else(|_| Err(Failed::stopping()))
+        })
     }
 }
 

@@ -137,8 +137,13 @@ impl View {
             }
         }
         let mut asked: BTreeSet<*const Terms> = BTreeSet::new();
-        for (terms, _) in full() {
-            if terms.rules.affinity.is_empty() || !asked.insert(Arc::as_ptr(terms)) {
+        let bearing = self.tasks.values().filter(|other| {
+            let binds = !other.task.terms.rules.affinity.is_empty() && other.held == Held::Full;
+            binds && other.task.scheduler == *scheduler
+        });
+        for other in bearing {
+            let terms = &other.task.terms;
+            if !asked.insert(Arc::as_ptr(terms)) {
                 continue;
             }
             let binding = Relation::all_of(terms).unwrap_or_default();

@@ -321,6 +321,16 @@ impl View {
         self.tasks.get(&id)
     }
 
+    /// All tasks, by id.
+    pub fn all(&self) -> impl Iterator<Item = &TaskNow> {
+        self.tasks.values()
+    }
+
+    /// Those that wait, the oldest first.
+    pub fn waiting(&self) -> impl Iterator<Item = &TaskNow> {
+        self.waiting.iter().filter_map(|(_, id)| self.tasks.get(id))
+    }
+
     /// A page of tasks.
     #[must_use]
     pub fn tasks(&self, filter: &TaskFilter) -> TaskPage {

@@ -74,15 +74,11 @@ fn of_node(e: &NodeExplanation) -> String {
         &format!("{refused} of {} that wait{causes}", e.waiting),
     );
     let first: Vec<_> = e.first.iter().map(named).collect();
-    let first = if first.is_empty() {
-        String::new()
-    } else {
-        format!(": {}", first.join(", "))
+    let only = match e.waits_for_it {
+        0 => "none of them".to_owned(),
+        n => format!("{n} of them can go nowhere else: {}", first.join(", ")),
     };
-    lines.put(
-        "waited for",
-        &format!("by {} that can go nowhere else{first}", e.waits_for_it),
-    );
+    lines.put("only here", &only);
     lines.0
 }
 
@@ -90,6 +86,8 @@ fn of_tenant(e: &TenantExplanation) -> String {
     let tenant = &e.tenant;
     let standing = if e.within_guarantee {
         "has less than it is guaranteed: goes before all who have not"
+    } else if plenum_model::amounts::Amounts::from(e.guarantee.clone()).is_zero() {
+        "is guaranteed nothing: goes by its share"
     } else {
         "has all that it is guaranteed: goes by its share"
     };

@@ -14,6 +14,7 @@ use plenum_client::v1::event::Event;
 use plenum_client::v1::list::{Info, List};
 use plenum_client::v1::node::{Node, Taint, TaintRequest};
 use plenum_client::v1::scheduler::Scheduler;
+use plenum_client::v1::simulate::{Ended, Placed, ShareChange, SimulateRequest, Simulation, Waits};
 use plenum_client::v1::stream::{ExecStart, LogLine};
 use plenum_client::v1::task::{Exit, Port, Task, WorkloadRef};
 use plenum_client::v1::tenant::{Tenant, TenantSettings};
@@ -47,6 +48,7 @@ pub(crate) enum Fate {
 
 #[derive(Default)]
 pub(crate) struct World {
+    pub(crate) supposed: Vec<SimulateRequest>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) tasks: Vec<Task>,
     pub(crate) workloads: Vec<Workload>,
@@ -158,6 +160,7 @@ fn api() -> Router<Shared> {
             "/v1/nodes",
             get(|State(w): State<Shared>| async move { list(w.lock().unwrap().nodes.clone()) }),
         )
+        .route("/v1/simulate", post(simulate))
         .route("/v1/why/nodes/{node}", get(why_node))
         .route("/v1/why/tenants/{*path}", get(why_tenant))
         .route("/v1/nodes/{node}", get(node))
@@ -302,6 +305,36 @@ fn another() -> Other {
         name: "small.1".into(),
         tenant: "shop".into(),
     }
+}
+
+async fn simulate(State(world): State<Shared>, Json(request): Json<SimulateRequest>) -> Response {
+    let lost = request.lose_nodes.first().cloned().unwrap_or_default();
+    world.lock().unwrap().supposed.push(request);
+    Json(Simulation {
+        placed: vec![Placed {
+            task: another(),
+            node: "n2".into(),
+        }],
+        waits: vec![Waits {
+            task: another(),
+            blocks: Some(Blocks {
+                kind: "nodes".into(),
+                text: "short of cpu".into(),
+            }),
+        }],
+        ended: vec![Ended {
+            task: another(),
+            node: lost,
+            reason: "node_lost".into(),
+        }],
+        shares: vec![ShareChange {
+            tenant: "shop".into(),
+            before_per_mille: 125,
+            after_per_mille: 250,
+        }],
+        waiting: 3,
+    })
+    .into_response()
 }
 
 async fn why_node(State(world): State<Shared>, Path(name): Path<String>) -> Response {

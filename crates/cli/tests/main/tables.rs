@@ -174,7 +174,7 @@ n1  ready 5m   free 3 cpu, 7 GiB
   held by    marathon: 1 cpu, 256 MiB
   kept for   small.1 of tenant shop: 0.5 cpu, 64 MiB of it is free
   refuses    4 of 5 that wait: 3 tainted gpu, 1 short of memory
-  waited for by 1 that can go nowhere else: small.1 of tenant shop
+  only here  1 of them can go nowhere else: small.1 of tenant shop
 ",
     )
     .await;
@@ -196,4 +196,38 @@ web  2 tasks   has less than it is guaranteed: goes before all who have not
     let server = serve(some()).await;
     assert_eq!(server.run("why node/n9").await.code, 3);
     assert_eq!(server.run("why tenant/no/one").await.code, 3);
+}
+
+#[tokio::test]
+async fn simulate_says_what_would_be_placed_end_and_wait() {
+    let server = serve(some()).await;
+    let file = server.home.path().join("claims.json");
+    std::fs::write(&file, r#"{"claims": [{"name": "x", "count": 3}]}"#).unwrap();
+    let ran = server
+        .run(&format!(
+            "simulate --lose-node n1 --tenant web --guarantee cpu=2 -f {}",
+            file.display()
+        ))
+        .await;
+    let expected = "\
+1 would be placed, 1 would end, 1 would wait; 3 wait then in all
+  on      n2: 1
+  placed  small.1 on n2
+  ends    small.1 on n1 of tenant shop: node_lost
+  waits   small.1 of tenant shop: short of cpu
+  share   shop: 12.5 % -> 25.0 %
+";
+    assert_eq!(ran.out, expected, "{ran:?}");
+    let supposed = server.world.lock().unwrap().supposed.remove(0);
+    assert_eq!(
+        (supposed.lose_nodes[0].as_str(), supposed.claims[0].count),
+        ("n1", 3)
+    );
+    let tenant = &supposed.tenants[0];
+    assert_eq!(
+        (tenant.weight, tenant.guarantee.as_ref().unwrap().cpu_millis),
+        (None, 2_000)
+    );
+    assert_eq!(server.run("simulate").await.code, 2);
+    assert_eq!(server.run("simulate --weight 2").await.code, 2);
 }

@@ -8,6 +8,7 @@ pub mod event;
 pub mod list;
 pub mod node;
 pub mod scheduler;
+pub mod simulate;
 pub mod stream;
 pub mod task;
 pub mod tenant;

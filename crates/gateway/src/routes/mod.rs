@@ -6,6 +6,7 @@ mod health;
 mod logs;
 mod nodes;
 mod schedulers;
+mod simulate;
 mod tasks;
 mod tenants;
 mod workloads;
@@ -65,6 +66,7 @@ pub(crate) fn all(version: &str) -> (Router<App>, Arc<str>) {
         .routes(routes!(schedulers::list))
         .routes(routes!(tenants::list))
         .routes(routes!(tenants::show, tenants::set))
+        .routes(routes!(simulate::simulate))
         .routes(routes!(events::events))
         .routes(routes!(health::openapi))
         .split_for_parts();

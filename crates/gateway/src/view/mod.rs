@@ -4,6 +4,7 @@ pub(crate) mod event;
 pub(crate) mod node;
 pub(crate) mod problem;
 pub(crate) mod scheduler;
+pub(crate) mod simulate;
 pub(crate) mod task;
 pub(crate) mod tenant;
 pub(crate) mod time;

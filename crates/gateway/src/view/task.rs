@@ -86,7 +86,7 @@ fn exit(e: &task::Exit) -> Exit {
     }
 }
 
-fn reason(reason: ExitReason) -> &'static str {
+pub(super) fn reason(reason: ExitReason) -> &'static str {
     match reason {
         ExitReason::Exited => "exited",
         ExitReason::Asked => "asked",

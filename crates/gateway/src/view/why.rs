@@ -59,7 +59,7 @@ pub(crate) fn explanation(e: &Explanation) -> Shown {
     }
 }
 
-fn blocks(block: &Block) -> shown::Blocks {
+pub(super) fn blocks(block: &Block) -> shown::Blocks {
     let kind = match block {
         Block::Limit(_) => "limit",
         Block::Gang(..) => "gang",
@@ -83,7 +83,7 @@ fn ahead(ahead: &Ahead) -> shown::Ahead {
     }
 }
 
-fn other(other: &Other) -> shown::Other {
+pub(super) fn other(other: &Other) -> shown::Other {
     shown::Other {
         id: other.task.to_string(),
         name: other.name.clone(),

@@ -58,6 +58,7 @@ async fn every_route_is_in_the_document_and_answers() {
         "post /v1/nodes/{node}/drain",
         "post /v1/nodes/{node}/taints",
         "post /v1/nodes/{node}/uncordon",
+        "post /v1/simulate",
         "post /v1/tasks/{task}/stop",
         "put /v1/tenants/{path}",
     ];

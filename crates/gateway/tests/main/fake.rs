@@ -6,8 +6,8 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use plenum_client::Client;
 use plenum_contract::pool::{
-    Ahead, Explanation, NodeExplanation, Pool, PoolError, SchedulerView, TaskFilter, TaskPage,
-    TenantExplanation, WaitsFor,
+    Ahead, Explanation, NodeExplanation, Pool, PoolError, SchedulerView, ShareChange, Simulation, Suppose,
+    TaskFilter, TaskPage, TenantExplanation, WaitsFor,
 };
 use plenum_contract::streams::{
     LogLine, LogSource, Output, Stats, StreamEnds, StreamError, StreamInput, StreamRequest, Streams,
@@ -21,7 +21,7 @@ use plenum_model::ids::{Cursor, Generation, NodeId, SchedulerId, SpecId, TaskId,
 use plenum_model::node::{Liveness, Node, NodeFacts, PortRange, Scheduling};
 use plenum_model::phase::Phase;
 use plenum_model::taint::TaintChange;
-use plenum_model::task::{Status, Task};
+use plenum_model::task::{ExitReason, Status, Task};
 use plenum_model::tenant::{Tenant, TenantUsage};
 use plenum_model::why::{Because, Block, Cause, NodeVerdict, Other, Why};
 use std::collections::BTreeMap;
@@ -37,6 +37,7 @@ pub(crate) struct State {
     pub(crate) tenants: Vec<TenantUsage>,
     pub(crate) stopped: Vec<(TaskId, Option<u64>)>,
     pub(crate) removed: Vec<NodeId>,
+    pub(crate) supposed: Vec<Suppose>,
     pub(crate) down: bool,
 }
 
@@ -247,6 +248,21 @@ impl Pool for FakePool {
                 tasks: 4,
                 first: other(),
             }],
+        })
+    }
+
+    async fn simulate(&self, suppose: Vec<Suppose>) -> Result<Simulation, PoolError> {
+        self.up()?.supposed.extend(suppose);
+        Ok(Simulation {
+            placed: vec![(other(), NodeId::new("n2").unwrap())],
+            waits: vec![(other(), Some(Block::NoNodes))],
+            ended: vec![(other(), NodeId::new("n1").unwrap(), ExitReason::Preempted)],
+            shares: vec![ShareChange {
+                tenant: TenantPath::new("web").unwrap(),
+                before: 100,
+                after: 250,
+            }],
+            waiting: 4,
         })
     }
 

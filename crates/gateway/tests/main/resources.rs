@@ -5,6 +5,7 @@ use plenum_client::TaskQuery;
 use plenum_client::v1::amounts::Amounts;
 use plenum_client::v1::node::TaintRequest;
 use plenum_client::v1::tenant::TenantSettings;
+use plenum_contract::pool::Suppose;
 use plenum_model::code;
 use plenum_model::node::{Liveness, Scheduling};
 use plenum_model::phase::Phase;
@@ -364,4 +365,48 @@ async fn a_tenant_is_set_and_read_back() {
         .body(r#"{"limit": {"cpu_mills": 1}}"#);
     let text = response.send().await.unwrap().text().await.unwrap();
     assert!(text.contains("cpu_mills"), "an unknown field is named: {text}");
+}
+
+#[tokio::test]
+async fn what_is_supposed_is_told_to_the_pool_in_full() {
+    let server = serve(some()).await;
+    let settings = TenantSettings {
+        weight: 3,
+        ..TenantSettings::default()
+    };
+    server.client.set_tenant("web", &settings).await.unwrap();
+    let request = serde_json::json!({
+        "lose_nodes": ["n1"],
+        "tenants": [{"path": "web", "limit": {"cpu_millis": 5_000}}],
+        "claims": [{"name": "x", "count": 2, "charge": {"cpu_millis": 500}, "ports": [80],
+            "rules": {"required": [[{"key": "rack", "op": "in", "values": ["a"]}]]}}],
+    });
+    let request = serde_json::from_value(request).unwrap();
+    let simulation = server.client.simulate(&request).await.unwrap();
+    assert_eq!(simulation.ended[0].reason, "preempted");
+    assert_eq!(
+        (simulation.placed[0].node.as_str(), simulation.waiting),
+        ("n2", 4)
+    );
+    let supposed = server.pool.state.lock().unwrap().supposed.clone();
+    let [
+        Suppose::LoseNode(node),
+        Suppose::SetTenant(tenant),
+        Suppose::Claim { terms, spec, count },
+    ] = &supposed[..]
+    else {
+        panic!("{supposed:?}")
+    };
+    assert_eq!(node.as_str(), "n1");
+    assert_eq!(
+        (tenant.weight, tenant.limit.cpu_millis),
+        (3, 5_000),
+        "what is left out stays"
+    );
+    assert_eq!(
+        (*count, terms.charge.slots, terms.tenant.as_str()),
+        (2, 1, "default")
+    );
+    assert_eq!((terms.rules.required.len(), terms.ports.len()), (1, 1));
+    assert_eq!(spec.containers[0].runtime, "process");
 }

@@ -105,6 +105,7 @@ impl From<&NewNode> for wire::NewNode {
             name: with.name.as_ref().map(ToString::to_string),
             amounts: Some((&with.amounts).into()),
             attributes: with.attributes.clone(),
+            before: with.before,
             runtimes: with.runtimes.iter().map(|(k, v)| (k.clone(), set(v))).collect(),
         }
     }
@@ -118,6 +119,7 @@ impl TryFrom<wire::NewNode> for NewNode {
             name: maybe_name(with.name.as_deref(), "fix.name")?,
             amounts: or_nothing(with.amounts),
             attributes: with.attributes,
+            before: with.before,
             runtimes: runtimes
                 .map(|(k, v)| (k, v.names.into_iter().collect()))
                 .collect(),

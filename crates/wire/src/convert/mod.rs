@@ -15,6 +15,7 @@ pub(crate) mod node;
 pub(crate) mod pool;
 pub(crate) mod probe;
 pub(crate) mod rules;
+pub(crate) mod simulate;
 pub(crate) mod spec;
 pub(crate) mod state;
 pub(crate) mod stream;

@@ -12,7 +12,8 @@ use crate::status::{read, unreadable};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use plenum_contract::pool::{
-    Explanation, NodeExplanation, Pool, PoolError, SchedulerView, TaskFilter, TaskPage, TenantExplanation,
+    Explanation, NodeExplanation, Pool, PoolError, SchedulerView, Simulation, Suppose, TaskFilter, TaskPage,
+    TenantExplanation,
 };
 use plenum_model::event::Event;
 use plenum_model::ids::{Cursor, NodeId, TaskId, TenantPath};
@@ -203,6 +204,14 @@ impl Pool for RemotePool {
             tenant: tenant.as_str().to_owned(),
         };
         let answer = self.client().why_tenant(request).await.map_err(failed)?;
+        answer.into_inner().try_into().map_err(unread)
+    }
+
+    async fn simulate(&self, suppose: Vec<Suppose>) -> Result<Simulation, PoolError> {
+        let request = wire::SimulateRequest {
+            suppose: suppose.iter().map(Into::into).collect(),
+        };
+        let answer = self.client().simulate(request).await.map_err(failed)?;
         answer.into_inner().try_into().map_err(unread)
     }
 

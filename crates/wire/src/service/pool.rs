@@ -6,7 +6,7 @@ use crate::convert::enums::WireEnum;
 use crate::convert::explain::explanation;
 use crate::convert::taint::read_change;
 use crate::limits;
-use crate::malformed::{Malformed, name, required, task_id};
+use crate::malformed::{Malformed, each, name, required, task_id};
 use crate::proto::api::v1 as wire;
 use crate::status::{malformed, status};
 use futures::stream::{StreamExt, iter};
@@ -164,6 +164,12 @@ impl wire::pool_server::Pool for PoolService {
         let path: TenantPath = name(&request.into_inner().tenant, "tenant").map_err(bad)?;
         let why = self.0.why_tenant(&path).await.map_err(failed)?;
         Ok(Response::new((&why).into()))
+    }
+
+    async fn simulate(&self, request: Request<wire::SimulateRequest>) -> Answer<wire::SimulateResponse> {
+        let suppose = each(request.into_inner().suppose).map_err(bad)?;
+        let simulation = self.0.simulate(suppose).await.map_err(failed)?;
+        Ok(Response::new((&simulation).into()))
     }
 
     async fn events(&self, request: Request<wire::EventsRequest>) -> Answer<Self::EventsStream> {

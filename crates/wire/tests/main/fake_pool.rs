@@ -4,8 +4,8 @@ use crate::nouns::{node, node_id, scheduler, task_id, tasks};
 use async_trait::async_trait;
 use futures::stream::{BoxStream, StreamExt, iter};
 use plenum_contract::pool::{
-    Ahead, Explanation, NodeExplanation, Pool, PoolError, SchedulerView, TaskFilter, TaskPage,
-    TenantExplanation, WaitsFor,
+    Ahead, Explanation, NodeExplanation, Pool, PoolError, SchedulerView, ShareChange, Simulation, Suppose,
+    TaskFilter, TaskPage, TenantExplanation, WaitsFor,
 };
 use plenum_model::amounts::{Amounts, Resource};
 use plenum_model::event::Event;
@@ -13,7 +13,7 @@ use plenum_model::fix::{Fix, NewNode};
 use plenum_model::ids::{Cursor, NodeId, TaskId, TenantPath};
 use plenum_model::node::{Node, Scheduling};
 use plenum_model::taint::TaintChange;
-use plenum_model::task::Task;
+use plenum_model::task::{ExitReason, Task};
 use plenum_model::tenant::{Tenant, TenantUsage};
 use plenum_model::why::{Because, Block, Cause, GangShort, LimitReached, NodeVerdict, Other, Why};
 use std::sync::{Arc, Mutex};
@@ -102,6 +102,7 @@ pub(crate) fn explanation() -> Explanation {
             with: NewNode {
                 name: Some(node_id(9)),
                 amounts: Amounts::task(1, 2, 3),
+                before: 4,
                 attributes: [("rack".into(), "b".into())].into(),
                 runtimes: [("docker".into(), ["images".into()].into())].into(),
             },
@@ -125,6 +126,20 @@ pub(crate) fn node_explanation() -> NodeExplanation {
         kept: vec![(other(3), Amounts::task(1, 2, 3))],
         waits_for_it: 1,
         first: vec![other(4)],
+    }
+}
+
+pub(crate) fn simulation() -> Simulation {
+    Simulation {
+        placed: vec![(other(1), node_id(1))],
+        waits: vec![(other(2), Some(Block::NoNodes)), (other(3), None)],
+        ended: vec![(other(4), node_id(2), ExitReason::Preempted)],
+        shares: vec![ShareChange {
+            tenant: tenant().path,
+            before: 1,
+            after: 2,
+        }],
+        waiting: 9,
     }
 }
 
@@ -271,6 +286,11 @@ impl Pool for FakePool {
 
     async fn why_tenant(&self, _: &TenantPath) -> Result<TenantExplanation, PoolError> {
         Ok(tenant_explanation())
+    }
+
+    async fn simulate(&self, suppose: Vec<Suppose>) -> Result<Simulation, PoolError> {
+        self.hear(format!("{suppose:?}"));
+        Ok(simulation())
     }
 
     async fn events(

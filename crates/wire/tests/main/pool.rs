@@ -1,14 +1,15 @@
 //! The `Pool` contract on both sides of the wire.
 
 use crate::fake_pool::{
-    FakePool, TASKS, events, every_error, explanation, node_explanation, schedulers, tenant,
+    FakePool, TASKS, events, every_error, explanation, node_explanation, schedulers, simulation, tenant,
     tenant_explanation, tenants,
 };
 use crate::nouns::{node, node_id, scheduler, task_id, tasks};
 use crate::wired::{Fakes, Wired};
 use futures::StreamExt;
 use plenum_contract::error::Classified;
-use plenum_contract::pool::{Pool, TaskFilter};
+use plenum_contract::pool::{Pool, Suppose, TaskFilter};
+use plenum_model::claim::Terms;
 use plenum_model::ids::{Cursor, NodeId};
 use plenum_model::node::Scheduling;
 use plenum_model::taint::{Effect, TaintChange};
@@ -100,6 +101,17 @@ async fn what_it_is_told_arrives(pool: &dyn Pool, fake: &Arc<FakePool>) {
     pool.remove_node(&node_id(2), "cat").await.unwrap();
     pool.stop_task(task_id(1), Some(0), "dan").await.unwrap();
     pool.stop_task(task_id(2), None, "eve").await.unwrap();
+    let tasks = tasks(1);
+    let suppose = vec![
+        Suppose::LoseNode(node_id(1)),
+        Suppose::SetTenant(tenant()),
+        Suppose::Claim {
+            terms: Box::new(Terms::clone(&tasks[0].terms)),
+            spec: Box::default(),
+            count: 3,
+        },
+    ];
+    assert_eq!(pool.simulate(suppose.clone()).await.unwrap(), simulation());
     let told = [
         format!("{:?} ann", tenant()),
         "node-1 Cordoned bob".to_owned(),
@@ -107,6 +119,7 @@ async fn what_it_is_told_arrives(pool: &dyn Pool, fake: &Arc<FakePool>) {
         "remove node-2 cat".to_owned(),
         format!("stop {} Some(0) dan", task_id(1)),
         format!("stop {} None eve", task_id(2)),
+        format!("{suppose:?}"),
     ];
     assert_eq!(*fake.told.lock().unwrap(), told);
 }

@@ -472,6 +472,9 @@ impl Pool for Fake {
             fix: None,
         })
     }
+    async fn simulate(&self, _: Vec<Suppose>) -> Result<Simulation, PoolError> {
+        unused()
+    }
     async fn why_node(&self, _: &NodeId) -> Result<NodeExplanation, PoolError> {
         unused()
     }

@@ -37,14 +37,16 @@ impl View {
         match block {
             Block::Limit(limit) => Some(raised(limit, limit.used, &with_those)),
             Block::Gang(..) | Block::Seat(_) => None,
-            Block::NoNodes | Block::Kept { .. } | Block::Turn { .. } => new_node(asked, &with_those),
+            Block::NoNodes | Block::Kept { .. } | Block::Turn { .. } => {
+                new_node(asked, &with_those, before.len())
+            }
             Block::Nodes(_) => {
                 let changes = self.nodes.iter().filter_map(|(id, seen)| {
                     let (cost, fix) = self.at_node(asked, &with_those, (id, seen))?;
                     (before.is_empty() || is_about_room(&fix)).then_some((cost, fix))
                 });
                 let best = changes.min_by_key(|(cost, _)| *cost).map(|(_, fix)| fix);
-                best.or_else(|| new_node(asked, &with_those))
+                best.or_else(|| new_node(asked, &with_those, before.len()))
                     .or_else(|| self.other_rule(asked))
             }
         }
@@ -61,7 +63,7 @@ impl View {
                 let used = self.tenants.get(&limit.tenant)?.used.get(&limit.resource);
                 Some(raised(limit, used, &times(short.of)?))
             }
-            None => new_node(asked, &times(short.of.saturating_sub(short.fit))?),
+            None => new_node(asked, &times(short.of.saturating_sub(short.fit))?, 0),
         }
     }
 
@@ -173,14 +175,15 @@ fn raised(limit: &LimitReached, used: u64, more: &Amounts) -> Fix {
     }
 }
 
-/// A node that would take the task, with so much room.
-fn new_node(asked: &Asked<'_>, amounts: &Amounts) -> Option<Fix> {
+/// A node that would take the task, with so much room: that of those that go before it included.
+fn new_node(asked: &Asked<'_>, amounts: &Amounts, before: usize) -> Option<Fix> {
     let required = &asked.now.task.terms.rules.required;
     let any = [Vec::new()];
     let alternatives = if required.is_empty() { &any[..] } else { required };
     alternatives.iter().find_map(|all_of| {
         let mut with = NewNode {
             amounts: amounts.clone(),
+            before: u32::try_from(before).unwrap_or(u32::MAX),
             runtimes: asked.needs.runtimes(),
             ..NewNode::default()
         };

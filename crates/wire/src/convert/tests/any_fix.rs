@@ -44,16 +44,18 @@ pub(super) fn block() -> impl Strategy<Value = Block> {
 
 pub(super) fn fix() -> impl Strategy<Value = Fix> {
     let runtimes = btree_map(text(), btree_set(text(), 0..3), 0..2);
-    let with =
-        (of(node()), amounts(), labels(), runtimes).prop_map(|(name, amounts, attributes, runtimes)| {
+    let with = (of(node()), amounts(), labels(), runtimes, any::<u32>()).prop_map(
+        |(name, amounts, attributes, runtimes, before)| {
             let with = NewNode {
                 name,
                 amounts,
                 attributes,
                 runtimes,
+                before,
             };
             Fix::AddNode { with }
-        });
+        },
+    );
     prop_oneof![
         (tenant(), resource(), any::<u64>()).prop_map(|(tenant, resource, to)| Fix::RaiseLimit {
             tenant,
