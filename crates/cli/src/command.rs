@@ -34,7 +34,7 @@ pub enum UserCommand {
     /// Say what keeps a task from running, and what would help
     Why(WhyArgs),
     /// Say what would happen if a node were lost, a tenant changed, or more were claimed; nothing is touched
-    Simulate(SimulateArgs),
+    Simulate(Box<SimulateArgs>),
     /// Show what happened, over all orchestrators
     Events(EventArgs),
     /// The tasks of all orchestrators
