@@ -297,6 +297,7 @@ mod tests {
             facts: Arc::new(facts),
             liveness: Liveness::Ready,
             scheduling: Scheduling::Open,
+            taints: Arc::default(),
             joined_at: 0,
             since: 0,
         };

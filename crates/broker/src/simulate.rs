@@ -226,6 +226,9 @@ impl Trial {
                     .push((named(now), why.and_then(|why| why.block())));
             }
         }
+        simulation.placed.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+        simulation.waits.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+        simulation.ended.sort_by(|(a, ..), (b, ..)| a.name.cmp(&b.name));
         simulation.shares = shares(&other.core, &self.core);
         simulation
     }

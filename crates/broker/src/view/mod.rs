@@ -3,6 +3,7 @@
 
 mod around;
 mod explain;
+mod seen;
 pub mod timeline;
 pub mod watch;
 
@@ -439,44 +440,6 @@ impl View {
     #[must_use]
     pub fn timeline(&self) -> &Timeline {
         &self.timeline
-    }
-}
-
-impl TenantSeen {
-    fn usage(&self) -> TenantUsage {
-        TenantUsage {
-            tenant: self.tenant.clone(),
-            used: self.used.clone(),
-            pending: self.pending.clone(),
-            tasks: self.tasks,
-        }
-    }
-}
-
-impl NodeSeen {
-    fn node(&self) -> Node {
-        let now = &self.now;
-        Node {
-            facts: now.facts.as_ref().clone(),
-            liveness: now.liveness,
-            scheduling: now.scheduling,
-            held: self
-                .held
-                .iter()
-                .map(|(s, t)| (s.to_string(), t.amounts.clone()))
-                .collect(),
-            tasks: self.held.iter().map(|(s, t)| (s.to_string(), t.tasks)).collect(),
-            joined_at: now.joined_at,
-            since: now.since,
-            taints: now.taints.to_vec(),
-        }
-    }
-
-    fn free(&self) -> Amounts {
-        let all = self.now.facts.allocatable();
-        self.held
-            .values()
-            .fold(all, |free, tally| free.saturating_sub(&tally.amounts))
     }
 }
 
