@@ -166,6 +166,22 @@ mod tests {
         bits
     }
 
+    #[test]
+    fn the_order_does_not_tell_how_long_a_set_once_was() {
+        let fresh = bits(&(0..500).map(|n| n * 7).collect());
+        let mut grown = fresh.clone();
+        for far in [9_000, 70_000] {
+            grown.put(NodeIx(far), true);
+            grown.put(NodeIx(far), false);
+        }
+        for start in [0, 3, 54, 70, 1_000, 5_000] {
+            let order = |set: &Bits| -> Vec<NodeIx> {
+                Sieve::of(set).iter_from(start, &Cell::new(usize::MAX)).collect()
+            };
+            assert_eq!(order(&fresh), order(&grown), "from {start}");
+        }
+    }
+
     proptest! {
         #[test]
         fn it_is_what_sets_say(

@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Vec<Row>, Failed> {
     let mut rows = Vec::new();
     for part in &arguments.parts {
         rows.extend(match part {
-            Part::Decisions => decisions(arguments)?,
+            Part::Decisions => decisions(arguments, rows.is_empty())?,
             Part::Racks => racks(arguments)?,
             Part::Rounds => rounds::run(arguments.nodes.iter().copied().max().unwrap_or(1))?,
             Part::Packing => packing(arguments)?,
@@ -89,23 +89,25 @@ struct Costs {
     decision: f64,
 }
 
-fn decisions(arguments: &Arguments) -> Result<Vec<Row>, Failed> {
+/// `first`: nothing was measured before. Only then is what the process grows by what the pool takes: later ones take
+/// what earlier ones gave back.
+fn decisions(arguments: &Arguments, first: bool) -> Result<Vec<Row>, Failed> {
     let mut rows = Vec::new();
     let (Some(least), Some(most)) = (arguments.nodes.iter().min(), arguments.nodes.iter().max()) else {
         return Ok(rows);
     };
     for strategy in arguments.strategies.iter().copied() {
         let mut costs = Vec::new();
-        for nodes in [*least, *most] {
+        for nodes in [*most, *least] {
             let pool = Pool {
                 strategy,
                 ..pool(nodes, Mix::Mixed, 100)
             };
-            let (more, cost) = of_pool(&pool, arguments)?;
+            let (more, cost) = of_pool(&pool, arguments, first && rows.is_empty())?;
             rows.extend(more);
             costs.push(cost);
         }
-        let [few, many] = costs.as_slice() else { continue };
+        let [many, few] = costs.as_slice() else { continue };
         let ratio = |what: &str, few: f64, many: f64| Row {
             target: Some(Target::AtMost(3.0)),
             ..Row::new(
@@ -120,7 +122,7 @@ fn decisions(arguments: &Arguments) -> Result<Vec<Row>, Failed> {
     Ok(rows)
 }
 
-fn of_pool(pool: &Pool, arguments: &Arguments) -> Result<(Vec<Row>, Costs), Failed> {
+fn of_pool(pool: &Pool, arguments: &Arguments, first: bool) -> Result<(Vec<Row>, Costs), Failed> {
     let mut run = Run::new(pool)?;
     let fill = run.fill(pool)?;
     let of = format!("{:?}, {} nodes, {} tasks", pool.strategy, pool.nodes, run.tasks());
@@ -133,7 +135,7 @@ fn of_pool(pool: &Pool, arguments: &Arguments) -> Result<(Vec<Row>, Costs), Fail
         ..row
     };
     let row = |what: &str, value, unit| Row::new(format!("{of}: {what}"), value, unit);
-    let rows = vec![
+    let mut rows = vec![
         row("claimed and placed", fill.per_second(), "tasks/s"),
         target(
             Target::AtLeast(1_000_000.0),
@@ -157,9 +159,13 @@ fn of_pool(pool: &Pool, arguments: &Arguments) -> Result<(Vec<Row>, Costs), Fail
             row("one decision, p99", times.micros(99), "us"),
         ),
         target(Target::AtMost(0.1), row("without room", rejected, "%")),
-        target(Target::AtMost(1_024.0), row("memory", per_node, "bytes/node")),
-        target(Target::AtMost(256.0), row("memory", per_task, "bytes/task")),
     ];
+    if first {
+        rows.extend([
+            target(Target::AtMost(1_024.0), row("memory", per_node, "bytes/node")),
+            target(Target::AtMost(256.0), row("memory", per_task, "bytes/task")),
+        ]);
+    }
     let costs = Costs {
         life: lives.micros(),
         decision: decisions.micros(),
