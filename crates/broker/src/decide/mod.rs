@@ -4,6 +4,7 @@
 //! files beside this one, the order of admission in `schedule`, what a fact does in `ledger::apply`.
 
 mod claim;
+mod funnel;
 mod gangs;
 mod nodes;
 mod orders;

@@ -5,16 +5,17 @@
 use super::Core;
 use crate::fact::{Fact, NodeIx, TermsIx};
 use crate::ledger::book::part;
+use crate::ledger::nodes::Nodes;
 use crate::ledger::queue::{ClassKey, State, Whom};
+use crate::ledger::terms::TermsTable;
 use crate::place::choose::{Chosen, Question};
 use crate::place::levels::{INDEXED, NAMES, indexed};
-use crate::place::sieve::Sieve;
-use crate::place::verdict::{Extra, verdict};
+use crate::place::verdict::Extra;
 use plenum_model::amounts::{Amounts, Resource};
 use plenum_model::claim::Desired;
 use plenum_model::ids::TaskId;
 use plenum_model::why::{Cause, LimitReached, Why};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What waiters were told is looked at again this long after a change at the earliest, in milliseconds.
@@ -32,6 +33,19 @@ struct Offer {
     most: [u64; INDEXED],
     /// Who has looked in vain. They have only less since.
     refused: BTreeSet<ClassKey>,
+}
+
+impl Offer {
+    /// Whether any of few nodes on offer passes what a class asks of a node for good: who waits for a rare attribute is
+    /// not asked each time that any node frees.
+    fn may_take(&self, key: &ClassKey, terms: &mut TermsTable, nodes: &Nodes) -> bool {
+        terms.refresh(key.terms, nodes);
+        let row = terms.get(key.terms).filter(|_| self.nodes.len() <= EACH);
+        row.is_none_or(|row| {
+            let eligible = terms.eligible(row);
+            self.nodes.iter().any(|ix| eligible.wish(*ix).is_some())
+        })
+    }
 }
 
 impl Core {
@@ -74,9 +88,11 @@ impl Core {
         if !offers {
             return awake.map(|turn| (turn.key, false));
         }
+        let (terms, nodes) = (&mut ledger.terms, &ledger.nodes);
         let parked = ledger.queue.first_parked(|key, resource, amount| {
             let there = key.node.is_none_or(|only| offer.nodes.contains(&only));
-            there && amount <= offer.most[resource] && !offer.refused.contains(key)
+            let asks = there && amount <= offer.most[resource] && !offer.refused.contains(key);
+            asks && offer.may_take(key, terms, nodes)
         });
         match (awake, parked) {
             (Some(awake), Some(parked)) if parked.before(&awake) => Some((parked.key, true)),
@@ -259,7 +275,7 @@ impl Core {
         }
     }
 
-    fn node_count(&self) -> u32 {
+    pub(super) fn node_count(&self) -> u32 {
         u32::try_from(self.ledger.nodes.len()).unwrap_or(u32::MAX)
     }
 
@@ -401,91 +417,6 @@ impl Core {
             }
             self.tell_class(&key, why);
         }
-    }
-
-    /// Every node's first cause, counted.
-    pub(super) fn funnel(&self, key: &ClassKey, id: TaskId, holds: Option<&Amounts>) -> Why {
-        let nodes = &self.ledger.nodes;
-        let mut by: BTreeMap<Cause, usize> = BTreeMap::new();
-        if let Some(only) = key.node {
-            let there = usize::from(nodes.get(only).is_some());
-            by.insert(Cause::NotPinned, nodes.len() - there);
-            if let Some(cause) = self.against(key, id, only, holds) {
-                *by.entry(cause).or_default() += there;
-            }
-        } else if let Some(row) = self.ledger.terms.get(key.terms) {
-            by.insert(Cause::Unreachable, nodes.len() - nodes.ready.len());
-            by.insert(Cause::Cordoned, nodes.ready.len() - nodes.takes.len());
-            let eligible = self.ledger.terms.eligible(row);
-            for (cause, count) in eligible.against(&nodes.takes) {
-                by.insert(cause.clone(), count);
-            }
-            self.count_room(key, id, holds, &mut by);
-        }
-        let counted = by.into_iter().filter(|(_, count)| *count > 0);
-        Why {
-            nodes: self.node_count(),
-            by: counted
-                .map(|(cause, count)| (cause, u32::try_from(count).unwrap_or(u32::MAX)))
-                .collect(),
-            ..Why::default()
-        }
-    }
-
-    /// Counts the causes against those nodes that only room, ports and other tasks can stand in the way of.
-    fn count_room(
-        &self,
-        key: &ClassKey,
-        id: TaskId,
-        holds: Option<&Amounts>,
-        by: &mut BTreeMap<Cause, usize>,
-    ) {
-        let ledger = &self.ledger;
-        let Some(row) = ledger.terms.get(key.terms) else {
-            return;
-        };
-        let charge = &row.needs.terms.charge;
-        let asked = holds.map_or(indexed(charge), |holds| indexed(&charge.saturating_sub(holds)));
-        let mut short = [0_usize; INDEXED];
-        for group in ledger.terms.eligible(row).groups() {
-            let mut set = Sieve::of(group);
-            set.keep(&ledger.nodes.takes);
-            for ix in set.iter() {
-                let free = ledger.nodes.levels.free(ix);
-                let lacks = (0..INDEXED).find(|r| asked[*r] > free[*r]);
-                // What other tasks forbid comes before what there is no room for.
-                let alone = row.related.bars.is_empty()
-                    || row.related.around(ix, &ledger.tallies).against().is_none();
-                if let Some(lacks) = lacks.filter(|_| alone) {
-                    short[lacks] += 1;
-                } else if let Some(cause) = self.against(key, id, ix, holds) {
-                    *by.entry(cause).or_default() += 1;
-                }
-            }
-        }
-        for (resource, count) in NAMES.into_iter().zip(short) {
-            *by.entry(Cause::Short(resource)).or_default() += count;
-        }
-    }
-
-    /// The first cause against a node for a task that holds so much of it already, or for which that is kept there.
-    pub(super) fn against(
-        &self,
-        key: &ClassKey,
-        id: TaskId,
-        ix: NodeIx,
-        holds: Option<&Amounts>,
-    ) -> Option<Cause> {
-        let (row, node) = (self.ledger.terms.get(key.terms)?, self.ledger.nodes.get(ix)?);
-        let kept = self.kept_for(id).filter(|(there, ..)| *there == ix);
-        let extra = Extra {
-            task: id,
-            holds: kept.as_ref().map(|(_, amounts, _)| amounts).or(holds),
-            given: kept.as_ref().map(|(_, _, ports)| ports.as_slice()),
-            past_cordon: false,
-        };
-        let around = row.related.around(ix, &self.ledger.tallies);
-        verdict(&row.needs, &node.look(), &extra, &around).err()
     }
 }
 
