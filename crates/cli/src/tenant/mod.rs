@@ -1,6 +1,7 @@
 //! `plenum tenant`.
 
 mod tree;
+mod usage;
 
 use crate::failure::{Done, Failure};
 use crate::output;
@@ -21,6 +22,11 @@ pub enum TenantCommand {
     List,
     /// Show who has how much of its guarantee, borrows, lends and waits, as a tree
     Tree,
+    /// Show resource by resource what a tenant and those below it use, of what is theirs and of the pool
+    Usage {
+        /// Its path; all tenants without it
+        path: Option<String>,
+    },
     /// Create or change a tenant; what is not named stays as it is
     Set(SetArgs),
 }
@@ -59,6 +65,11 @@ pub(crate) async fn run(command: &TenantCommand, session: &Session<'_>) -> Done 
             all.sort_by(|a, b| a.path.split('/').cmp(b.path.split('/')));
             print(session, &all, tree::table)?;
         }
+        TenantCommand::Usage { path } => {
+            let usages = usage::usages(path.as_deref(), session).await?;
+            let tenant = |u: &usage::Usage| u.tenant.clone();
+            output::list(session.global, "usages", &usages, tenant, tenant, usage::table)?;
+        }
         TenantCommand::Set(args) => {
             if args.weight.is_none() && args.guarantee.is_none() && args.limit.is_none() {
                 return Err(
@@ -84,6 +95,11 @@ pub(crate) async fn run(command: &TenantCommand, session: &Session<'_>) -> Done 
 fn print(session: &Session<'_>, all: &[Tenant], table: fn(&[Tenant]) -> Table) -> Result<(), Failure> {
     let path = |t: &Tenant| t.path.clone();
     output::list(session.global, "tenants", all, path, path, table)
+}
+
+/// The rest of a path below `top`.
+fn below<'p>(top: &str, path: &'p str) -> Option<&'p str> {
+    path.strip_prefix(top)?.strip_prefix('/')
 }
 
 async fn existing(args: &SetArgs, session: &Session<'_>) -> Result<TenantSettings, Failure> {

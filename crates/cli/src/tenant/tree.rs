@@ -1,5 +1,6 @@
 //! `plenum tenant tree`: who has how much of what it was promised, and from whom the rest comes.
 
+use super::below;
 use crate::output::table::{Cell, Column, Table};
 use crate::output::text;
 use plenum_client::v1::amounts::Amounts as Shown;
@@ -72,11 +73,6 @@ pub(super) fn table(tenants: &[Tenant]) -> Table {
         ]
     });
     Table::new(COLUMNS, rows)
-}
-
-/// The rest of a path below `top`.
-fn below<'p>(top: &str, path: &'p str) -> Option<&'p str> {
-    path.strip_prefix(top)?.strip_prefix('/')
 }
 
 #[cfg(test)]

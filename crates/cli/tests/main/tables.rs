@@ -84,6 +84,16 @@ web          1  2 cpu      1 cpu, 256 MiB  256 MiB   1 cpu  -      -        -
     )
     .await;
     prints(
+        "tenant usage",
+        "\
+TENANT  RESOURCE     USED  GUARANTEE  LIMIT  PENDING  OF POOL
+web     cpu             1          2      -        -   12.5 %
+web     memory    256 MiB          -      -        -    1.6 %
+web     slot            1          1      -        -    0.5 %
+",
+    )
+    .await;
+    prints(
         "events",
         "\
 TIME                  TYPE         OBJECT  NODE  ACTOR   MESSAGE
