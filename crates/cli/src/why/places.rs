@@ -91,7 +91,7 @@ fn of_tenant(e: &TenantExplanation) -> String {
     } else {
         "has all that it is guaranteed: goes by its share"
     };
-    let mut lines = Lines(format!("{}  {} tasks   {standing}\n", tenant.path, tenant.tasks));
+    let mut lines = Lines(format!("{}  {}   {standing}\n", tenant.path, tasks(tenant.tasks)));
     let mut amounts = |key: &str, amounts: &Amounts| lines.put(key, &text::amounts(amounts));
     amounts("used", &tenant.used);
     amounts("guarantee", &e.guarantee);
@@ -110,14 +110,20 @@ fn of_tenant(e: &TenantExplanation) -> String {
         lines.put("waits", "nothing");
     }
     for waits in &e.waits {
-        let tasks = if waits.tasks == 1 { "task" } else { "tasks" };
         lines.put(
             "waits",
             &format!(
-                "{} {tasks}: {} (first {})",
-                waits.tasks, waits.blocks.text, waits.first.name
+                "{}: {} (first {})",
+                tasks(waits.tasks),
+                waits.blocks.text,
+                waits.first.name
             ),
         );
     }
     lines.0
+}
+
+/// `1 task`, `2 tasks`.
+fn tasks(count: u32) -> String {
+    format!("{count} {}", if count == 1 { "task" } else { "tasks" })
 }
