@@ -254,40 +254,6 @@ proptest! {
     }
 }
 
-/// Not a promise but a figure: run with `--ignored --nocapture`, in release.
-#[test]
-#[ignore = "it measures"]
-fn ends_that_make_room_for_one_of_many_tenants_per_second() {
-    for tenants in [20_u64, 2_000] {
-        let mut world = World::new();
-        for n in 0..200 {
-            world.attach(facts(&format!("n{n:04}"), 10_000, 100_000));
-        }
-        for tenant in 0..tenants {
-            let mut t = terms(&format!("app{tenant}"), 1_000, 10);
-            t.tenant = format!("team{}/t{tenant}", tenant % 20).parse().unwrap();
-            world.claim(
-                "web",
-                t,
-                seats("web", &format!("app{tenant}"), 0..40_000 / tenants),
-            );
-        }
-        let nodes: Vec<_> = world.view.nodes().iter().map(|n| n.facts.id.clone()).collect();
-        let begun = std::time::Instant::now();
-        let mut ends = 0_u32;
-        for node in nodes.iter().cycle().take(5_000) {
-            let live = |id: &plenum_model::ids::TaskId| {
-                !world.view.task(*id).unwrap().task.status.phase().is_terminal()
-            };
-            let id = world.view.on_node(node).into_iter().find(live).unwrap();
-            world.observe(node, id, 0, plenum_model::phase::Phase::Finished);
-            ends += 1;
-        }
-        let each = begun.elapsed().as_secs_f64() * 1e6 / f64::from(ends);
-        println!("{tenants} tenants wait: {each:.1} us for an end and the placement it allows");
-    }
-}
-
 #[test]
 fn the_systems_own_tasks_go_before_everybody_and_nobody_elses_do() {
     let config = plenum_broker::CoreConfig {
@@ -317,31 +283,4 @@ fn the_systems_own_tasks_go_before_everybody_and_nobody_elses_do() {
         order.push(world.view.task(id).unwrap().task.terms.workload.name.clone());
     }
     assert_eq!(order, ["c", "a", "b"]);
-}
-
-/// Not a promise but a figure: run with `--ignored --nocapture`, in release.
-#[test]
-#[ignore = "it measures"]
-fn looks_for_victims_among_all_nodes_per_second() {
-    let mut world = World::new();
-    for n in 0..1_000 {
-        world.attach(facts(&format!("n{n:04}"), 8_000, 100_000));
-    }
-    for team in 0..20_u64 {
-        let mut t = terms(&format!("app{team}"), 250, 10);
-        t.tenant = format!("team{team}").parse().unwrap();
-        world.claim("web", t, seats("web", &format!("app{team}"), 0..1_600));
-    }
-    let set = Tenant {
-        guarantee: Amounts::task(400_000, 1 << 40, 0),
-        ..Tenant::new("gold".parse().unwrap())
-    };
-    world.step(plenum_broker::input::Input::SetTenant(set, "alice".into()));
-    let mut t = terms("whole", 8_000, 10);
-    t.tenant = "gold".parse().unwrap();
-    let begun = std::time::Instant::now();
-    world.claim("gold", t, seats("gold", "whole", 0..10));
-    let each = begun.elapsed().as_secs_f64() * 1e3 / 10.0;
-    println!("room for one task as large as its node, among 1,000 nodes of 32 borrowers each: {each:.1} ms");
-    assert_eq!(world.core.ledger().nominations.iter().count(), 10);
 }

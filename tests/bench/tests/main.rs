@@ -144,6 +144,12 @@ fn many_tenants_have_their_turn_and_the_neediest_is_next() {
 }
 
 #[test]
+fn room_is_found_for_all_who_have_a_right_to_it() {
+    let rows = rows("core", &["--nodes", "300", "--parts", "reclaim"]);
+    assert_eq!(rows.len(), 1, "{rows:?}");
+}
+
+#[test]
 fn three_tools_list_what_they_were_given() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().to_str().unwrap();

@@ -3,6 +3,7 @@
 //! beside them does not count; single decisions are timed by the clock.
 
 mod pool;
+mod reclaim;
 mod rounds;
 mod workloads;
 mod world;
@@ -21,6 +22,8 @@ enum Part {
     Racks,
     /// One turn of each of many tenants, and what one more costs while all of them wait.
     Rounds,
+    /// Whom to stop for those who have a right to room.
+    Reclaim,
     /// How well the pool is used, beside a full scan with exact best fit.
     Packing,
     /// Pools of every size filled and churned, with and without rules, with few tenants and many.
@@ -32,7 +35,7 @@ enum Part {
 pub(crate) struct Arguments {
     /// What to measure.
     #[arg(long, value_name = "PART", value_delimiter = ',', value_enum,
-        default_values_t = [Part::Decisions, Part::Racks, Part::Rounds, Part::Packing, Part::Pools])]
+        default_values_t = [Part::Decisions, Part::Racks, Part::Rounds, Part::Reclaim, Part::Packing, Part::Pools])]
     parts: Vec<Part>,
     /// Sizes of the pool, in nodes.
     #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1_000, 10_000, 50_000])]
@@ -64,6 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Vec<Row>, Failed> {
             Part::Decisions => decisions(arguments, rows.is_empty())?,
             Part::Racks => racks(arguments)?,
             Part::Rounds => rounds::run(arguments.nodes.iter().copied().max().unwrap_or(1))?,
+            Part::Reclaim => reclaim::run(arguments.nodes.iter().copied().max().unwrap_or(1))?,
             Part::Packing => packing(arguments)?,
             Part::Pools => pools(arguments)?,
         });
