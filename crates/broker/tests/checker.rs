@@ -1,5 +1,6 @@
 //! An account of its own, kept from what the core says and from nothing it knows: what it must never be.
 
+use crate::law;
 use plenum_broker::input::{Change, Held, TaskEvent, TaskNow, What};
 use plenum_broker::view::View;
 use plenum_model::amounts::Amounts;
@@ -58,19 +59,7 @@ impl Checker {
         let id = now.task.id();
         assert!(!self.ever_forgotten.contains(&id), "{id} lives twice");
         if let Some(old) = self.tasks.insert(id, now.clone()) {
-            let (was, is) = (old.task.status.progress, now.task.status.progress);
-            assert!(
-                was == is || was.next(is) == Some(is),
-                "{id} went from {was:?} to {is:?}"
-            );
-            assert!(
-                now.task.generation >= old.task.generation,
-                "{id}: its generation went back"
-            );
-            assert!(
-                now.task.released || !old.task.released,
-                "{id} was taken back from its release"
-            );
+            law::goes_on(&old, now);
         }
     }
 
@@ -81,7 +70,7 @@ impl Checker {
         let mut ports: BTreeSet<(NodeId, u16, u8)> = BTreeSet::new();
         let mut kept: BTreeMap<NodeId, Amounts> = BTreeMap::new();
         for now in self.tasks.values() {
-            self.check_kept(now);
+            law::is_kept_while_it_waits(now, &self.tasks);
             if let Some(room) = &now.kept {
                 add(kept.entry(room.node.clone()).or_default(), &room.amounts);
             }
@@ -134,31 +123,6 @@ impl Checker {
                     tenant.tenant.path
                 );
             }
-        }
-    }
-
-    /// What is kept for a task is kept exactly as long as it waits; whoever is announced is so for one of those.
-    fn check_kept(&self, now: &TaskNow) {
-        let id = now.task.id();
-        let status = &now.task.status;
-        let node = now.kept.as_ref().map(|kept| &kept.node);
-        assert_eq!(
-            status.nominated.as_ref(),
-            node,
-            "{id}: what it is told of its room"
-        );
-        if let Some(kept) = &now.kept {
-            assert!(now.waits, "{id} waits no longer, and room is kept for it");
-            assert!(
-                kept.amounts.fits(&now.task.terms.charge),
-                "{id} is kept more than it asks"
-            );
-            assert_eq!(kept.ports.len(), now.task.terms.ports.len());
-        }
-        if let Some(announced) = status.preempting {
-            let by = self.tasks.get(&announced.by);
-            let theirs = by.and_then(|by| by.kept.as_ref()).map(|kept| &kept.node);
-            assert_eq!(theirs, now.on.as_ref(), "{id} is announced for nobody");
         }
     }
 

@@ -15,6 +15,7 @@ mod faults;
 mod files;
 mod golden;
 mod histories;
+mod law;
 mod line;
 mod long;
 mod old_logs;

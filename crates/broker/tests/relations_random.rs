@@ -3,6 +3,7 @@
 //! has become possible.
 
 use crate::checker::Checker;
+use crate::long::pool::labels;
 use crate::world::{World, facts, node_id, seats, terms};
 use plenum_broker::CoreConfig;
 use plenum_broker::input::{Change, Held, Input, TaskEvent, What};
@@ -68,16 +69,6 @@ fn attributed(n: u8, a: u8) -> NodeFacts {
         say("zone", if a < 3 { "x" } else { "y" });
     }
     f
-}
-
-fn labels(n: u8) -> BTreeMap<String, String> {
-    let pairs: &[(&str, &str)] = match n % 4 {
-        0 => &[],
-        1 => &[("app", "web")],
-        2 => &[("app", "db"), ("tier", "1")],
-        _ => &[("tier", "1")],
-    };
-    pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect()
 }
 
 fn tally(n: u16) -> Tally {

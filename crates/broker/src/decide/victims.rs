@@ -16,6 +16,7 @@ use crate::place::ports::Ports;
 use plenum_model::amounts::{Amounts, Resource};
 use plenum_model::claim::{HostPort, Terms};
 use plenum_model::ids::TaskId;
+use plenum_model::task::Task;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -396,11 +397,9 @@ pub(super) fn needless(ledger: &Ledger, id: TaskId, kept: &Room) -> Vec<TaskId> 
         let Some(row) = ledger.tasks.get(*victim) else {
             continue;
         };
-        let mut theirs = Ports::default();
-        theirs.hold(&row.task.terms.ports, &row.task.status.ports);
         let gives = ledger.gives(*victim, kept.node).unwrap_or_default();
         let without = room.checked_sub(&gives).filter(|room| terms.charge.fits(room));
-        if let (Some(without), None) = (without, theirs.taken(&terms.ports, &kept.ports)) {
+        if let Some(without) = without.filter(|_| !holds_a_port(&row.task, terms, kept)) {
             room = without;
             live.push(*victim);
         }
@@ -420,14 +419,17 @@ pub(super) fn will_fit(ledger: &Ledger, id: TaskId, kept: &Room) -> bool {
     let stays = |id: &&TaskId| ledger.gives(**id, kept.node).is_some() && !ledger.is_going(**id);
     let mut holders = holders.into_iter().flatten().filter(stays);
     let port_stays = holders.any(|holder| {
-        let holder = ledger.tasks.get(*holder).map(|row| &row.task);
-        holder.is_some_and(|holder| {
-            let mut theirs = Ports::default();
-            theirs.hold(&holder.terms.ports, &holder.status.ports);
-            theirs.taken(&terms.ports, &kept.ports).is_some()
-        })
+        let row = ledger.tasks.get(*holder);
+        row.is_some_and(|row| holds_a_port(&row.task, terms, kept))
     });
     room.is_some_and(|room| terms.charge.fits(&room)) && !port_stays
+}
+
+/// Whether somebody holds a port that is kept for a task with these terms.
+fn holds_a_port(holder: &Task, terms: &Terms, kept: &Room) -> bool {
+    let mut theirs = Ports::default();
+    theirs.hold(&holder.terms.ports, &holder.status.ports);
+    theirs.taken(&terms.ports, &kept.ports).is_some()
 }
 
 /// A task that could be stopped on a node. Not one whose seat is promised, nor one of the system's.

@@ -1,6 +1,7 @@
 //! What must hold whatever happens: of what a step touched, and of all there is.
 
 use super::account::{Account, Before, add, group, is_well, leaves, lineage, numbers, stopped_for_others};
+use crate::law;
 use plenum_broker::input::{Change, Held, TaskEvent, TaskNow, What};
 use plenum_broker::view::View;
 use plenum_model::amounts::Amounts;
@@ -52,19 +53,7 @@ impl Account {
 
     fn goes_on(&self, old: &TaskNow, now: &TaskNow) {
         let id = now.task.id();
-        let (was, is) = (old.task.status.progress, now.task.status.progress);
-        assert!(
-            was == is || was.next(is) == Some(is),
-            "{id} went from {was:?} to {is:?}"
-        );
-        assert!(
-            now.task.generation >= old.task.generation,
-            "{id}: its generation went back"
-        );
-        assert!(
-            now.task.released || !old.task.released,
-            "{id} is released no more"
-        );
+        law::goes_on(old, now);
         assert_eq!((&now.task.seat, now.age), (&old.task.seat, old.age));
         if let (Some(from), Some(to)) = (&old.on, &now.on) {
             assert_eq!(from, to, "{id} moved");
@@ -219,7 +208,7 @@ impl Account {
     /// there, and readers are shown what was told. All must have been told.
     pub(crate) fn check_all(&self, view: &View, strict_caps: bool) {
         for now in self.tasks.values() {
-            self.is_kept_while_it_waits(now);
+            law::is_kept_while_it_waits(now, &self.tasks);
             if now.waits {
                 self.waits_for_something(view, now, strict_caps);
             }
@@ -238,29 +227,6 @@ impl Account {
         }
         for tenant in view.tenants() {
             assert_eq!(tenant.used, self.tenants[&tenant.tenant.path].used);
-        }
-    }
-
-    fn is_kept_while_it_waits(&self, now: &TaskNow) {
-        let (id, status) = (now.task.id(), &now.task.status);
-        let node = now.kept.as_ref().map(|kept| &kept.node);
-        assert_eq!(
-            status.nominated.as_ref(),
-            node,
-            "{id}: what it is told of its room"
-        );
-        if let Some(kept) = &now.kept {
-            assert!(now.waits, "{id} waits no longer, and room is kept for it");
-            assert!(
-                kept.amounts.fits(&now.task.terms.charge),
-                "{id} is kept more than it asks"
-            );
-            assert_eq!(kept.ports.len(), now.task.terms.ports.len());
-        }
-        if let Some(announced) = status.preempting {
-            let by = self.tasks.get(&announced.by);
-            let theirs = by.and_then(|by| by.kept.as_ref()).map(|kept| &kept.node);
-            assert_eq!(theirs, now.on.as_ref(), "{id} is announced for nobody");
         }
     }
 

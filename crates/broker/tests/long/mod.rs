@@ -10,7 +10,7 @@ mod history;
 mod laws;
 mod line;
 mod op;
-mod pool;
+pub(crate) mod pool;
 mod seen;
 
 use history::{History, play};

@@ -6,7 +6,6 @@ use super::world::{NODE, World};
 use crate::report::{Failed, Peer, Row, Target};
 use plenum_broker::input::Input;
 use plenum_model::amounts::Amounts;
-use plenum_model::claim::ClaimGroup;
 use plenum_model::rules::Strategy;
 use plenum_model::tenant::Tenant;
 use std::sync::Arc;
@@ -43,9 +42,10 @@ fn found(nodes: u32) -> Result<Pace, Failed> {
     let mut world = World::new(nodes, super::EXACT)?;
     for n in 0..BORROWERS {
         let mut asked = Asked::new(n, Mix::Plain, Strategy::default(), BORROWERS)?;
-        let each = Amounts::task(NODE.0 / u64::from(ON_A_NODE), super::world::MIB, 0);
-        Arc::make_mut(&mut asked.terms).charge = each;
-        let group = claims(&world, &mut asked, (nodes * ON_A_NODE).div_ceil(BORROWERS));
+        let charge = Amounts::task(NODE.0 / u64::from(ON_A_NODE), super::world::MIB, 0);
+        Arc::make_mut(&mut asked.terms).charge = charge;
+        let each = (nodes * ON_A_NODE).div_ceil(BORROWERS) as usize;
+        let group = asked.claim(&world.scheduler, each);
         world.claim(vec![group])?;
     }
     let mut whole = Asked::new(BORROWERS, Mix::Plain, Strategy::default(), BORROWERS + 1)?;
@@ -60,7 +60,7 @@ fn found(nodes: u32) -> Result<Pace, Failed> {
         ..Tenant::new(terms.tenant.clone())
     };
     world.step(Input::SetTenant(tenant, "bench".to_owned()))?;
-    let group = claims(&world, &mut whole, WHOLE);
+    let group = whole.claim(&world.scheduler, WHOLE as usize);
     let pace = Pace::of(|| world.claim(vec![group]).map(|()| WHOLE as usize))?;
     let found = world.core.ledger().nominations.iter().count();
     if found != WHOLE as usize {
@@ -68,11 +68,4 @@ fn found(nodes: u32) -> Result<Pace, Failed> {
         return Err(Failed::in_("whom to stop")(why));
     }
     Ok(pace)
-}
-
-fn claims(world: &World, asked: &mut Asked, count: u32) -> ClaimGroup {
-    ClaimGroup {
-        terms: Arc::clone(&asked.terms),
-        seats: (0..count).map(|_| asked.more(&world.scheduler)).collect(),
-    }
 }

@@ -56,10 +56,8 @@ fn workloads(tenants: u32, strategy: Strategy) -> Result<Vec<Asked>, Failed> {
 }
 
 fn claims(world: &World, asked: &mut [Asked], of_each: impl Fn(usize) -> usize) -> Vec<ClaimGroup> {
-    let groups = asked.iter_mut().enumerate().map(|(n, asked)| ClaimGroup {
-        terms: Arc::clone(&asked.terms),
-        seats: (0..of_each(n)).map(|_| asked.more(&world.scheduler)).collect(),
-    });
+    let groups = asked.iter_mut().enumerate();
+    let groups = groups.map(|(n, asked)| asked.claim(&world.scheduler, of_each(n)));
     groups.filter(|group| !group.seats.is_empty()).collect()
 }
 

@@ -5,7 +5,9 @@
 use super::world::{MIB, spec};
 use crate::report::Failed;
 use plenum_model::amounts::Amounts;
-use plenum_model::claim::{Desired, HostPort, LostAfter, PortAsk, Priority, Seat, Terms, Workload};
+use plenum_model::claim::{
+    ClaimGroup, Desired, HostPort, LostAfter, PortAsk, Priority, Seat, Terms, Workload,
+};
 use plenum_model::ids::{SchedulerId, TaskId, TenantPath};
 use plenum_model::rules::{Domains, Expr, LimitPerKey, Rules, Spread, Strategy};
 use plenum_model::tally::Tally;
@@ -100,6 +102,14 @@ impl Asked {
     pub(super) fn more(&mut self, scheduler: &SchedulerId) -> Seat {
         let slot = self.attempts.len() as u64;
         self.again(scheduler, slot)
+    }
+
+    /// A claim of so many that are new.
+    pub(super) fn claim(&mut self, scheduler: &SchedulerId, count: usize) -> ClaimGroup {
+        ClaimGroup {
+            terms: Arc::clone(&self.terms),
+            seats: (0..count).map(|_| self.more(scheduler)).collect(),
+        }
     }
 
     /// The next attempt of a slot.
